@@ -1,0 +1,14 @@
+module fc-idcard-ocr
+
+go 1.25.0
+
+require (
+	github.com/aliyun/aliyun-oss-go-sdk v3.0.2+incompatible
+	github.com/aliyun/fc-runtime-go-sdk v0.3.1
+	github.com/caarlos0/env/v11 v11.3.1
+	github.com/cenkalti/backoff/v5 v5.0.3
+	github.com/spf13/cobra v1.10.2
+	github.com/stretchr/testify v1.11.1
+	golang.org/x/sync v0.17.0
+	golang.org/x/time v0.14.0
+)
