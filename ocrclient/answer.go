@@ -1,0 +1,231 @@
+package ocrclient
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Card is what was read from the picture, as the provider wrote it. Fields that were not read are empty.
+type Card struct {
+	IDNumber  string // idNo
+	Name      string // name
+	Sex       string // sex: 男 or 女
+	Ethnicity string // nationality: 民族 without 族, such as 汉
+	BirthDate string // birthday
+	Address   string // addr
+}
+
+// Answer is the provider's answer, be it a card or a failure of the provider's own.
+type Answer struct {
+	// StatusCode is the HTTP status; showapi providers send business failures with 200 or 450.
+	StatusCode int
+	// Recognized reports that the answer holds an ID number.
+	Recognized bool
+	// Charged reports whether the call was paid. What the answer leaves open counts as charged.
+	Charged bool
+	// Message is the provider's msg (or remark, or showapi_res_error). It is the provider's text: do not log it.
+	Message string
+	// RequestID is showapi_res_id.
+	RequestID string
+	// Card is empty unless Recognized.
+	Card Card
+	// Raw is showapi_res_body as it came, nil if there was none.
+	Raw json.RawMessage
+
+	resCode int // showapi_res_code: not 0 is a failure of the provider's platform
+	retCode string
+}
+
+// Code says why there is no card; it is empty if there is one.
+func (a *Answer) Code() Code {
+	switch {
+	case a.Recognized:
+		return ""
+	case a.resCode == -2:
+		return QuotaExhausted
+	case a.resCode == -3 || a.retCode == "80":
+		return Timeout
+	case a.resCode == -1009:
+		return Throttled
+	case a.resCode <= -1004 && a.resCode >= -1014:
+		return Unauthorized // between the market and its provider
+	case a.resCode != 0 && !a.imageRejected():
+		return Unavailable
+	case a.imageRejected():
+		return ImageRejected
+	default:
+		return NotRecognized
+	}
+}
+
+// imageRejected recognises the texts and codes for a picture that could not be fetched or decoded. The first is the only
+// one on the market page; the numbers are those of a sibling API of the same provider (showapi 1429-7).
+func (a *Answer) imageRejected() bool {
+	switch a.retCode {
+	case "20", "40", "50", "60":
+		return true
+	}
+	for _, sign := range []string{"imgData", "imgUrl", "下载", "图片地址", "图片格式", "图片解析", "图片过大"} {
+		if strings.Contains(a.Message, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+var errNotTheProvider = errors.New("not an answer of the provider")
+
+// envelope holds every field of the provider's answer, of both its levels: some answers come without the outer one.
+type envelope struct {
+	ResCode   flexible        `json:"showapi_res_code"`
+	ResError  flexible        `json:"showapi_res_error"`
+	ResID     flexible        `json:"showapi_res_id"`
+	FeeNum    flexible        `json:"showapi_fee_num"`
+	Body      json.RawMessage `json:"showapi_res_body"`
+	RetCode   flexible        `json:"ret_code"`
+	Flag      flexible        `json:"flag"`
+	Msg       flexible        `json:"msg"`
+	Remark    flexible        `json:"remark"`
+	IDNo      flexible        `json:"idNo"`
+	Name      flexible        `json:"name"`
+	Sex       flexible        `json:"sex"`
+	Ethnicity flexible        `json:"nationality"`
+	Birthday  flexible        `json:"birthday"`
+	Addr      flexible        `json:"addr"`
+}
+
+// parseAnswer decodes the provider's answer leniently; any other body is an error.
+func parseAnswer(status int, body []byte) (*Answer, error) {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	if len(body) > maxAnswerBytes {
+		return nil, fmt.Errorf("answer over %d bytes", maxAnswerBytes)
+	}
+	var outer envelope
+	if err := decode(body, &outer); err != nil {
+		return nil, err
+	}
+	inner, raw, ok := outer, json.RawMessage(body), outer.RetCode.set || outer.Flag.set || outer.IDNo.set
+	if outer.ResCode.set || len(outer.Body) > 0 {
+		inner, raw, ok = outer.body()
+		if !ok && outer.resCode() == 0 && !outer.ResError.nonEmpty() {
+			return nil, errNotTheProvider
+		}
+		ok = true
+	}
+	if !ok {
+		return nil, errNotTheProvider
+	}
+	a := &Answer{
+		StatusCode: status,
+		Message:    firstOf(inner.Msg, inner.Remark, outer.ResError),
+		RequestID:  outer.ResID.text,
+		Raw:        raw,
+		resCode:    outer.resCode(),
+		retCode:    inner.RetCode.text,
+	}
+	number := strings.TrimSpace(inner.IDNo.text)
+	a.Recognized = number != "" && !inner.Flag.isFalse() && a.resCode == 0
+	a.Charged = charged(status, inner, outer)
+	if a.Recognized {
+		a.Card = Card{
+			IDNumber: number, Name: strings.TrimSpace(inner.Name.text), Sex: strings.TrimSpace(inner.Sex.text),
+			Ethnicity: strings.TrimSpace(inner.Ethnicity.text), BirthDate: strings.TrimSpace(inner.Birthday.text),
+			Address: strings.TrimSpace(inner.Addr.text),
+		}
+	}
+	return a, nil
+}
+
+// body decodes showapi_res_body, which may also be a string that holds JSON. ok is false if there is no object in it.
+func (e *envelope) body() (inner envelope, raw json.RawMessage, ok bool) {
+	if len(e.Body) == 0 || bytes.Equal(e.Body, []byte("null")) {
+		return envelope{}, nil, false
+	}
+	object := []byte(e.Body)
+	var text string
+	if json.Unmarshal(e.Body, &text) == nil {
+		object = []byte(text)
+	}
+	if decode(object, &inner) != nil {
+		return envelope{}, e.Body, false
+	}
+	return inner, e.Body, inner.RetCode.set || inner.Flag.set || inner.IDNo.set || inner.Msg.set || inner.Remark.set
+}
+
+func (e *envelope) resCode() int {
+	n, err := strconv.Atoi(e.ResCode.text)
+	if err != nil && e.ResCode.nonEmpty() {
+		return -1
+	}
+	return n
+}
+
+// charged: the market page says that ret_code 0 means charged and -1 not; showapi_fee_num says the same elsewhere. A
+// contradiction counts as charged, and so does silence with status 200, which the market bills.
+func charged(status int, inner, outer envelope) bool {
+	fee := outer.FeeNum
+	if inner.FeeNum.set {
+		fee = inner.FeeNum
+	}
+	n, err := strconv.Atoi(fee.text)
+	switch {
+	case inner.RetCode.text == "0" || (err == nil && n > 0):
+		return true
+	case inner.RetCode.nonEmpty() || err == nil:
+		return false
+	default:
+		return status == http.StatusOK && !(outer.ResCode.set && outer.resCode() != 0)
+	}
+}
+
+func firstOf(values ...flexible) string {
+	for _, v := range values {
+		if v.nonEmpty() {
+			return v.text
+		}
+	}
+	return ""
+}
+
+func decode(body []byte, into *envelope) error {
+	if len(body) == 0 {
+		return io.ErrUnexpectedEOF
+	}
+	err := json.Unmarshal(body, into)
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) && syntax.Offset >= int64(len(body)) {
+		return io.ErrUnexpectedEOF // the text ends too early
+	}
+	return err
+}
+
+// flexible takes a JSON string, number, boolean or null: the family of APIs writes ret_code as 0 and as "0".
+type flexible struct {
+	text string
+	set  bool
+}
+
+// UnmarshalJSON never fails: an object or array counts as not set.
+func (f *flexible) UnmarshalJSON(b []byte) error {
+	*f = flexible{}
+	switch {
+	case len(b) == 0 || b[0] == '{' || b[0] == '[' || bytes.Equal(b, []byte("null")):
+	case b[0] == '"':
+		f.set = json.Unmarshal(b, &f.text) == nil
+	default:
+		f.text, f.set = string(b), true
+	}
+	return nil
+}
+
+func (f flexible) nonEmpty() bool { return f.set && f.text != "" }
+
+func (f flexible) isFalse() bool {
+	return f.set && (strings.EqualFold(f.text, "false") || f.text == "0")
+}

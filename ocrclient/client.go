@@ -1,0 +1,262 @@
+package ocrclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultEndpoint is the address of the API as its provider's market page gives it.
+const DefaultEndpoint = "https://idcare7.market.alicloudapi.com/ocrIdCard"
+
+const (
+	// The server signs over exactly what it receives, so both are sent explicitly: a proxy that adds its own Accept
+	// would otherwise break the signature (Alibaba Cloud document 29475).
+	acceptHeader      = "application/json; charset=utf-8"
+	contentTypeHeader = "application/x-www-form-urlencoded; charset=UTF-8"
+
+	// maxAnswerBytes bounds what is read of one answer. A card's answer has about 1 KB.
+	maxAnswerBytes = 1 << 20
+)
+
+// Client calls the API. The zero value with Auth set is ready to use; a Client is safe for concurrent use as long as its
+// fields are not changed.
+type Client struct {
+	// Endpoint is the full URL of the API; empty means DefaultEndpoint.
+	Endpoint string
+	// Auth is required: an AppKey or an AppCode.
+	Auth Auth
+	// HTTP sends the requests; nil means a client made by NewHTTPClient that all such Clients share. Its redirect policy
+	// is not used: redirects are never followed, as they would carry the signed form elsewhere.
+	HTTP *http.Client
+	// UserAgent is sent if it is not empty.
+	UserAgent string
+	// Now is the clock that stamps requests; nil means time.Now. The gateway refuses a request whose clock is 15 minutes off.
+	Now func() time.Time
+}
+
+// Request is one picture to recognise. Exactly one of ImageURL, Image and ImageBase64 must be set.
+type Request struct {
+	// ImageURL is an address the provider can fetch without further authentication, for the time of the call.
+	ImageURL string
+	// Image is the picture's bytes. They are encoded while they are sent; no second copy is made.
+	Image []byte
+	// ImageBase64 is the picture in standard base64 (padded, no line breaks, no "data:" prefix), sent as it is.
+	ImageBase64 string
+	// Details asks for name, sex, ethnicity, birth date and address beside the number, "at a somewhat lower success
+	// rate" in the provider's words.
+	Details bool
+	// Nonce identifies the call: the gateway accepts one nonce once in 15 minutes, so sending a request again with the
+	// same nonce can never be charged twice. Empty means a fresh one.
+	Nonce string
+}
+
+var sharedHTTP = NewHTTPClient()
+
+// NewHTTPClient returns an HTTP client with the time limits this API wants: 3 s to connect, 5 s for TLS, TLS verified,
+// HTTP/1.1, proxies from the environment. The limit of a whole call is the context's deadline.
+func NewHTTPClient() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 5 * time.Second,
+			MaxIdleConns:        128,
+			MaxIdleConnsPerHost: 128,
+			IdleConnTimeout:     50 * time.Second,
+			DisableCompression:  true,
+		},
+		CheckRedirect: refuseRedirect,
+	}
+}
+
+func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Recognize sends one request and returns the provider's answer, be it a card or the provider's own "not recognised".
+// A call that brought no usable answer returns an *Error; its Class says whether it may have been charged. A Client or
+// Request that cannot be sent at all is refused with ErrInvalid before anything happens.
+func (c *Client) Recognize(ctx context.Context, r Request) (*Answer, error) {
+	endpoint, err := c.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	form, err := newForm(r)
+	if err != nil {
+		return nil, err
+	}
+	if c.Auth == nil {
+		return nil, fmt.Errorf("%w: Client.Auth is not set; it takes an AppKey or an AppCode", ErrInvalid)
+	}
+	if r.Nonce == "" {
+		r.Nonce = NewNonce()
+	}
+
+	req := &http.Request{
+		Method:        http.MethodPost,
+		URL:           endpoint,
+		Host:          endpoint.Host,
+		Header:        make(http.Header, 9),
+		ContentLength: form.length(),
+		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(form.reader()), nil },
+	}
+	req.Body, _ = req.GetBody()
+	req.Header.Set("Accept", acceptHeader)
+	req.Header.Set("Content-Type", contentTypeHeader)
+	req.Header.Set("User-Agent", c.UserAgent) // an empty value keeps net/http from adding its own
+	signed := signable{
+		method:      req.Method,
+		accept:      acceptHeader,
+		contentType: contentTypeHeader,
+		headers: map[string]string{
+			"x-ca-nonce":     r.Nonce,
+			"x-ca-timestamp": strconv.FormatInt(c.now().UnixMilli(), 10),
+		},
+		path:   endpoint.EscapedPath(),
+		params: slices.Concat(form.params, queryParams(endpoint.Query())), // on a clash of names the form is signed
+	}
+	c.Auth.authorize(req.Header, &signed)
+	return c.exchange(ctx, req, &signed)
+}
+
+func (c *Client) endpoint() (*url.URL, error) {
+	raw := c.Endpoint
+	if raw == "" {
+		raw = DefaultEndpoint
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return nil, fmt.Errorf("%w: Client.Endpoint is not an http(s) URL without user and fragment", ErrInvalid)
+	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	return u, nil
+}
+
+func (c *Client) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
+}
+
+func (c *Client) httpClient() *http.Client {
+	base := c.HTTP
+	if base == nil {
+		base = sharedHTTP
+	}
+	if base.CheckRedirect == nil || base.Jar != nil {
+		own := *base
+		own.CheckRedirect, own.Jar = refuseRedirect, nil
+		return &own
+	}
+	return base
+}
+
+// exchange sends the request and sorts what comes back into an answer or an *Error.
+func (c *Client) exchange(ctx context.Context, req *http.Request, signed *signable) (*Answer, error) {
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	resp, err := c.httpClient().Do(req.WithContext(ctx))
+	if err != nil {
+		return nil, transportError(err, connected.Load())
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
+	if err != nil {
+		return nil, &Error{Class: Lost, Code: lostCode(err), StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header),
+			message: "the answer broke off", err: withoutEcho(err)}
+	}
+	answer, parseErr := parseAnswer(resp.StatusCode, body)
+	if parseErr == nil {
+		return answer, nil
+	}
+	return nil, c.answerError(resp, body, parseErr, signed)
+}
+
+// transportError sorts an error of net/http: without a connection nothing was sent; with one the request may have arrived.
+func transportError(err error, connected bool) *Error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err // the *url.Error repeats method and address, which the message gives already
+	}
+	if !connected {
+		return &Error{Class: NeverSent, Code: Unavailable, message: "no connection to the OCR endpoint", err: err}
+	}
+	return &Error{Class: Lost, Code: lostCode(err), message: "the request may have arrived, but no answer came", err: withoutEcho(err)}
+}
+
+// withoutEcho drops the text of errors that quote what the server sent, such as net/http's "malformed HTTP response".
+func withoutEcho(err error) error {
+	var network net.Error
+	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errNotHTTP
+}
+
+var errNotHTTP = errors.New("the answer is not valid HTTP")
+
+func lostCode(err error) Code {
+	var timeout interface{ Timeout() bool }
+	if errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &timeout) && timeout.Timeout()) {
+		return Timeout
+	}
+	return Unavailable
+}
+
+// answerError sorts an answer that is not the provider's. Order: what the gateway says in its headers, then the status.
+func (c *Client) answerError(resp *http.Response, body []byte, parseErr error, signed *signable) *Error {
+	e := &Error{StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header)}
+	code, text := resp.Header.Get("X-Ca-Error-Code"), resp.Header.Get("X-Ca-Error-Message")
+	switch {
+	case resp.StatusCode >= 400 && (code != "" || text != ""):
+		e.gateway(code, text)
+		switch {
+		case e.Code == Unauthorized && hasPrefixFold(text, invalidSignature):
+			e.message += ": " + signed.compareWithServer(text)
+		case e.Code == ClockSkew:
+			e.message += clockDifference(c.now(), resp.Header.Get("Date"))
+		}
+	case resp.StatusCode == http.StatusTooManyRequests:
+		e.set(Refused, Throttled, "too many requests")
+	case resp.StatusCode == http.StatusRequestEntityTooLarge:
+		e.set(Configuration, ImageTooLarge, "the request is larger than the gateway takes")
+	case resp.StatusCode == http.StatusGatewayTimeout || resp.StatusCode == http.StatusRequestTimeout:
+		e.set(Lost, Timeout, "the gateway waited in vain for the provider")
+	case resp.StatusCode >= 500:
+		e.set(Lost, Unavailable, "an error status without the gateway's explanation")
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		e.set(Configuration, Unauthorized, "refused without the gateway's explanation")
+	case resp.StatusCode >= 300:
+		e.set(Configuration, BadRequest, "this is not the answer of the API; is the endpoint right? (redirects are not followed)")
+	case resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && errors.Is(parseErr, io.ErrUnexpectedEOF):
+		e.set(Lost, Unavailable, "the answer broke off") // delimited by the end of the connection only: a cut looks like an end
+	default:
+		e.set(Unreadable, BadAnswer, "the answer cannot be parsed ("+strconv.Itoa(len(body))+" bytes)")
+	}
+	if seconds, err := strconv.Atoi(strings.TrimSpace(resp.Header.Get("Retry-After"))); err == nil && seconds > 0 {
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return e
+}
+
+func clockDifference(now time.Time, date string) string {
+	server, err := http.ParseTime(date)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (this clock is %s off the gateway's)", now.Sub(server).Round(time.Second).Abs())
+}

@@ -1,0 +1,328 @@
+package ocrclient_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sort"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fc-idcard-ocr/ocrclient"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const recognised = `{"showapi_res_id":"642644970de376872d071c9f","showapi_res_error":"","showapi_res_code":0,"showapi_res_body":{"msg":"识别成功!",` +
+	`"flag":true,"ret_code":0,"idNo":"11010519491231002X","name":"样张","sex":"男","nationality":"汉","birthday":"1949-12-31","addr":"北京市朝阳区"}}`
+
+var key = ocrclient.AppKey{Key: "203753385", Secret: "canary-app-secret"}
+
+func serve(t *testing.T, h http.HandlerFunc) *ocrclient.Client {
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return &ocrclient.Client{Endpoint: server.URL + "/ocrIdCard", Auth: key}
+}
+
+// verify recomputes the signature from the request as it arrived, from the documentation's rules.
+func verify(r *http.Request, form url.Values, secret string) error {
+	names := strings.Split(r.Header.Get("X-Ca-Signature-Headers"), ",")
+	sort.Strings(names)
+	s := r.Method + "\n" + r.Header.Get("Accept") + "\n" + r.Header.Get("Content-MD5") + "\n" + r.Header.Get("Content-Type") + "\n" + r.Header.Get("Date") + "\n"
+	for _, name := range names {
+		s += name + ":" + r.Header.Get(name) + "\n"
+	}
+	s += r.URL.EscapedPath()
+	all := []string{}
+	for name, values := range form {
+		if values[0] == "" {
+			all = append(all, name)
+		} else {
+			all = append(all, name+"="+values[0])
+		}
+	}
+	sort.Strings(all)
+	if len(all) > 0 {
+		s += "?" + strings.Join(all, "&")
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(s))
+	if want := base64.StdEncoding.EncodeToString(mac.Sum(nil)); want != r.Header.Get("X-Ca-Signature") {
+		return fmt.Errorf("signature %s, want %s", r.Header.Get("X-Ca-Signature"), want)
+	}
+	return nil
+}
+
+func TestRequestVerifiesAfterTheWire(t *testing.T) {
+	picture := make([]byte, 40_001)
+	rand.Read(picture)
+	encoded := base64.StdEncoding.EncodeToString(picture)
+	for name, test := range map[string]struct {
+		request ocrclient.Request
+		field   string
+		want    string
+		details string
+	}{
+		"URL with query":  {ocrclient.Request{ImageURL: "https://b.oss.example/中文 a+b%25.jpg?x=1&y=%2F+z#f", Details: true}, "imgUrl", "https://b.oss.example/中文 a+b%25.jpg?x=1&y=%2F+z#f", "1"},
+		"bytes":           {ocrclient.Request{Image: picture, Details: true}, "imgData", encoded, "1"},
+		"base64":          {ocrclient.Request{ImageBase64: encoded}, "imgData", encoded, "0"},
+		"one byte":        {ocrclient.Request{Image: []byte{0xfb}}, "imgData", "+w==", "0"},
+		"own nonce":       {ocrclient.Request{Image: []byte{1}, Nonce: "11111111-2222-4333-8444-555555555555"}, "imgData", "AQ==", "0"},
+		"three byte edge": {ocrclient.Request{Image: picture[:12288]}, "imgData", base64.StdEncoding.EncodeToString(picture[:12288]), "0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				assert.NoError(t, err)
+				assert.Equal(t, r.ContentLength, int64(len(body)), "Content-Length is known beforehand")
+				form, err := url.ParseQuery(string(body))
+				assert.NoError(t, err)
+				assert.NotContains(t, string(body), "+", "a blank or plus is never left to the server's reading")
+				assert.NoError(t, verify(r, form, key.Secret))
+				assert.Equal(t, url.Values{test.field: {test.want}, "need_more_info": {test.details}}, form)
+				assert.NotEmpty(t, r.Header.Get("X-Ca-Nonce"))
+				if test.request.Nonce != "" {
+					assert.Equal(t, test.request.Nonce, r.Header.Get("X-Ca-Nonce"))
+				}
+				assert.Empty(t, r.Header.Get("Authorization"))
+				io.WriteString(w, recognised)
+			})
+			answer, err := client.Recognize(t.Context(), test.request)
+			require.NoError(t, err)
+			assert.Equal(t, ocrclient.Card{IDNumber: "11010519491231002X", Name: "样张", Sex: "男", Ethnicity: "汉", BirthDate: "1949-12-31", Address: "北京市朝阳区"}, answer.Card)
+			assert.True(t, answer.Charged)
+			assert.Empty(t, answer.Code())
+		})
+	}
+}
+
+func TestEveryCallIsSignedAfresh(t *testing.T) {
+	seen := map[string]bool{}
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		seen[r.Header.Get("X-Ca-Nonce")] = true
+		io.WriteString(w, recognised)
+	})
+	for range 3 {
+		_, err := client.Recognize(t.Context(), ocrclient.Request{ImageURL: "https://example.com/a.jpg"})
+		require.NoError(t, err)
+	}
+	assert.Len(t, seen, 3)
+}
+
+func TestAppCodeIsSentAsBearer(t *testing.T) {
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "APPCODE 0123456789abcdef", r.Header.Get("Authorization"))
+		assert.Empty(t, r.Header.Get("X-Ca-Signature"))
+		assert.NotEmpty(t, r.Header.Get("X-Ca-Nonce"))
+		io.WriteString(w, recognised)
+	})
+	client.Auth = ocrclient.AppCode(" 0123456789abcdef\n")
+	_, err := client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
+	require.NoError(t, err)
+}
+
+func TestCallsThatCannotBeSentAreRefusedBeforehand(t *testing.T) {
+	client := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
+	for name, r := range map[string]ocrclient.Request{
+		"nothing":    {},
+		"both":       {ImageURL: "https://example.com/a.jpg", Image: []byte{1}},
+		"data: URL":  {ImageBase64: "data:image/jpeg;base64,AAAA"},
+		"line break": {ImageBase64: "AAAA\r\nAAAA"},
+	} {
+		_, err := client.Recognize(t.Context(), r)
+		assert.ErrorIs(t, err, ocrclient.ErrInvalid, name)
+	}
+	for _, endpoint := range []string{"example.com/ocrIdCard", "ftp://example.com", "https://u:p@example.com/", "https://"} {
+		_, err := (&ocrclient.Client{Endpoint: endpoint, Auth: key}).Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
+		assert.ErrorIs(t, err, ocrclient.ErrInvalid, endpoint)
+		assert.NotContains(t, err.Error(), "u:p")
+	}
+	_, err := (&ocrclient.Client{}).Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
+	assert.ErrorContains(t, err, "Client.Auth")
+}
+
+// canaries must never be seen in an error text.
+var canaries = []string{"canary", "%63anary", "张三", "11010519491231002X", "x-oss-signature"}
+
+func TestFailuresAreSortedByWhatTheyMeanForThePurse(t *testing.T) {
+	gateway := func(status int, code, message string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Ca-Request-Id", "D3C1B6A0-1F2E-4A5B-9C8D-0123456789AB")
+			if code != "" {
+				w.Header().Set("X-Ca-Error-Code", code)
+			}
+			if message != "" {
+				w.Header().Set("X-Ca-Error-Message", message)
+			}
+			w.WriteHeader(status)
+		}
+	}
+	plain := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status); io.WriteString(w, body) }
+	}
+	raw := func(bytes string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				io.WriteString(conn, bytes)
+				conn.Close()
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		handler http.HandlerFunc
+		class   ocrclient.Class
+		code    ocrclient.Code
+	}{
+		"throttled, newer gateway":        {gateway(429, "T429ID", "Throttled by INNER Flow Control"), ocrclient.Refused, ocrclient.Throttled},
+		"throttled, code only":            {gateway(429, "T429PA", ""), ocrclient.Refused, ocrclient.Throttled},
+		"throttled, classic":              {gateway(403, "", "Throttled by USER Flow Control"), ocrclient.Refused, ocrclient.Throttled},
+		"throttled by the test domain":    {gateway(403, "", "Throttled by DOMAIN Flow Control"), ocrclient.Configuration, ocrclient.Throttled},
+		"429 of somebody":                 {plain(429, ""), ocrclient.Refused, ocrclient.Throttled},
+		"internal error":                  {gateway(500, "X500ER", "Internal Error"), ocrclient.Refused, ocrclient.Unavailable},
+		"backend refused":                 {gateway(500, "", "Failed To Invoke Backend Service"), ocrclient.Refused, ocrclient.Unavailable},
+		"unavailable":                     {gateway(503, "", "Service Unavailable"), ocrclient.Refused, ocrclient.Unavailable},
+		"unknown gateway 502":             {gateway(502, "D502FC", "canary"), ocrclient.Refused, ocrclient.Unavailable},
+		"quota":                           {gateway(403, "B403MQ", "Api Market Subscription quota exhausted"), ocrclient.Configuration, ocrclient.QuotaExhausted},
+		"quota, classic":                  {gateway(403, "", "Quota Exhausted"), ocrclient.Configuration, ocrclient.QuotaExhausted},
+		"quota, code only":                {gateway(403, "B403ME", ""), ocrclient.Configuration, ocrclient.QuotaExhausted},
+		"arrears":                         {gateway(403, "", "User Arrears"), ocrclient.Configuration, ocrclient.QuotaExhausted},
+		"unauthorized":                    {gateway(403, "", "Unauthorized"), ocrclient.Configuration, ocrclient.Unauthorized},
+		"wrong key":                       {gateway(400, "A400IK", "Invalid AppKey `canary` not exists"), ocrclient.Configuration, ocrclient.Unauthorized},
+		"wrong code":                      {gateway(400, "A400AC", ""), ocrclient.Configuration, ocrclient.Unauthorized},
+		"wrong signature":                 {gateway(400, "", "Invalid Signature, Server StringToSign:`POST#canary#张三`"), ocrclient.Configuration, ocrclient.Unauthorized},
+		"clock":                           {gateway(400, "", "Timestamp Expired"), ocrclient.Configuration, ocrclient.ClockSkew},
+		"unknown address":                 {gateway(400, "I404DO", "Invalid Url"), ocrclient.Configuration, ocrclient.BadRequest},
+		"too large":                       {gateway(413, "I413RL", ""), ocrclient.Configuration, ocrclient.ImageTooLarge},
+		"too large, plain":                {plain(413, ""), ocrclient.Configuration, ocrclient.ImageTooLarge},
+		"nonce used":                      {gateway(400, "", "Nonce Used"), ocrclient.NonceUsed, ocrclient.AnswerLost},
+		"nonce used, code":                {gateway(403, "S403NU", ""), ocrclient.NonceUsed, ocrclient.AnswerLost},
+		"backend time-out":                {gateway(504, "D504RE", "canary"), ocrclient.Lost, ocrclient.Timeout},
+		"backend time-out, classic":       {gateway(504, "", "Async Service"), ocrclient.Lost, ocrclient.Timeout},
+		"504 of somebody":                 {plain(504, "<html>"), ocrclient.Lost, ocrclient.Timeout},
+		"503 of somebody":                 {plain(503, "<html>"), ocrclient.Lost, ocrclient.Unavailable},
+		"403 of somebody":                 {plain(403, "<html>canary"), ocrclient.Configuration, ocrclient.Unauthorized},
+		"redirect":                        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/canary", 307) }, ocrclient.Configuration, ocrclient.BadRequest},
+		"HTML with 200":                   {plain(200, "<html>canary"), ocrclient.Unreadable, ocrclient.BadAnswer},
+		"foreign JSON":                    {plain(200, `{"name":"张三"}`), ocrclient.Unreadable, ocrclient.BadAnswer},
+		"JSON array":                      {plain(200, `["张三"]`), ocrclient.Unreadable, ocrclient.BadAnswer},
+		"empty 200":                       {plain(200, ""), ocrclient.Unreadable, ocrclient.BadAnswer},
+		"half JSON, complete by length":   {plain(200, recognised[:90]), ocrclient.Unreadable, ocrclient.BadAnswer},
+		"half JSON, end of connection":    {raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + recognised[:90]), ocrclient.Lost, ocrclient.Unavailable},
+		"cut body":                        {raw("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + recognised[:90]), ocrclient.Lost, ocrclient.Unavailable},
+		"connection closed after sending": {raw(""), ocrclient.Lost, ocrclient.Unavailable},
+		"not HTTP":                        {raw("canary 张三\r\n\r\n"), ocrclient.Lost, ocrclient.Unavailable},
+		"over a mebibyte":                 {plain(200, `{"ret_code":0,"msg":"`+strings.Repeat("x", 1<<20)+`"}`), ocrclient.Unreadable, ocrclient.BadAnswer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int32
+			client := serve(t, func(w http.ResponseWriter, r *http.Request) { calls.Add(1); test.handler(w, r) })
+			answer, err := client.Recognize(t.Context(), ocrclient.Request{ImageURL: "https://b.example/a.jpg?x-oss-signature=canary"})
+			require.Nil(t, answer)
+			var e *ocrclient.Error
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, test.class.String(), e.Class.String())
+			assert.Equal(t, test.code, e.Code)
+			assert.Equal(t, test.class, ocrclient.ClassOf(fmt.Errorf("wrapped: %w", err)))
+			assert.EqualValues(t, 1, calls.Load(), "one Recognize is one request")
+			for _, canary := range canaries {
+				assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err.Error()), canary)
+			}
+		})
+	}
+}
+
+func TestNothingWasSentWithoutAConnection(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	listener.Close()
+	client := &ocrclient.Client{Endpoint: "http://" + listener.Addr().String() + "/ocrIdCard", Auth: key}
+	_, err = client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
+	assert.Equal(t, ocrclient.NeverSent, ocrclient.ClassOf(err))
+
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("request over unverified TLS") }))
+	server.Config.ErrorLog = nil
+	defer server.Close()
+	client.Endpoint = server.URL
+	_, err = client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
+	assert.Equal(t, ocrclient.NeverSent, ocrclient.ClassOf(err), "an unknown certificate ends the call before anything is sent")
+}
+
+func TestDeadlineAfterSendingIsLost(t *testing.T) {
+	release := make(chan struct{})
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body); <-release })
+	defer close(release)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := client.Recognize(ctx, ocrclient.Request{Image: []byte{1}})
+	var e *ocrclient.Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, ocrclient.Lost, e.Class)
+	assert.Equal(t, ocrclient.Timeout, e.Code)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestInvalidSignatureTellsSecretFromRequest(t *testing.T) {
+	answerWith := func(change func(string) string) *ocrclient.Client {
+		return serve(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			form, _ := url.ParseQuery(string(body))
+			s := "POST#" + r.Header.Get("Accept") + "##" + r.Header.Get("Content-Type") + "##x-ca-key:" + r.Header.Get("X-Ca-Key") +
+				"#x-ca-nonce:" + r.Header.Get("X-Ca-Nonce") + "#x-ca-timestamp:" + r.Header.Get("X-Ca-Timestamp") +
+				"#/ocrIdCard?imgUrl=" + form.Get("imgUrl") + "&need_more_info=0"
+			w.Header().Set("X-Ca-Error-Message", "Invalid Signature, Server StringToSign:`"+change(s)+"`")
+			w.WriteHeader(400)
+		})
+	}
+	request := ocrclient.Request{ImageURL: "https://b.example/a.jpg?x-oss-signature=canary"}
+	_, err := answerWith(func(s string) string { return s }).Recognize(t.Context(), request)
+	assert.ErrorContains(t, err, "the AppSecret is wrong")
+	_, err = answerWith(func(s string) string { return strings.Replace(s, "application/json", "*/*", 1) }).Recognize(t.Context(), request)
+	assert.ErrorContains(t, err, "first difference in Accept")
+	_, err = answerWith(func(s string) string { return s + "canary" }).Recognize(t.Context(), request)
+	assert.ErrorContains(t, err, "path or parameters")
+	assert.NotContains(t, err.Error(), "canary")
+}
+
+func TestClockSkewIsMeasured(t *testing.T) {
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Ca-Error-Message", "Timestamp Expired")
+		w.Header().Set("Date", "Mon, 23 Nov 2026 08:00:00 GMT")
+		w.WriteHeader(400)
+	})
+	client.Now = func() time.Time { return time.Date(2026, 11, 23, 8, 20, 0, 0, time.UTC) }
+	_, err := client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
+	assert.ErrorContains(t, err, "20m0s off the gateway's")
+}
+
+func TestRetryAfterIsReported(t *testing.T) {
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Retry-After", "7"); w.WriteHeader(429) })
+	_, err := client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
+	var e *ocrclient.Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, 7*time.Second, e.RetryAfter)
+}
+
+func TestCredentialsCannotBePrinted(t *testing.T) {
+	client := ocrclient.Client{Auth: key}
+	code := ocrclient.Client{Auth: ocrclient.AppCode("canary-app-code")}
+	var b bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		fmt.Fprintf(&b, verb+verb+verb+verb, client, code, client.Auth, code.Auth)
+	}
+	assert.NotContains(t, b.String(), "canary")
+	assert.NotContains(t, b.String(), key.Key)
+}
