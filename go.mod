@@ -12,3 +12,9 @@ require (
 	golang.org/x/sync v0.17.0
 	golang.org/x/time v0.14.0
 )
+
+require (
+	github.com/davecgh/go-spew v1.1.1 // indirect
+	github.com/pmezard/go-difflib v1.0.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
+)
