@@ -1,0 +1,5 @@
+package buckettest
+
+import "testing"
+
+func TestMemoryConforms(t *testing.T) { RunConformance(t, &Memory{}) }

@@ -1,0 +1,167 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/aliyun/aliyun-oss-go-sdk/oss"
+)
+
+// What an *Error is about; test with errors.Is.
+var (
+	ErrNotFound  = errors.New("object not found")                       // no such object (404)
+	ErrNoBucket  = errors.New("bucket not found")                       // no such bucket (404)
+	ErrDenied    = errors.New("access denied")                          // key, policy or account forbids it (403)
+	ErrExpired   = errors.New("credentials expired")                    // this invocation's credentials are over; the next has new ones
+	ErrPosition  = errors.New("object has another length")              // a conditional append that lost (409)
+	ErrInvalid   = errors.New("request refused")                        // OSS will never take this request (4xx), such as a picture it cannot process
+	ErrTooLarge  = errors.New("object larger than allowed")             // more bytes than the caller's limit
+	ErrTransient = errors.New("storage unavailable")                    // network, 5xx or throttling, also after retries
+	ErrEndpoint  = errors.New("the endpoint does not serve the bucket") // wrong region, custom domain needed, or a redirect
+)
+
+// Error is a call to OSS that failed. Its text holds OSS's own error code and request ID, never a key, URL or token.
+type Error struct {
+	Op        string // HEAD, GET, PUT, APPEND, DELETE or sign
+	Status    int    // HTTP status, 0 if no answer came
+	Code      string // OSS's error code, such as AccessDenied
+	RequestID string // x-oss-request-id
+
+	kind error
+	err  error
+}
+
+// Error tells operation, kind, code, status and request ID.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "OSS %s: %v", e.Op, e.kind)
+	if e.err != nil {
+		fmt.Fprintf(&b, ": %v", e.err)
+	}
+	if e.Code != "" {
+		fmt.Fprintf(&b, ", code %s", e.Code)
+	}
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ", status %d", e.Status)
+	}
+	if e.RequestID != "" {
+		fmt.Fprintf(&b, ", request %s", e.RequestID)
+	}
+	return b.String()
+}
+
+// Unwrap returns the kind (one of this package's Err values) and the cause.
+func (e *Error) Unwrap() []error {
+	if e.err == nil {
+		return []error{e.kind}
+	}
+	return []error{e.kind, e.err}
+}
+
+// Retryable reports whether the same call can succeed later without anybody changing anything.
+func Retryable(err error) bool {
+	return errors.Is(err, ErrTransient) || errors.Is(err, ErrExpired)
+}
+
+// reason names the kind of an error in few words, for the retry log.
+func reason(err error) string {
+	var e *Error
+	if !errors.As(err, &e) {
+		return "unknown"
+	}
+	if e.Code != "" {
+		return e.Code
+	}
+	if e.Status != 0 {
+		return http.StatusText(e.Status)
+	}
+	return e.kind.Error()
+}
+
+func classify(op string, status int, err error) *Error {
+	e := &Error{Op: op, Status: status}
+	var service oss.ServiceError
+	var network net.Error
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		e.kind = ErrTooLarge
+		return e
+	case errors.As(err, &service):
+		e.Status, e.Code, e.RequestID = service.StatusCode, plainCode(service.Code), plainCode(service.RequestID)
+	case errors.As(err, new(oss.CRCCheckError)):
+		e.kind, e.Code = ErrTransient, "CRCCheckError"
+		return e
+	case status < 300 && (errors.As(err, &network) || isTransport(err)):
+		e.kind, e.Status, e.err = ErrTransient, 0, withoutURL(err)
+		return e
+	case status == 0: // the SDK refused before sending, such as an object key it takes for invalid
+		e.kind = ErrInvalid
+		return e
+	}
+	e.kind = kindOf(e.Status, e.Code)
+	return e
+}
+
+// kindOf sorts by code where codes differ within one status, else by status: answers to HEAD often have no code.
+func kindOf(status int, code string) error {
+	switch code {
+	case "PositionNotEqualToLength":
+		return ErrPosition
+	case "NoSuchBucket":
+		return ErrNoBucket
+	case "SecurityTokenExpired", "InvalidSecurityToken", "InvalidAccessKeyId", "AccessKeyIdAndSecurityTokenNotMatch":
+		return ErrExpired // keys come with the invocation, so the next one brings others
+	case "RequestTimeout", "RequestTimeTooSkewed":
+		return ErrTransient
+	case "PublicEndpointForbidden", "SecondLevelDomainForbidden":
+		return ErrEndpoint
+	}
+	switch {
+	case status == http.StatusNotFound:
+		return ErrNotFound
+	case code == "ImageDamage" || code == "ObjectNotAppendable" || code == "InvalidObjectState":
+		return ErrInvalid
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return ErrDenied
+	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
+		return ErrTransient
+	case status >= 300 && status < 400:
+		return ErrEndpoint
+	default:
+		return ErrInvalid
+	}
+}
+
+func isTransport(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, new(*url.Error))
+}
+
+// withoutURL drops the *url.Error around a transport error: its address holds the object key.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	var network net.Error
+	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errors.New("broken connection") // net/http's other errors can quote what the server sent
+}
+
+// plainCode keeps words of ASCII letters and digits: codes and request IDs are such, echoes of a request are not.
+func plainCode(s string) string {
+	if len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
+	}) {
+		return ""
+	}
+	return s
+}

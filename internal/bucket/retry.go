@@ -1,0 +1,67 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+const (
+	attempts  = 3
+	smallCall = 5 * time.Second  // one attempt of a call that moves no picture
+	largeCall = 30 * time.Second // one attempt to read a picture of up to 20 MB
+)
+
+// try makes a call up to three times, as the SDK itself never retries. Only failures that can pass are retried, with full
+// jitter, and never beyond the context's deadline. call must start from fresh readers.
+func (b *Bucket) try(ctx context.Context, op string, limit time.Duration, call func(context.Context) error) error {
+	pause := &backoff.ExponentialBackOff{InitialInterval: 100 * time.Millisecond, Multiplier: 2, RandomizationFactor: 1, MaxInterval: time.Second}
+	attempt := 0
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		attempt++
+		err := once(ctx, op, limit, call)
+		if err != nil && (!errors.Is(err, ErrTransient) || ctx.Err() != nil) {
+			return struct{}{}, backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pause), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			b.log.InfoContext(ctx, "retry", "call", "OSS "+op, "reason", reason(err), "attempt", attempt, "waitMs", wait.Milliseconds())
+		}))
+	var permanent *backoff.PermanentError
+	if errors.As(err, &permanent) {
+		err = permanent.Unwrap()
+	}
+	var known *Error
+	if err != nil && !errors.As(err, &known) { // the context ended while waiting
+		err = &Error{Op: op, kind: ErrTransient, err: err}
+	}
+	return err
+}
+
+func once(ctx context.Context, op string, limit time.Duration, call func(context.Context) error) error {
+	var status int
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, statusKey{}, &status), limit)
+	defer cancel()
+	if err := call(ctx); err != nil {
+		return classify(op, status, err)
+	}
+	return nil
+}
+
+// noteStatus tells once the HTTP status: the SDK forgets it where an error's body is not the XML it expects.
+type noteStatus struct{ *http.Transport }
+
+type statusKey struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (t noteStatus) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.Transport.RoundTrip(r)
+	if status, ok := r.Context().Value(statusKey{}).(*int); ok && err == nil {
+		*status = response.StatusCode
+	}
+	return response, err
+}
