@@ -1,0 +1,421 @@
+// Package gateway is the sandbox's stand-in for the API gateway and the ocrIdCard provider behind it: it checks every
+// request as the gateway does, in the gateway's own words, and then really reads the picture. It never imports the
+// client it judges, never fetches a picture from beyond loopback, and never keeps what is printed on a card.
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"fc-idcard-ocr/internal/sandbox/engine"
+)
+
+// Path is the one API this gateway publishes.
+const Path = "/ocrIdCard"
+
+const (
+	// timestampValidity is how far X-Ca-Timestamp may be from the gateway's clock, either way, and how long a nonce
+	// stays used (help.aliyun.com/document_detail/29475.html).
+	timestampValidity = 15 * time.Minute
+
+	// maxRequestBody is the gateway's limit on a request body, in bytes; over it the answer is 413 I413RL.
+	maxRequestBody = 32 << 20
+)
+
+// Reader reads the card in a picture. *engine.Engine is one.
+type Reader interface {
+	// Read returns engine.ErrUnreadable if the bytes are no picture that it can decode, and a Card with an empty
+	// IDNumber if the picture shows no ID number.
+	Read(ctx context.Context, image []byte) (engine.Card, error)
+}
+
+// Config is what the gateway knows and how it behaves.
+type Config struct {
+	// Apps maps each AppKey to its AppSecret (signature authentication).
+	Apps map[string]string
+	// AppCodes are the accepted AppCodes (simple authentication).
+	AppCodes []string
+	// Reader reads the pictures. Required.
+	Reader Reader
+
+	// ErrorCodes makes the gateway answer like the newer (VPC and dedicated) instances: X-Ca-Error-Code is sent and the
+	// status is the one inside the code, for example 429 instead of 403 for throttling. Classic instances send neither.
+	ErrorCodes bool
+	// CallsPerSecond throttles each AppKey or AppCode with "Throttled by APP Flow Control"; 0 is no limit.
+	CallsPerSecond float64
+	// Quota is how many charged calls may be made before "Quota Exhausted"; 0 is no limit.
+	Quota int
+	// MaxPicture is the largest picture the provider takes, in bytes; 0 is 10 MiB.
+	MaxPicture int64
+
+	// Intercept is asked once about every call, before any check, and may order a fault. It may block, and is called
+	// from several goroutines. It can be replaced later with SetIntercept.
+	Intercept func(Call) Fault
+	// OnCall is told about every call when its answer is decided, with the complete record.
+	OnCall func(Call)
+
+	// Log gets one line for each refused or failed call; nil discards. No parameter value is ever logged.
+	Log *slog.Logger
+	// Now is the gateway's clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Server is the gateway, an http.Handler. Make one with New.
+type Server struct {
+	// Ledger holds every call that arrived, since the start or the last Reset.
+	Ledger *Ledger
+
+	config    Config
+	fetcher   *fetcher
+	intercept atomic.Pointer[func(Call) Fault]
+
+	mu       sync.Mutex
+	nonces   map[nonceUse]time.Time // when it was used
+	pruned   time.Time
+	limiters map[string]*rate.Limiter
+}
+
+type nonceUse struct{ appKey, nonce string }
+
+// New checks the configuration and returns the gateway.
+func New(config Config) (*Server, error) {
+	if config.Reader == nil {
+		return nil, errors.New("gateway: Config.Reader is missing: it reads the pictures")
+	}
+	if len(config.Apps) == 0 && len(config.AppCodes) == 0 {
+		return nil, errors.New("gateway: neither Config.Apps nor Config.AppCodes names anyone who may call")
+	}
+	for key, secret := range config.Apps {
+		if key == "" || secret == "" {
+			return nil, errors.New("gateway: Config.Apps has an empty AppKey or AppSecret")
+		}
+	}
+	if config.CallsPerSecond < 0 || config.Quota < 0 || config.MaxPicture < 0 {
+		return nil, errors.New("gateway: CallsPerSecond, Quota and MaxPicture must not be negative")
+	}
+	if config.MaxPicture == 0 {
+		config.MaxPicture = 10 << 20
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	server := &Server{
+		Ledger:   &Ledger{},
+		config:   config,
+		fetcher:  newFetcher(config.MaxPicture),
+		nonces:   map[nonceUse]time.Time{},
+		limiters: map[string]*rate.Limiter{},
+	}
+	server.SetIntercept(config.Intercept)
+	return server, nil
+}
+
+// SetIntercept replaces Config.Intercept; nil removes it. It is safe while calls are being served.
+func (s *Server) SetIntercept(intercept func(Call) Fault) {
+	if intercept == nil {
+		intercept = func(Call) Fault { return Fault{} }
+	}
+	s.intercept.Store(&intercept)
+}
+
+// Reset forgets all calls, charges, nonces and throttling, as if the gateway had just started.
+func (s *Server) Reset() {
+	s.Ledger.Reset()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.nonces)
+	clear(s.limiters)
+}
+
+// ServeHTTP serves one call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	arrived := s.config.Now()
+	exchange := &exchange{server: s, w: w, r: r, arrived: arrived}
+	w.Header().Set("Date", arrived.UTC().Format(http.TimeFormat))
+	requestID := newRequestID()
+	w.Header().Set("X-Ca-Request-Id", requestID)
+
+	exchange.form, exchange.unreadable = readForm(w, r)
+	form := exchange.form
+	exchange.call = s.Ledger.open(Call{
+		RequestID: requestID,
+		Time:      arrived,
+		AppKey:    r.Header.Get("X-Ca-Key"),
+		Nonce:     r.Header.Get("X-Ca-Nonce"),
+		Details:   form.Get("need_more_info") == "1",
+		Source:    sourceOf(form),
+		ImagePath: imagePath(form.Get("imgUrl")),
+	})
+	exchange.serve()
+
+	call := s.Ledger.close(exchange.call)
+	if call.Refusal != "" || call.Fault != "" {
+		s.config.Log.Info("gateway call", "caRequestId", call.RequestID, "outcome", call.Outcome,
+			"refusal", call.Refusal, "fault", call.Fault)
+	}
+	if s.config.OnCall != nil {
+		s.config.OnCall(call)
+	}
+}
+
+// exchange is one call being served.
+type exchange struct {
+	server  *Server
+	w       http.ResponseWriter
+	r       *http.Request
+	arrived time.Time
+	form    url.Values
+	// unreadable is what is wrong with the body, if anything; it is told when the gateway comes to look at the body.
+	unreadable *Refusal
+	call       Call
+	fault      Fault
+}
+
+// serve takes the call through its phases.
+func (e *exchange) serve() {
+	e.fault = (*e.server.intercept.Load())(e.call)
+	e.call.Fault = e.fault.String()
+	if e.strike(PhaseArrival, nil) {
+		return
+	}
+	if refusal := e.check(); refusal != nil {
+		e.refuse(*refusal)
+		return
+	}
+	if e.strike(PhaseBeforeAccept, nil) {
+		return
+	}
+
+	e.call.Accepted = true
+	e.server.Ledger.update(e.call)
+	if e.fault.Phase == PhaseNone {
+		e.wait() // a caller who has left by then pays all the same
+	}
+	answer, refusal := e.provide()
+	if refusal != nil {
+		e.call.Outcome = OutcomeProviderFailed
+		e.refuse(*refusal)
+		return
+	}
+	e.call.Charged, e.call.Outcome, e.call.ResultID = answer.charged, answer.outcome, answer.resultID
+	e.server.Ledger.update(e.call)
+	if e.strike(PhaseAfterCharge, nil) || e.strike(PhaseMidBody, &answer) {
+		return
+	}
+	e.debugInfo()
+	answer.write(e.w)
+}
+
+// check applies the gateway's checks in its order: route, caller, time, signature, body, nonce, flow control.
+func (e *exchange) check() *Refusal {
+	if e.r.URL.Path != Path {
+		return &InvalidURL
+	}
+	if e.r.Method != http.MethodPost {
+		return &InvalidMethod
+	}
+	if stage := e.r.Header.Get("X-Ca-Stage"); stage != "" && !strings.EqualFold(stage, "RELEASE") {
+		return &InvalidURL // the API is published to RELEASE only
+	}
+	caller, refusal := e.authenticate()
+	if refusal != nil {
+		return refusal
+	}
+	return e.flowControl(caller)
+}
+
+// authenticate checks the AppCode, or the AppKey with timestamp, signature, body digest and nonce. It returns whom flow
+// control counts.
+func (e *exchange) authenticate() (caller string, refusal *Refusal) {
+	header := e.r.Header
+	if header.Get("X-Ca-Key") == "" {
+		authorization := header.Get("Authorization")
+		code, isCode := strings.CutPrefix(authorization, "APPCODE ")
+		switch {
+		case authorization == "":
+			return "", &MissingCredentials
+		case !isCode || !contains(e.server.config.AppCodes, code):
+			return "", &InvalidAppCode
+		}
+		// The anti-replay rule is documented for AppKey + API + nonce; nothing says that simple authentication has it,
+		// so a nonce sent with an AppCode protects nobody here.
+		e.call.Auth = AuthAppCode
+		if e.unreadable != nil {
+			return "", e.unreadable
+		}
+		return "APPCODE " + code, nil
+	}
+
+	key := header.Get("X-Ca-Key")
+	secret, known := e.server.config.Apps[key]
+	if !known {
+		return "", &InvalidAppKey
+	}
+	e.call.Auth = AuthSignature
+	if refusal := e.checkTimestamp(header.Get("X-Ca-Timestamp")); refusal != nil {
+		return "", refusal
+	}
+	if e.unreadable != nil {
+		return "", e.unreadable
+	}
+	if header.Get("X-Ca-Signature") == "" {
+		return "", &EmptySignature
+	}
+	if toSign, ok := verifySignature(e.r, e.form, secret); !ok {
+		return "", invalidSignature(toSign)
+	}
+	if refusal := e.useNonce(key, header.Get("X-Ca-Nonce")); refusal != nil {
+		return "", refusal
+	}
+	return key, nil
+}
+
+func (e *exchange) checkTimestamp(timestamp string) *Refusal {
+	if timestamp == "" {
+		return nil // optional
+	}
+	ms, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil {
+		return &InvalidTimestamp
+	}
+	if e.arrived.Sub(time.UnixMilli(ms)).Abs() > timestampValidity {
+		return &TimestampExpired
+	}
+	return nil
+}
+
+// useNonce marks the nonce as used, or refuses one used before by the same AppKey.
+func (e *exchange) useNonce(appKey, nonce string) *Refusal {
+	if nonce == "" {
+		return nil // optional
+	}
+	s := e.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.arrived.Sub(s.pruned) > time.Minute {
+		for use, at := range s.nonces {
+			if e.arrived.Sub(at) > timestampValidity {
+				delete(s.nonces, use)
+			}
+		}
+		s.pruned = e.arrived
+	}
+	use := nonceUse{appKey, nonce}
+	if at, used := s.nonces[use]; used && e.arrived.Sub(at) <= timestampValidity {
+		return &NonceUsed
+	}
+	s.nonces[use] = e.arrived
+	return nil
+}
+
+func (e *exchange) flowControl(caller string) *Refusal {
+	s := e.server
+	if quota := s.config.Quota; quota > 0 && s.Ledger.Charged() >= quota {
+		return &MarketQuotaExhausted
+	}
+	if s.config.CallsPerSecond == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	limiter := s.limiters[caller]
+	if limiter == nil {
+		limiter = rate.NewLimiter(rate.Limit(s.config.CallsPerSecond), max(1, int(s.config.CallsPerSecond)))
+		s.limiters[caller] = limiter
+	}
+	s.mu.Unlock()
+	if !limiter.AllowN(e.arrived, 1) {
+		return &ThrottledByAPP
+	}
+	return nil
+}
+
+// refuse answers in the gateway's way: everything is in the headers, the body is empty.
+func (e *exchange) refuse(refusal Refusal) {
+	e.call.Refusal = refusal.Message
+	if toSign := strings.Index(refusal.Message, "`"); toSign >= 0 {
+		e.call.Refusal = strings.TrimRight(refusal.Message[:toSign], ": ") // the string to sign holds the parameters
+	}
+	if e.call.Outcome == "" {
+		e.call.Outcome = OutcomeRefused
+	}
+	e.debugInfo()
+	refusal.write(e.w, e.server.config.ErrorCodes)
+}
+
+// debugInfo adds the header that callers get with X-Ca-Request-Mode: debug.
+func (e *exchange) debugInfo() {
+	if e.r.Header.Get("X-Ca-Request-Mode") == "debug" {
+		spent := e.server.config.Now().Sub(e.arrived).Milliseconds()
+		e.w.Header().Set("X-Ca-Debug-Info", fmt.Sprintf(`{"ServiceLatency":%d,"TotalLatency":%d}`, spent, spent))
+	}
+}
+
+// readForm reads the body, and the parameters out of it if it is a form. The values are never nil.
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *Refusal) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return url.Values{}, &BodyTooLarge
+		}
+		return url.Values{}, &InvalidBody
+	}
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && mediaType == "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return url.Values{}, &InvalidBody
+		}
+		return form, nil
+	case err == nil && strings.HasPrefix(mediaType, "multipart/"):
+		return url.Values{}, &UnsupportedMultipart
+	}
+	// Content-MD5 exists for bodies that are not forms; when it is sent it has to be right.
+	if digest := r.Header.Get("Content-MD5"); digest != "" && digest != contentMD5(body) {
+		return url.Values{}, &InvalidContentMD5
+	}
+	return url.Values{}, nil
+}
+
+// contains compares AppCodes in constant time.
+func contains(codes []string, code string) bool {
+	found := false
+	for _, known := range codes {
+		found = found || equal(known, code)
+	}
+	return found
+}
+
+// newRequestID returns an id in the gateway's form, an upper-case UUID.
+func newRequestID() string {
+	var b [16]byte
+	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails since Go 1.24
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return strings.ToUpper(fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:]))
+}
+
+// newResultID returns an id in the form of the provider's showapi_res_id, 24 hex digits.
+func newResultID() string {
+	var b [12]byte
+	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails since Go 1.24
+	return hex.EncodeToString(b[:])
+}
