@@ -161,3 +161,20 @@ func (p *problems) err() error {
 	}
 	return errors.New(b.String())
 }
+
+// Public returns the configuration by variable name as it may be shown: without secrets, which are only told to be there.
+func (c Config) Public() map[string]any {
+	values := reflect.ValueOf(c)
+	public := make(map[string]any, values.NumField())
+	for field := range fields() {
+		value := values.FieldByIndex(field.Index).Interface()
+		switch v := value.(type) {
+		case Secret:
+			value = v != ""
+		case time.Duration:
+			value = v.String()
+		}
+		public[field.Tag.Get("env")] = value
+	}
+	return public
+}

@@ -1,0 +1,140 @@
+package handler
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"fc-idcard-ocr/internal/bucket"
+)
+
+// expected is what an error about an event that is none of them tells.
+const expected = `expected an OSS event {"events":[...]}, an EventBridge OSS event {"specversion":...,"data":{...}} or an array of them, or an HTTP trigger event {"version":"v1","requestContext":{...}}`
+
+// counted are the events after which a whole new object is there. ObjectCreated:* would hold more: uploads of single parts
+// and appends, for which there is nothing to recognise yet.
+var counted = map[string]bool{
+	"ObjectCreated:PutObject":               true,
+	"ObjectCreated:PostObject":              true,
+	"ObjectCreated:CompleteMultipartUpload": true,
+	"ObjectCreated:CopyObject":              true,
+}
+
+// objectRecord is one record of an OSS event; an EventBridge event has one as its data. More fields are sent than are
+// listed here, and old events lack some.
+type objectRecord struct {
+	EventName string `json:"eventName"`
+	Region    string `json:"region"`
+	OSS       struct {
+		Bucket struct {
+			Name string `json:"name"`
+		} `json:"bucket"`
+		Object struct {
+			Key  string `json:"key"` // not URL-encoded
+			ETag string `json:"eTag"`
+			Size int64  `json:"size"`
+		} `json:"object"`
+	} `json:"oss"`
+}
+
+// namedImage is an image that an event names.
+type namedImage struct {
+	Image
+	region string
+}
+
+// event is a decoded payload: HTTP, or images.
+type event struct {
+	http    *httpEvent
+	images  []namedImage
+	skipped int    // records that name no new image
+	problem *Error // records that cannot be understood; the others count
+}
+
+// decode understands a payload by its shape.
+func (h *Handler) decode(payload []byte) (event, *Error) {
+	payload = bytes.TrimSpace(bytes.TrimPrefix(payload, []byte("\xef\xbb\xbf")))
+	var probe struct {
+		Version        string          `json:"version"`
+		RequestContext json.RawMessage `json:"requestContext"`
+		Events         json.RawMessage `json:"events"`
+		SpecVersion    string          `json:"specversion"`
+		Data           json.RawMessage `json:"data"`
+	}
+	if len(payload) > 0 && payload[0] == '[' {
+		var list []struct {
+			Data json.RawMessage `json:"data"`
+		}
+		if err := json.Unmarshal(payload, &list); err != nil {
+			return event{}, notUnderstood(err)
+		}
+		raw := make([]json.RawMessage, len(list))
+		for i, e := range list {
+			raw[i] = e.Data
+		}
+		return h.records(raw), nil
+	}
+	if err := json.Unmarshal(payload, &probe); err != nil {
+		return event{}, notUnderstood(err)
+	}
+	switch {
+	case probe.Version != "" && len(probe.RequestContext) > 0:
+		e, err := decodeHTTP(payload)
+		return event{http: e}, err
+	case probe.Events != nil:
+		var raw []json.RawMessage
+		if err := json.Unmarshal(probe.Events, &raw); err != nil {
+			return event{}, notUnderstood(err)
+		}
+		return h.records(raw), nil
+	case probe.SpecVersion != "" && probe.Data != nil:
+		return h.records([]json.RawMessage{probe.Data}), nil
+	}
+	return event{}, failure(BadRequest, false, "the event has none of the known shapes; %s", expected)
+}
+
+func notUnderstood(err error) *Error {
+	what := "it is not JSON"
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		what = fmt.Sprintf("member %q has the wrong type", wrongType.Field)
+	}
+	return failure(BadRequest, false, "the event is not understood: %s; %s", what, expected)
+}
+
+// records picks the images that count: each once, in order.
+func (h *Handler) records(raw []json.RawMessage) (e event) {
+	seen := make(map[string]bool)
+	for i, text := range raw {
+		var r objectRecord
+		if err := json.Unmarshal(text, &r); err != nil {
+			e.problem = failure(BadRequest, false, "record %d of %d is not an OSS record; %s", i+1, len(raw), expected)
+			continue
+		}
+		name, key := r.OSS.Bucket.Name, r.OSS.Object.Key
+		switch {
+		case r.EventName == "" || (counted[strings.TrimPrefix(r.EventName, "oss:")] && (name == "" || key == "")):
+			e.problem = failure(BadRequest, false, "record %d of %d lacks eventName, oss.bucket.name or oss.object.key; %s", i+1, len(raw), expected)
+		case !counted[strings.TrimPrefix(r.EventName, "oss:")] || !h.isImage(key) || seen[name+"/"+key]:
+			e.skipped++
+		default:
+			seen[name+"/"+key] = true
+			e.images = append(e.images, namedImage{region: r.Region,
+				Image: Image{Bucket: name, Key: key, ETag: bucket.ETag(r.OSS.Object.ETag), Size: r.OSS.Object.Size}})
+		}
+	}
+	return e
+}
+
+// isImage compares the end of a key with the suffixes. Results and claims never match: config refuses suffixes that would.
+func (h *Handler) isImage(key string) bool {
+	key = strings.ToLower(key)
+	for _, suffix := range h.ImageSuffixes {
+		if strings.HasSuffix(key, strings.ToLower(suffix)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,336 @@
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/idnumber"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// The end of an invocation is divided so that each step leaves time for those after it.
+const (
+	writeReserve   = 2 * time.Second        // from the end of a call to the deadline
+	keepReserve    = 800 * time.Millisecond // of that, to put an unwritten result into the claim
+	releaseReserve = 400 * time.Millisecond // of that, to release the claim
+)
+
+// job is one image of one invocation.
+type job struct {
+	h          *Handler
+	inv        Invocation
+	store      Store
+	log        *slog.Logger
+	image      Image // as the event names it; the version is settled by look
+	force      bool  // recognise also if a final document is there
+	steps      steps
+	releaseErr error
+}
+
+// outcome is how an image ended in this invocation.
+type outcome struct {
+	document *Document // written beside the image; nil if nothing was written
+	status   Status    // of the document, or unchanged or missing
+	err      *Error    // why there is no card, or why there is no document
+}
+
+// The outcomes without a document of this invocation.
+const (
+	unchanged Status = "unchanged" // a final document for this version of the image was there already
+	missing   Status = "missing"   // the image is gone
+)
+
+// retry reports whether the platform should deliver the event again.
+func (o outcome) retry() bool { return o.err != nil && o.err.Retryable }
+
+// run is the way of one image. Its steps are those of the package's documentation (docs/guarantees.md).
+func (j *job) run(ctx context.Context) (o outcome) {
+	ctx, cancel := context.WithDeadline(ctx, j.inv.Deadline)
+	defer cancel()
+	defer func() { j.report(o) }()
+	defer func() {
+		if p := recover(); p != nil { // its value may hold anything: only its type and place are told
+			j.log.Error("panic", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			o = outcome{status: Failed, err: failure(Internal, true, "the function broke off in an image")}
+		}
+	}()
+
+	claim, err := j.claim(ctx)
+	if err != nil {
+		return j.unclaimed(ctx, err)
+	}
+	seen, err := j.look(ctx)
+	switch {
+	case err != nil:
+		return j.finish(ctx, claim, j.failed(storageFailure(err)), nil)
+	case seen.missing:
+		return j.leave(ctx, claim, outcome{status: missing})
+	case seen.settled && !j.force:
+		return j.leave(ctx, claim, outcome{status: unchanged})
+	}
+	if paid := claim.last.Document; paid != nil && claim.last.ETag == j.image.ETag {
+		return j.finish(ctx, claim, paid, nil)
+	}
+	if e := j.unfit(); e != nil {
+		return j.finish(ctx, claim, j.failed(e), nil)
+	}
+	document, open, err := j.recognize(ctx, claim)
+	switch {
+	case errors.Is(err, errBusy):
+		return outcome{status: Failed, err: busy()}
+	case gone(err):
+		return j.leave(ctx, claim, outcome{status: missing})
+	case err != nil:
+		return j.finish(ctx, claim, j.failed(storageFailure(err)), nil)
+	}
+	return j.finish(ctx, claim, document, open)
+}
+
+func (j *job) claim(ctx context.Context) (*claim, error) {
+	defer j.steps.time("claim")()
+	ctx, cancel := j.until(ctx, keepReserve)
+	defer cancel()
+	return acquire(ctx, j.store, j.image.Key+j.h.ClaimSuffix, j.image.Bucket+"/"+j.image.Key, j.image.ETag, j.inv)
+}
+
+// sight is what is there before anything is paid.
+type sight struct {
+	missing bool // no image
+	settled bool // a final document for the image's current version
+}
+
+// look asks for image and document side by side, and makes the image's current version the one that counts.
+func (j *job) look(ctx context.Context) (s sight, err error) {
+	defer j.steps.time("look")()
+	ctx, cancel := j.until(ctx, keepReserve)
+	defer cancel()
+	var image, result bucket.Object
+	var imageErr, resultErr error
+	var group errgroup.Group
+	group.Go(func() error { image, imageErr = j.store.Stat(ctx, j.image.Key); return nil })
+	group.Go(func() error { result, resultErr = j.store.Stat(ctx, j.resultKey()); return nil })
+	group.Wait()
+	switch {
+	case gone(imageErr):
+		return sight{missing: true}, nil
+	case imageErr != nil:
+		return s, imageErr
+	}
+	j.image.ETag, j.image.Size = image.ETag, image.Size
+	switch {
+	case gone(resultErr):
+		return s, nil
+	case resultErr != nil:
+		return s, resultErr
+	}
+	s.settled, err = j.settles(ctx, result)
+	return s, err
+}
+
+// settles reports whether a document is final and about the image's current version. A failed one must be read to know.
+func (j *job) settles(ctx context.Context, result bucket.Object) (bool, error) {
+	if bucket.ETag(result.Meta["source-etag"]) != j.image.ETag {
+		return false, nil
+	}
+	switch Status(result.Meta["status"]) {
+	case Recognized, Unrecognized:
+		return true, nil
+	case Failed:
+		stored, err := j.stored(ctx)
+		if err != nil && !gone(err) {
+			return false, err
+		}
+		return stored != nil && stored.final(), nil
+	}
+	return false, nil
+}
+
+// stored reads the document beside the image; nil if there is none that can be read.
+func (j *job) stored(ctx context.Context) (*Document, error) {
+	body, err := j.store.Read(ctx, j.resultKey(), "", maxClaimBytes)
+	if err != nil {
+		return nil, err
+	}
+	var d Document
+	if json.Unmarshal(body, &d) != nil {
+		return nil, nil
+	}
+	return &d, nil
+}
+
+// unfit refuses images that cannot be recognised, before anything is paid.
+func (j *job) unfit() *Error {
+	switch {
+	case j.image.Size > j.h.MaxImageBytes:
+		return failure(ImageTooLarge, false, "the image has %d bytes, more than MAX_IMAGE_BYTES (%d)", j.image.Size, j.h.MaxImageBytes)
+	case j.image.Size == 0:
+		return failure(ImageUnsupported, false, "the object is empty")
+	}
+	return nil
+}
+
+// recognize makes the paid calls. If one's fate stays open, open is what the claim must tell the next delivery.
+func (j *job) recognize(ctx context.Context, c *claim) (d *Document, open *policy, err error) {
+	defer j.steps.time("recognize")()
+	r := j.h.newRecognition(picture{store: j.store, key: j.image.Key, process: processing(j.image.Key, j.image.Size)}, j.inv.Deadline, j.log)
+	r.claim, r.etag = c, j.image.ETag
+	d = &Document{Image: j.image}
+	last, err := r.run(ctx, d)
+	if last.keep {
+		open = &r.policy
+	}
+	return d, open, err
+}
+
+func (j *job) failed(e *Error) *Document {
+	d := &Document{Image: j.image, OCR: OCR{Details: j.h.Details}}
+	d.fail(e)
+	return d
+}
+
+// finish writes the document and gives the claim up. A final document that cannot be written is left in the claim, from
+// which the next delivery writes it without paying.
+func (j *job) finish(ctx context.Context, c *claim, d *Document, open *policy) outcome {
+	err := j.write(ctx, d)
+	if err != nil && d.final() {
+		e := storageFailure(err)
+		e.Retryable = true
+		if e.Code != AccessDenied {
+			e.Code = Unavailable
+		}
+		e.Message = "the result could not be written: " + e.Message
+		return j.rest(ctx, c, d, nil, outcome{status: Failed, err: e})
+	}
+	o := outcome{document: d, status: d.Status}
+	if d.Error != nil {
+		o.err = failure(d.Error.Code, d.Error.Retryable, "%s", d.Error.Message)
+	}
+	if err != nil {
+		o.document = nil
+	}
+	if open != nil {
+		return j.rest(ctx, c, nil, open, o)
+	}
+	return j.leave(ctx, c, o)
+}
+
+func (j *job) write(ctx context.Context, d *Document) error {
+	defer j.steps.time("write")()
+	ctx, cancel := j.until(ctx, keepReserve)
+	defer cancel()
+	d.stamp(j.inv.RequestID)
+	return j.store.Write(ctx, j.resultKey(), documentType, d.metadata(), d.encode())
+}
+
+// leave releases the claim. If that fails, the claim ends with its lease: the image is settled all the same.
+func (j *job) leave(ctx context.Context, c *claim, o outcome) outcome {
+	defer j.steps.time("release")()
+	j.releaseErr = c.release(ctx)
+	return o
+}
+
+// rest leaves the claim behind for the next delivery.
+func (j *job) rest(ctx context.Context, c *claim, paid *Document, open *policy, o outcome) outcome {
+	defer j.steps.time("release")()
+	ctx, cancel := j.until(ctx, releaseReserve)
+	defer cancel()
+	j.releaseErr = c.keep(ctx, paid, open)
+	return o
+}
+
+// unclaimed ends an image whose claim could not be had. Without it nothing is paid; a document is written only where none
+// is, as the image may be somebody else's to settle.
+func (j *job) unclaimed(ctx context.Context, err error) outcome {
+	if errors.Is(err, errBusy) {
+		return outcome{status: Failed, err: busy()}
+	}
+	e := storageFailure(err)
+	if errors.Is(err, errForeignClaim) {
+		e = failure(Internal, false, "%v; remove it or change CLAIM_SUFFIX", err)
+	}
+	o := outcome{status: Failed, err: e}
+	stat, cancel := j.until(ctx, keepReserve)
+	defer cancel()
+	if _, err := j.store.Stat(stat, j.resultKey()); gone(err) {
+		if d := j.failed(e); j.write(ctx, d) == nil {
+			o.document = d
+			return o
+		}
+	}
+	o.err.Retryable = true // nothing says beside the image what happened, so the platform must hear it
+	return o
+}
+
+func busy() *Error { return failure(InProgress, true, "%v", errBusy) }
+
+func (j *job) resultKey() string { return j.image.Key + j.h.ResultSuffix }
+
+// until bounds a step so that reserve is left to the steps after it.
+func (j *job) until(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(ctx, j.inv.Deadline.Add(-reserve))
+}
+
+// report writes the one line of the log that tells how the image ended.
+func (j *job) report(o outcome) {
+	attributes := []any{"status", string(o.status)}
+	if o.err != nil {
+		attributes = append(attributes, "code", string(o.err.Code), "retryable", o.err.Retryable, "reason", o.err.Message)
+	}
+	if d := o.document; d != nil {
+		attributes = append(attributes, "charged", d.OCR.Charged, "attempts", d.OCR.Attempts, "possibleExtraCharges", d.OCR.PossibleExtraCharges, "source", string(d.OCR.ImageSource))
+	}
+	if j.releaseErr != nil {
+		attributes = append(attributes, "claimLeft", j.releaseErr.Error())
+	}
+	attributes = append(attributes, j.steps.attributes()...)
+	level := slog.LevelInfo
+	if o.err != nil {
+		level = slog.LevelWarn
+	}
+	j.log.Log(context.Background(), level, "image done", attributes...)
+}
+
+// steps measures the parts of an image's way.
+type steps struct {
+	started time.Time
+	names   []string
+	lengths []time.Duration
+}
+
+func (s *steps) time(name string) (done func()) {
+	start := time.Now()
+	if s.started.IsZero() {
+		s.started = start
+	}
+	return func() { s.names, s.lengths = append(s.names, name), append(s.lengths, time.Since(start)) }
+}
+
+func (s *steps) attributes() []any {
+	var list []any
+	for i, name := range s.names {
+		list = append(list, name+"Ms", s.lengths[i].Milliseconds())
+	}
+	if !s.started.IsZero() {
+		list = append(list, "totalMs", time.Since(s.started).Milliseconds())
+	}
+	return list
+}
+
+// logger is the invocation's and image's logger: IDs in the key are masked, as people name files after them.
+func (h *Handler) logger(inv Invocation, image Image) *slog.Logger {
+	log := h.Log.With("requestId", inv.RequestID)
+	if inv.RetryCount > 0 {
+		log = log.With("retryCount", inv.RetryCount)
+	}
+	if image.Key == "" {
+		return log
+	}
+	return log.With("bucket", image.Bucket, "key", idnumber.MaskDigits(image.Key))
+}

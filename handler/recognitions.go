@@ -1,0 +1,246 @@
+package handler
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"fc-idcard-ocr/internal/bucket"
+)
+
+const (
+	maxJSONBytes = 16 << 10
+	maxKeyBytes  = 1023 // of an OSS object key
+)
+
+// objectRequest is the JSON body of POST /recognitions.
+type objectRequest struct {
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	Force  bool   `json:"force"` // recognise, and pay, although a final document is there
+}
+
+func (h *Handler) postRecognition(w http.ResponseWriter, r *http.Request) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && kind == "application/json":
+		h.postObject(w, r)
+	case err == nil && strings.HasPrefix(kind, "image/"):
+		h.postPicture(w, r)
+	default:
+		problem(w, r, http.StatusUnsupportedMediaType, failure(BadRequest, false,
+			`the Content-Type is neither application/json, with a body {"bucket":...,"key":...}, nor image/*, with a picture as the body`))
+	}
+}
+
+func (h *Handler) postObject(w http.ResponseWriter, r *http.Request) {
+	var o objectRequest
+	if e := decodeStrictly(r.Body, &o); e != nil {
+		problem(w, r, badRequestStatus(e), e)
+		return
+	}
+	if !h.permitted(w, r, o.Bucket, o.Key) {
+		return
+	}
+	if !h.isImage(o.Key) {
+		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "the key ends in none of IMAGE_SUFFIXES (%s)", strings.Join(h.ImageSuffixes, ", ")))
+		return
+	}
+	h.awake()
+	image := namedImage{Image: Image{Bucket: o.Bucket, Key: o.Key}}
+	result := h.object(r.Context(), invocation(r.Context()), image, o.Force)
+	switch {
+	case result.status == missing:
+		writeFailure(w, r, failure(ImageNotFound, false, "there is no such object"))
+	case result.status == unchanged:
+		h.writeStored(w, r, o.Bucket, o.Key)
+	case result.document != nil:
+		writeDocument(w, r, result.document)
+	default:
+		writeFailure(w, r, result.err)
+	}
+}
+
+// postPicture recognises the body. Nothing is stored, and nothing protects from paying twice for a picture sent twice.
+func (h *Handler) postPicture(w http.ResponseWriter, r *http.Request) {
+	p, size, e := h.picture(r)
+	if e != nil {
+		problem(w, r, badRequestStatus(e), e)
+		return
+	}
+	h.awake()
+	inv := invocation(r.Context())
+	log := h.logger(inv, Image{})
+	j := &job{h: h, inv: inv, log: log}
+	d := &Document{Image: Image{Size: size}}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), inv.Deadline) // a caller that leaves does not undo the charge
+	defer cancel()
+	done := j.steps.time("recognize")
+	last, err := h.newRecognition(p, inv.Deadline, log).run(ctx, d)
+	done()
+	if err != nil {
+		d.fail(failure(Internal, false, "the picture could not be processed"))
+	}
+	if last.failure != nil && last.keep { // nothing remembers the call: a repetition is a new one
+		d.Error.Message += "; the call may have been charged"
+	}
+	d.stamp(inv.RequestID)
+	o := outcome{document: d, status: d.Status}
+	if d.Error != nil {
+		o.err = &Error{Code: d.Error.Code, Message: d.Error.Message, Retryable: d.Error.Retryable}
+	}
+	j.report(o)
+	writeDocument(w, r, d)
+}
+
+// encodedBody is a body that the platform brought in base64. It is passed on so, and decoded only where its bytes are wanted.
+type encodedBody struct {
+	io.Reader
+	text string
+}
+
+// Close implements io.Closer.
+func (encodedBody) Close() error { return nil }
+
+func (h *Handler) picture(r *http.Request) (p picture, size int64, e *Error) {
+	if body, ok := r.Body.(encodedBody); ok {
+		p.base64 = body.text
+		size = int64(len(p.base64)/4*3 - strings.Count(p.base64[max(0, len(p.base64)-2):], "="))
+	} else {
+		image, err := io.ReadAll(io.LimitReader(r.Body, h.MaxImageBytes+1))
+		if err != nil {
+			return p, 0, failure(BadRequest, false, "the body broke off")
+		}
+		p.image, size = image, int64(len(image))
+	}
+	switch {
+	case size > h.MaxImageBytes:
+		return p, size, failure(ImageTooLarge, false, "the picture has more than MAX_IMAGE_BYTES (%d)", h.MaxImageBytes)
+	case size <= 0:
+		return p, size, failure(BadRequest, false, "the body is empty; send the picture's bytes")
+	}
+	return p, size, nil
+}
+
+func (h *Handler) getRecognition(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	if h.permitted(w, r, query.Get("bucket"), query.Get("key")) {
+		h.writeStored(w, r, query.Get("bucket"), query.Get("key"))
+	}
+}
+
+// writeStored answers with the document beside an image: as it is to GET, by its status to POST.
+func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key string) {
+	inv := invocation(r.Context())
+	store, err := h.Open(name, h.region(inv, ""), inv.Credentials, h.logger(inv, Image{Bucket: name, Key: key}))
+	if err != nil {
+		writeFailure(w, r, failure(AccessDenied, true, "%v", err))
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), time.Until(inv.Deadline))
+	defer cancel()
+	body, err := store.Read(ctx, key+h.ResultSuffix, "", maxClaimBytes)
+	switch {
+	case gone(err):
+		writeFailure(w, r, failure(ImageNotFound, false, "there is no document for this key"))
+		return
+	case err != nil:
+		writeFailure(w, r, storageFailure(err))
+		return
+	}
+	var d Document
+	switch err := json.Unmarshal(body, &d); {
+	case r.Method != http.MethodPost:
+		writeBytes(w, http.StatusOK, body)
+	case err != nil:
+		writeFailure(w, r, failure(Internal, false, "the stored document is not one of this program"))
+	case d.Status == Recognized:
+		writeBytes(w, http.StatusOK, body)
+	case d.Status == Unrecognized:
+		writeBytes(w, http.StatusUnprocessableEntity, body)
+	default:
+		writeDocument(w, r, &d)
+	}
+}
+
+// permitted answers requests that name no object, or one outside HTTP_ALLOW.
+func (h *Handler) permitted(w http.ResponseWriter, r *http.Request, name, key string) bool {
+	switch {
+	case name == "" || key == "":
+		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "bucket and key are required"))
+	case len(key)+max(len(h.ResultSuffix), len(h.ClaimSuffix)) > maxKeyBytes || !utf8.ValidString(key):
+		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "the key is not UTF-8, or with its suffixes longer than %d bytes", maxKeyBytes))
+	case !h.allows(name, key):
+		problem(w, r, http.StatusForbidden, failure(NotAllowed, false, "HTTP_ALLOW does not name this object"))
+	default:
+		return true
+	}
+	return false
+}
+
+// allows compares literally: an entry is a bucket, or a bucket and a prefix of the key as it is. OSS keys are no paths,
+// so "..", "//" and "%2F" in them mean nothing but themselves.
+func (h *Handler) allows(name, key string) bool {
+	for _, entry := range h.HTTPAllow {
+		allowed, prefix, _ := strings.Cut(entry, "/")
+		if name == allowed && strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// decodeStrictly reads one JSON object with known members only.
+func decodeStrictly(body io.Reader, into any) *Error {
+	const shape = `expected {"bucket":"...","key":"...","force":false}`
+	text, err := io.ReadAll(io.LimitReader(body, maxJSONBytes+1))
+	switch {
+	case err != nil:
+		return failure(BadRequest, false, "the body broke off")
+	case len(text) > maxJSONBytes:
+		return failure(ImageTooLarge, false, "the JSON body has more than %d bytes; send pictures with Content-Type image/*", maxJSONBytes)
+	case !utf8.Valid(text):
+		return failure(BadRequest, false, "the body is not UTF-8; %s", shape)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(into)
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return failure(BadRequest, false, "member %q has the wrong type; %s", wrongType.Field, shape)
+	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
+		return failure(BadRequest, false, "member %s is not known; %s", shorten(strings.TrimPrefix(err.Error(), "json: unknown field ")), shape)
+	case err != nil:
+		return failure(BadRequest, false, "the body is not a JSON object; %s", shape)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return failure(BadRequest, false, "there is something after the JSON object; %s", shape)
+	}
+	return nil
+}
+
+func shorten(s string) string {
+	const limit = 64
+	if len(s) <= limit {
+		return s
+	}
+	return fmt.Sprintf("%s…", strings.ToValidUTF8(s[:limit], ""))
+}
+
+func badRequestStatus(e *Error) int {
+	if e.Code == ImageTooLarge {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
+}
+
+var _ Store = (*bucket.Bucket)(nil)

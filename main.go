@@ -1,0 +1,113 @@
+// Command fc-idcard-ocr is the function: it recognises the ID-card images that events and HTTP requests name. Its
+// configuration comes from the environment; see README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/ocrclient"
+
+	"github.com/aliyun/fc-runtime-go-sdk/fc"
+	"github.com/aliyun/fc-runtime-go-sdk/fc/messages"
+	"github.com/aliyun/fc-runtime-go-sdk/fccontext"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	c, err := config.Parse(os.Environ())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fc-idcard-ocr:", err)
+		os.Exit(1)
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: c.LogLevel}))
+	h := handler.New(options(c, log))
+	if os.Getenv("FC_RUNTIME_API") != "" {
+		fc.Start(event{h})
+		return
+	}
+	if err := serve(h, log); err != nil {
+		log.Error("the server ended", "reason", err.Error())
+		os.Exit(1)
+	}
+}
+
+// options wires the handler to the real store and the real API.
+func options(c config.Config, log *slog.Logger) handler.Options {
+	store := bucket.New(bucket.Config{Endpoint: c.OSSEndpoint, PublicEndpoint: c.OSSPublicEndpoint, PublicCNAME: c.OSSPublicCNAME})
+	api := ocrclient.NewHTTPClient()
+	var auth ocrclient.Auth = ocrclient.AppKey{Key: string(c.AppKey), Secret: string(c.AppSecret)}
+	if c.AppCode != "" {
+		auth = ocrclient.AppCode(c.AppCode)
+	}
+	return handler.Options{
+		Open: func(name, region string, k bucket.Credentials, log *slog.Logger) (handler.Store, error) {
+			return store.Open(name, region, k, log)
+		},
+		OCR:         &ocrclient.Client{Endpoint: c.Endpoint, Auth: auth, HTTP: api, UserAgent: "fc-idcard-ocr/" + version},
+		ImageSource: handler.Source(c.ImageSource), Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
+		ParkLost: c.OnLostAnswer == config.Park, URLTTL: c.OSSURLTTL, ImageSuffixes: c.ImageSuffixes, ResultSuffix: c.ResultSuffix,
+		ClaimSuffix: c.ClaimSuffix, MaxImageBytes: c.MaxImageBytes, HTTPAllow: c.HTTPAllow,
+		Version: version, Settings: c.Public(), Region: os.Getenv("FC_REGION"), Log: log,
+		Wake: func() { store.CloseIdleConnections(); api.CloseIdleConnections() },
+	}
+}
+
+// event adapts the handler to the Go runtime, whose errors carry their type as a word.
+type event struct{ *handler.Handler }
+
+// Invoke implements fc.Handler.
+func (e event) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	inv := handler.Invocation{}
+	if f, ok := fccontext.FromContext(ctx); ok {
+		inv.RequestID, inv.RetryCount, inv.Region = f.RequestID, f.RetryCount, f.Region
+		inv.Credentials = bucket.Credentials{AccessKeyID: f.Credentials.AccessKeyId, AccessKeySecret: f.Credentials.AccessKeySecret, SecurityToken: f.Credentials.SecurityToken}
+	}
+	inv.Deadline, _ = ctx.Deadline()
+	answer, err := e.Handler.Invoke(ctx, inv, payload)
+	if err != nil {
+		failed := handler.AsError(err)
+		return nil, messages.InvokeResponse_Error{Type: string(failed.Code), Message: failed.Message}
+	}
+	return answer, nil
+}
+
+// serve is the custom runtime. Connections stay open as long as FC wants them, and SIGTERM lets running images finish.
+func serve(h *handler.Handler, log *slog.Logger) error {
+	port := "9000"
+	for _, name := range []string{"FC_CUSTOM_LISTEN_PORT", "FC_SERVER_PORT"} {
+		if value := os.Getenv(name); value != "" {
+			port = value
+		}
+	}
+	server := &http.Server{Addr: net.JoinHostPort("", port), Handler: h.CustomRuntime(), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 20 * time.Minute}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- server.ListenAndServe() }()
+	log.Info("serving", "port", port, "version", version)
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.Background(), 85*time.Second) // FC gives PreStop and stop 90 s at most
+	defer cancel()
+	if err := server.Shutdown(grace); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return server.Close()
+}
