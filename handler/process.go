@@ -11,8 +11,6 @@ import (
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/idnumber"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // The end of an invocation is divided so that each step leaves time for those after it.
@@ -111,12 +109,15 @@ func (j *job) look(ctx context.Context) (s sight, err error) {
 	defer j.steps.time("look")()
 	ctx, cancel := j.until(ctx, keepReserve)
 	defer cancel()
-	var image, result bucket.Object
-	var imageErr, resultErr error
-	var group errgroup.Group
-	group.Go(func() error { image, imageErr = j.store.Stat(ctx, j.image.Key); return nil })
-	group.Go(func() error { result, resultErr = j.store.Stat(ctx, j.resultKey()); return nil })
-	group.Wait()
+	var result bucket.Object
+	var resultErr error
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		result, resultErr = j.store.Stat(ctx, j.resultKey())
+	}()
+	image, imageErr := j.store.Stat(ctx, j.image.Key)
+	<-asked
 	switch {
 	case gone(imageErr):
 		return sight{missing: true}, nil

@@ -100,8 +100,9 @@ type envelope struct {
 	Addr      flexible        `json:"addr"`
 }
 
-// parseAnswer decodes the provider's answer leniently; any other body is an error.
-func parseAnswer(status int, body []byte) (*Answer, error) {
+// ParseAnswer decodes a body of the API, such as one kept in a file, leniently: with and without envelope, with numbers as
+// strings, with any status. A body that is not the provider's is an error.
+func ParseAnswer(status int, body []byte) (*Answer, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 	if len(body) > maxAnswerBytes {
 		return nil, fmt.Errorf("answer over %d bytes", maxAnswerBytes)

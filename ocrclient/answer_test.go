@@ -42,7 +42,7 @@ func TestAnswersAreDecodedLeniently(t *testing.T) {
 		"500 with envelope is answered": {500, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":-1,"flag":false,"msg":"x"}}`, false, false, NotRecognized, "x"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, err := parseAnswer(test.status, []byte(test.body))
+			a, err := ParseAnswer(test.status, []byte(test.body))
 			require.NoError(t, err)
 			assert.Equal(t, test.recognized, a.Recognized, "recognized")
 			assert.Equal(t, test.charged, a.Charged, "charged")
@@ -56,7 +56,7 @@ func TestAnswersAreDecodedLeniently(t *testing.T) {
 }
 
 func TestRawIsTheProvidersBodyAsItCame(t *testing.T) {
-	a, err := parseAnswer(200, []byte(`{"showapi_res_code":0,"showapi_res_body":{"b":1.50, "a":"<x>","ret_code":-1}}`))
+	a, err := ParseAnswer(200, []byte(`{"showapi_res_code":0,"showapi_res_body":{"b":1.50, "a":"<x>","ret_code":-1}}`))
 	require.NoError(t, err)
 	assert.Equal(t, `{"b":1.50, "a":"<x>","ret_code":-1}`, string(a.Raw))
 }
@@ -66,7 +66,7 @@ func FuzzParseAnswer(f *testing.F) {
 	f.Add(450, []byte(`{"ret_code":"-1"}`))
 	f.Add(200, []byte(`{"showapi_res_body":"{}"}`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		a, err := parseAnswer(status, body)
+		a, err := ParseAnswer(status, body)
 		if (a == nil) == (err == nil) {
 			t.Fatal("either an answer or an error")
 		}

@@ -179,7 +179,7 @@ func (c *Client) exchange(ctx context.Context, req *http.Request, signed *signab
 		return nil, &Error{Class: Lost, Code: lostCode(err), StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header),
 			message: "the answer broke off", err: withoutEcho(err)}
 	}
-	answer, parseErr := parseAnswer(resp.StatusCode, body)
+	answer, parseErr := ParseAnswer(resp.StatusCode, body)
 	if parseErr == nil {
 		return answer, nil
 	}
