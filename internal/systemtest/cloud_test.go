@@ -1,0 +1,227 @@
+// Package systemtest drives the function's real binary, as its own process, against the local OSS, gateway and Function
+// Compute, and counts. It holds tests only.
+package systemtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/runtime"
+
+	"log/slog"
+
+	"github.com/stretchr/testify/require"
+)
+
+// binary is the function as it is deployed.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "systemtest")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "main")
+	build := exec.Command("go", "build", "-o", binary, "fc-idcard-ocr")
+	if output, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the function: %v\n%s", err, output)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// canaries must never be seen outside the bucket and the calls themselves.
+var canaries = map[string]string{
+	"name":       "卡纳丽canaryName",
+	"address":    "上海市canaryAddress路7号",
+	"ID number":  "11010519491231002X",
+	"AppKey":     "canaryAppKey203753385",
+	"AppSecret":  "canaryAppSecret+/=&?",
+	"AppCode":    "canaryAppCode0123456789",
+	"STS secret": "canaryStsSecret+/=",
+	"STS token":  "canaryStsToken+/=CAISzQJ1q6Ft5B2yfSjIr5fbDdHh0KsT",
+}
+
+// card is what the gateway's reader always sees: how a picture is read is not the point here.
+var card = engine.Card{Name: canaries["name"], Sex: "女", Ethnicity: "汉", BirthDate: "1949-12-31", Address: canaries["address"], IDNumber: canaries["ID number"]}
+
+type reader struct{}
+
+func (reader) Read(_ context.Context, image []byte) (engine.Card, error) {
+	switch {
+	case bytes.HasPrefix(image, []byte("not a picture")):
+		return engine.Card{}, engine.ErrUnreadable
+	case bytes.HasPrefix(image, []byte("no card")):
+		return engine.Card{}, nil
+	}
+	return card, nil
+}
+
+// cloud is the surroundings of the function.
+type cloud struct {
+	t       testing.TB
+	oss     *httptest.Server
+	gateway *gateway.Server
+	runtime *runtime.Runtime
+	bucket  *bucket.Bucket
+	logs    *sink
+	env     []string
+	mode    runtime.Mode
+
+	mu       sync.Mutex
+	requests []string // that the function sent to OSS
+	tap      func(request string, next http.HandlerFunc) http.HandlerFunc
+	seen     map[string]bool // signatures and signed URLs
+}
+
+// sink takes all that the function prints.
+type sink struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *sink) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *sink) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+const (
+	bucketName = "cards"
+	key        = "2026/a.jpg"
+)
+
+// start starts a cloud. Settings are environment variables of the function, in place of the defaults here.
+func start(t testing.TB, settings ...string) *cloud {
+	c := &cloud{t: t, logs: &sink{}, seen: map[string]bool{}, mode: runtime.ModeGo1}
+	function := oss.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
+	user := oss.Credentials{AccessKeyID: "LTAIuser", AccessKeySecret: "user-secret"}
+	server, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: oss.NewKeyring(function, user)})
+	require.NoError(t, err)
+	c.oss = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serveOSS(server, w, r) }))
+	t.Cleanup(c.oss.Close)
+	c.gateway, err = gateway.New(gateway.Config{Apps: map[string]string{canaries["AppKey"]: canaries["AppSecret"]}, AppCodes: []string{canaries["AppCode"]}, Reader: reader{}})
+	require.NoError(t, err)
+	api := httptest.NewServer(c.gateway)
+	t.Cleanup(api.Close)
+
+	c.env = append([]string{"OCR_APP_KEY=" + canaries["AppKey"], "OCR_APP_SECRET=" + canaries["AppSecret"], "OCR_ENDPOINT=" + api.URL + "/ocrIdCard",
+		"OSS_ENDPOINT=" + c.oss.URL, "OSS_PUBLIC_ENDPOINT=" + c.oss.URL, "OCR_TIMEOUT=1s", "LOG_LEVEL=debug", "HTTP_ALLOW=cards"}, settings...)
+	c.runtime = c.process()
+	store, err := bucket.New(bucket.Config{Endpoint: c.oss.URL, PublicEndpoint: c.oss.URL}).
+		Open(bucketName, "cn-hangzhou", bucket.Credentials{AccessKeyID: user.AccessKeyID, AccessKeySecret: user.AccessKeySecret}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	c.bucket = store
+	return c
+}
+
+// process is one more instance of the function.
+func (c *cloud) process() *runtime.Runtime {
+	r, err := runtime.New(runtime.Config{Mode: c.mode, Command: binary, Env: c.env, MaxInstances: 1, Concurrency: 100, Logs: c.logs,
+		Credentials: func() runtime.Credentials {
+			return runtime.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
+		}})
+	require.NoError(c.t, err)
+	c.t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// serveOSS notes the function's requests and lets a test tap them. Requests of the test itself and of the provider pass.
+func (c *cloud) serveOSS(server http.Handler, w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	if signature := r.URL.Query().Get("x-oss-signature"); signature != "" {
+		c.seen[signature] = true
+	}
+	if authorization := r.Header.Get("Authorization"); authorization != "" {
+		_, signature, _ := strings.Cut(authorization, "Signature=")
+		c.seen[signature] = true
+	}
+	if !strings.Contains(r.Header.Get("Authorization"), "STS.NU") {
+		c.mu.Unlock()
+		server.ServeHTTP(w, r)
+		return
+	}
+	op := r.Method
+	if r.URL.Query().Has("append") {
+		op = "APPEND"
+	}
+	request := op + " " + strings.TrimPrefix(r.URL.Path, "/"+bucketName+"/")
+	c.requests = append(c.requests, request)
+	next := http.HandlerFunc(server.ServeHTTP)
+	if c.tap != nil {
+		next = c.tap(request, next)
+	}
+	c.mu.Unlock()
+	next(w, r)
+}
+
+func (c *cloud) setTap(tap func(request string, next http.HandlerFunc) http.HandlerFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tap = tap
+}
+
+// sent returns the function's requests to OSS so far and forgets them.
+func (c *cloud) sent() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := c.requests
+	c.requests = nil
+	return list
+}
+
+// upload stores an image and returns its event.
+func (c *cloud) upload(content string) []byte { return c.uploadAs(key, content) }
+
+func (c *cloud) uploadAs(key, content string) []byte {
+	require.NoError(c.t, c.bucket.Write(c.t.Context(), key, "image/jpeg", nil, []byte(content)))
+	o, err := c.bucket.Stat(c.t.Context(), key)
+	require.NoError(c.t, err)
+	return oss.Event{Name: "ObjectCreated:PutObject", Bucket: bucketName, Key: key, ETag: o.ETag, Size: o.Size, Time: time.Now(), Region: "cn-hangzhou"}.JSON()
+}
+
+// invoke delivers an event to the first process.
+func (c *cloud) invoke(event []byte, options runtime.Options) (runtime.Result, error) {
+	return c.runtime.Invoke(c.t.Context(), event, options)
+}
+
+// document returns the result document, nil if there is none.
+func (c *cloud) document() *handler.Document {
+	body, err := c.bucket.Read(c.t.Context(), key+".ocr.json", "", 1<<20)
+	if err != nil {
+		require.ErrorIs(c.t, err, bucket.ErrNotFound)
+		return nil
+	}
+	var d handler.Document
+	require.NoError(c.t, json.Unmarshal(body, &d))
+	return &d
+}
+
+func (c *cloud) claimLeft() bool {
+	_, err := c.bucket.Stat(c.t.Context(), key+".ocr.claim")
+	return err == nil
+}

@@ -1,0 +1,122 @@
+package systemtest
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/runtime"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the crash table into docs/guarantees.md")
+
+const (
+	guarantees  = "../../docs/guarantees.md"
+	tableBegins = "<!-- crash table: go test ./internal/systemtest -run Crash -update -->\n"
+	tableEnds   = "<!-- end of crash table -->"
+)
+
+// TestCrashAnywhere kills the real process (SIGKILL) before and after each outgoing request of one image and delivers the
+// event again as FC would. The table it prints is the one in docs/guarantees.md.
+func TestCrashAnywhere(t *testing.T) {
+	const call = "POST ocrIdCard"
+	points := []string{"APPEND 2026/a.jpg.ocr.claim", "HEAD 2026/a.jpg", "HEAD 2026/a.jpg.ocr.json", call, "PUT 2026/a.jpg.ocr.json", "DELETE 2026/a.jpg.ocr.claim"}
+	var table strings.Builder
+	table.WriteString("| killed | `retry`: calls accepted | charged | document | extra | `park`: calls accepted | charged | document | extra |\n|---|---|---|---|---|---|---|---|---|\n")
+	for _, point := range points {
+		for _, when := range []string{"before", "after"} {
+			fmt.Fprintf(&table, "| %s %s |", when, strings.NewReplacer("2026/a.jpg.ocr.claim", "claim", "2026/a.jpg.ocr.json", "result", "2026/a.jpg", "image").Replace(point))
+			for _, policy := range []string{"retry", "park"} {
+				t.Run(when+" "+point+" "+policy, func(t *testing.T) {
+					c := start(t, "OCR_ON_LOST_ANSWER="+policy)
+					event := c.upload("a picture")
+					var once sync.Once
+					dead := func() { once.Do(func() { c.runtime.Kill() }) }
+					if point == call {
+						phase := map[string]gateway.Phase{"before": gateway.PhaseArrival, "after": gateway.PhaseAfterCharge}[when]
+						c.gateway.SetIntercept(func(gateway.Call) gateway.Fault {
+							return gateway.Fault{Phase: phase, Effect: gateway.EffectClose, Do: func(gateway.Call) { dead() }}
+						})
+					} else {
+						c.setTap(func(request string, next http.HandlerFunc) http.HandlerFunc {
+							if request != point {
+								return next
+							}
+							return func(w http.ResponseWriter, r *http.Request) {
+								if when == "after" {
+									next(unheard{w}, r)
+								}
+								dead()
+								panic(http.ErrAbortHandler)
+							}
+						})
+					}
+					_, err := c.invoke(event, runtime.Options{RequestID: "r1"})
+					require.Error(t, err, "the process is dead")
+					c.setTap(nil)
+					c.gateway.SetIntercept(nil)
+					_, err = c.invoke(event, runtime.Options{RequestID: "r1", RetryCount: 1})
+					require.NoError(t, err)
+
+					d := c.document()
+					require.NotNil(t, d)
+					accepted, charged := c.gateway.Ledger.Accepted(), c.gateway.Ledger.Charged()
+					lost := point == call && when == "after" || point == points[4] && when == "before"
+					switch {
+					case !lost:
+						assert.Equal(t, 1, accepted)
+						assert.Equal(t, "recognized", string(d.Status))
+					case policy == "park":
+						assert.Equal(t, 1, accepted)
+						assert.Equal(t, "AnswerLost", string(d.Error.Code))
+					default:
+						assert.Equal(t, 2, accepted)
+						assert.Equal(t, "recognized", string(d.Status))
+						calls := c.gateway.Ledger.Calls()
+						assert.Equal(t, calls[0].Nonce, calls[1].Nonce, "the first call of the take-over has the dead one's nonce")
+					}
+					assert.LessOrEqual(t, charged, 1+d.OCR.PossibleExtraCharges, "no charge is hidden")
+					assert.False(t, c.claimLeft())
+					_, err = c.invoke(event, runtime.Options{RequestID: "later"})
+					require.NoError(t, err)
+					assert.Equal(t, accepted, c.gateway.Ledger.Accepted(), "settled")
+					status := string(d.Status)
+					if d.Error != nil {
+						status += " (" + string(d.Error.Code) + ")"
+					}
+					fmt.Fprintf(&table, " %d | %d | %s | %d |", accepted, charged, status, d.OCR.PossibleExtraCharges)
+				})
+			}
+			table.WriteString("\n")
+		}
+	}
+	t.Log("\n" + table.String())
+	if t.Failed() {
+		return
+	}
+	text, err := os.ReadFile(guarantees)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(text), tableBegins)
+	old, after, ends := strings.Cut(rest, tableEnds)
+	require.True(t, found && ends, "docs/guarantees.md has no place for the crash table")
+	if *update {
+		require.NoError(t, os.WriteFile(guarantees, []byte(before+tableBegins+"\n"+table.String()+"\n"+tableEnds+after), 0o644))
+		return
+	}
+	assert.Equal(t, strings.TrimSpace(old), strings.TrimSpace(table.String()), "docs/guarantees.md tells another story; run with -update")
+}
+
+// unheard lets a request take effect without its answer being heard.
+type unheard struct{ http.ResponseWriter }
+
+func (unheard) Header() http.Header         { return http.Header{} }
+func (unheard) WriteHeader(int)             {}
+func (unheard) Write(b []byte) (int, error) { return len(b), nil }
