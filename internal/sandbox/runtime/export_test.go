@@ -1,0 +1,4 @@
+package runtime
+
+// WriteTriggerResponse is exported for the tests only.
+var WriteTriggerResponse = writeTriggerResponse
