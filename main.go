@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,7 +37,7 @@ func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: c.LogLevel}))
 	h := handler.New(options(c, log))
 	if os.Getenv("FC_RUNTIME_API") != "" {
-		fc.Start(event{h})
+		fc.Start(invoke(h)) // never returns
 		return
 	}
 	if err := serve(h, log); err != nil {
@@ -66,23 +67,23 @@ func options(c config.Config, log *slog.Logger) handler.Options {
 	}
 }
 
-// event adapts the handler to the Go runtime, whose errors carry their type as a word.
-type event struct{ *handler.Handler }
-
-// Invoke implements fc.Handler.
-func (e event) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	inv := handler.Invocation{}
-	if f, ok := fccontext.FromContext(ctx); ok {
-		inv.RequestID, inv.RetryCount, inv.Region = f.RequestID, f.RetryCount, f.Region
-		inv.Credentials = bucket.Credentials{AccessKeyID: f.Credentials.AccessKeyId, AccessKeySecret: f.Credentials.AccessKeySecret, SecurityToken: f.Credentials.SecurityToken}
+// invoke adapts the handler to the Go runtime, which hands over the payload as it came only to a func of exactly []byte,
+// and takes the type of an error as a word.
+func invoke(h *handler.Handler) func(context.Context, []byte) (json.RawMessage, error) {
+	return func(ctx context.Context, payload []byte) (json.RawMessage, error) {
+		inv := handler.Invocation{}
+		if f, ok := fccontext.FromContext(ctx); ok {
+			inv.RequestID, inv.RetryCount, inv.Region = f.RequestID, f.RetryCount, f.Region
+			inv.Credentials = bucket.Credentials{AccessKeyID: f.Credentials.AccessKeyId, AccessKeySecret: f.Credentials.AccessKeySecret, SecurityToken: f.Credentials.SecurityToken}
+		}
+		inv.Deadline, _ = ctx.Deadline()
+		answer, err := h.Invoke(ctx, inv, payload)
+		if err != nil {
+			failed := handler.AsError(err)
+			return nil, messages.InvokeResponse_Error{Type: string(failed.Code), Message: failed.Message}
+		}
+		return answer, nil
 	}
-	inv.Deadline, _ = ctx.Deadline()
-	answer, err := e.Handler.Invoke(ctx, inv, payload)
-	if err != nil {
-		failed := handler.AsError(err)
-		return nil, messages.InvokeResponse_Error{Type: string(failed.Code), Message: failed.Message}
-	}
-	return answer, nil
 }
 
 // serve is the custom runtime. Connections stay open as long as FC wants them, and SIGTERM lets running images finish.

@@ -114,7 +114,11 @@ func TestThirtyTwoTakersOfAnExpiredClaimPayOnce(t *testing.T) {
 	deadline := time.Now().Add(4 * time.Second)
 	_, err := c.invoke(event, runtime.Options{Deadline: deadline})
 	require.Error(t, err)
-	<-killed
+	select {
+	case <-killed:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("the call never came: %v", err)
+	}
 	require.True(t, c.claimLeft())
 	c.gateway.SetIntercept(nil)
 	_, err = c.invoke(event, runtime.Options{RequestID: "too-early"})
