@@ -1,0 +1,210 @@
+package bucket_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/bucket/buckettest"
+	"fc-idcard-ocr/internal/sandbox/oss"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var credentials = bucket.Credentials{AccessKeyID: "STS.key", AccessKeySecret: "canary-secret", SecurityToken: "canary-token"}
+
+func TestAdapterConforms(t *testing.T) {
+	for _, versioning := range []bool{false, true} {
+		t.Run(fmt.Sprint("versioning ", versioning), func(t *testing.T) {
+			server, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Versioning: versioning,
+				Keys: oss.NewKeyring(oss.Credentials{AccessKeyID: credentials.AccessKeyID, AccessKeySecret: credentials.AccessKeySecret, SecurityToken: credentials.SecurityToken})})
+			require.NoError(t, err)
+			buckettest.RunConformance(t, open(t, server))
+		})
+	}
+}
+
+// open returns a bucket over a server of its own.
+func open(t *testing.T, h http.Handler) *bucket.Bucket {
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	b, err := bucket.New(bucket.Config{Endpoint: server.URL, PublicEndpoint: server.URL}).Open("cards", "cn-hangzhou", credentials, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	return b
+}
+
+func TestSignedURLs(t *testing.T) {
+	for name, test := range map[string]struct {
+		config bucket.Config
+		region string
+		want   string
+	}{
+		"default":       {bucket.Config{}, "cn-hangzhou", "https://cards.oss-cn-hangzhou.aliyuncs.com/dir%2Fa%20b.jpg?"},
+		"oss- region":   {bucket.Config{}, "oss-cn-beijing", "https://cards.oss-cn-beijing.aliyuncs.com/dir%2Fa%20b.jpg?"},
+		"custom domain": {bucket.Config{PublicEndpoint: "https://img.example.com", PublicCNAME: true}, "cn-hangzhou", "https://img.example.com/dir%2Fa%20b.jpg?"},
+		"loopback name": {bucket.Config{PublicEndpoint: "http://localhost:9000"}, "cn-hangzhou", "http://localhost:9000/cards/dir%2Fa%20b.jpg?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := bucket.New(test.config).Open("cards", test.region, credentials, slog.Default())
+			require.NoError(t, err)
+			signed, err := b.SignURL("dir/a b.jpg", "image/resize,l_2048/format,jpg", 5*time.Minute)
+			require.NoError(t, err)
+			assert.Contains(t, signed, test.want)
+			u, err := url.Parse(signed)
+			require.NoError(t, err)
+			assert.Equal(t, "300", u.Query().Get("x-oss-expires"))
+			assert.Equal(t, "OSS4-HMAC-SHA256", u.Query().Get("x-oss-signature-version"))
+			assert.Equal(t, "canary-token", u.Query().Get("x-oss-security-token"))
+			assert.Equal(t, "image/resize,l_2048/format,jpg", u.Query().Get("x-oss-process"))
+			assert.Contains(t, u.Query().Get("x-oss-credential"), "/"+strings.TrimPrefix(test.region, "oss-")+"/oss/")
+		})
+	}
+}
+
+func TestOpenRefusesWhatCannotWork(t *testing.T) {
+	store := bucket.New(bucket.Config{})
+	for name, open := range map[string]func() (*bucket.Bucket, error){
+		"region":      func() (*bucket.Bucket, error) { return store.Open("cards", "evil.example/", credentials, nil) },
+		"no region":   func() (*bucket.Bucket, error) { return store.Open("cards", "", credentials, nil) },
+		"credentials": func() (*bucket.Bucket, error) { return store.Open("cards", "cn-hangzhou", bucket.Credentials{}, nil) },
+		"bucket name": func() (*bucket.Bucket, error) { return store.Open("Cards/..", "cn-hangzhou", credentials, nil) },
+	} {
+		_, err := open()
+		assert.Error(t, err, name)
+	}
+}
+
+func TestInvocationsSideBySideNeverMixCredentials(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := strings.TrimPrefix(r.URL.Path, "/cards/")
+		if !strings.Contains(r.Header.Get("Authorization"), "Credential=AK"+id+"/") || r.Header.Get("X-Oss-Security-Token") != "token"+id {
+			t.Errorf("request for %s with credentials of another", id)
+		}
+	}))
+	defer server.Close()
+	store := bucket.New(bucket.Config{Endpoint: server.URL})
+	var group sync.WaitGroup
+	for i := range 16 {
+		group.Go(func() {
+			b, err := store.Open("cards", "cn-hangzhou", bucket.Credentials{AccessKeyID: fmt.Sprint("AK", i), AccessKeySecret: "s", SecurityToken: fmt.Sprint("token", i)}, slog.Default())
+			if assert.NoError(t, err) {
+				for range 5 {
+					assert.NoError(t, b.Write(t.Context(), fmt.Sprint(i), "text/plain", nil, []byte("x")))
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestErrorsAreSortedAndRetriedByKind(t *testing.T) {
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		want   error
+		tries  int32
+	}{
+		"not found":          {404, "<Error><Code>NoSuchKey</Code></Error>", bucket.ErrNotFound, 1},
+		"no bucket":          {404, "<Error><Code>NoSuchBucket</Code></Error>", bucket.ErrNoBucket, 1},
+		"denied":             {403, "<Error><Code>AccessDenied</Code><Message>canary</Message></Error>", bucket.ErrDenied, 1},
+		"arrears":            {403, "<Error><Code>UserDisable</Code></Error>", bucket.ErrDenied, 1},
+		"token over":         {403, "<Error><Code>SecurityTokenExpired</Code></Error>", bucket.ErrExpired, 1},
+		"damaged picture":    {403, "<Error><Code>ImageDamage</Code></Error>", bucket.ErrInvalid, 1},
+		"bad request":        {400, "<Error><Code>InvalidArgument</Code></Error>", bucket.ErrInvalid, 1},
+		"public endpoint":    {400, "<Error><Code>PublicEndpointForbidden</Code></Error>", bucket.ErrEndpoint, 1},
+		"position":           {409, "<Error><Code>PositionNotEqualToLength</Code></Error>", bucket.ErrPosition, 1},
+		"slow body":          {400, "<Error><Code>RequestTimeout</Code></Error>", bucket.ErrTransient, 3},
+		"throttled":          {429, "", bucket.ErrTransient, 3},
+		"internal":           {500, "<Error><Code>InternalError</Code></Error>", bucket.ErrTransient, 3},
+		"unavailable":        {503, "<Error><Code>ServiceUnavailable</Code></Error>", bucket.ErrTransient, 3},
+		"not XML":            {502, "<html>canary", bucket.ErrTransient, 3},
+		"not XML, permanent": {403, "canary", bucket.ErrDenied, 1},
+		"redirect":           {302, "", bucket.ErrEndpoint, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var tries atomic.Int32
+			b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				tries.Add(1)
+				w.Header().Set("Location", "http://127.0.0.1:1/canary")
+				w.Header().Set("X-Oss-Request-Id", "5C3D9175B6FC201293AD4890")
+				w.WriteHeader(test.status)
+				io.WriteString(w, test.body)
+			}))
+			_, err := b.Read(t.Context(), "canary-key.jpg", "", 100)
+			require.ErrorIs(t, err, test.want)
+			assert.Equal(t, test.tries, tries.Load())
+			for _, secret := range []string{"canary", "127.0.0.1"} {
+				assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), secret)
+			}
+			assert.Equal(t, test.want == bucket.ErrTransient || test.want == bucket.ErrExpired, bucket.Retryable(err))
+		})
+	}
+}
+
+func TestPUTOnADeadConnectionIsSentAgain(t *testing.T) {
+	var n atomic.Int32
+	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		assert.Equal(t, "content", string(body), "each attempt has the whole body")
+		if n.Add(1) == 2 {
+			panic(http.ErrAbortHandler) // the kept-alive connection breaks
+		}
+	}))
+	for range 2 {
+		require.NoError(t, b.Write(t.Context(), "a", "text/plain", nil, []byte("content")))
+	}
+	assert.EqualValues(t, 3, n.Load())
+}
+
+func TestBrokenDownloadIsReadAgain(t *testing.T) {
+	var n atomic.Int32
+	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "7")
+		if n.Add(1) == 1 {
+			io.WriteString(w, "con")
+			panic(http.ErrAbortHandler)
+		}
+		io.WriteString(w, "content")
+	}))
+	content, err := b.Read(t.Context(), "a.jpg", "", 100)
+	require.NoError(t, err)
+	assert.Equal(t, "content", string(content))
+}
+
+func TestDeadlineEndsACallAndItsRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := bucket.New(bucket.Config{Endpoint: "http://127.0.0.1:1"})
+		b, err := store.Open("cards", "cn-hangzhou", credentials, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		started := time.Now()
+		err = b.Write(ctx, "a", "text/plain", nil, nil)
+		assert.ErrorIs(t, err, bucket.ErrTransient)
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.Zero(t, time.Since(started), "no pause after the end")
+	})
+}
+
+func TestRetriesAreToldWithTheirReason(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) }))
+	defer server.Close()
+	var log strings.Builder
+	b, err := bucket.New(bucket.Config{Endpoint: server.URL}).Open("cards", "cn-hangzhou", credentials, slog.New(slog.NewJSONHandler(&log, nil)))
+	require.NoError(t, err)
+	require.Error(t, b.Remove(t.Context(), "canary-key"))
+	assert.Equal(t, 2, strings.Count(log.String(), `"msg":"retry","call":"OSS DELETE","reason":"Service Unavailable"`), log.String())
+	assert.NotContains(t, log.String(), "canary")
+}
