@@ -1,0 +1,305 @@
+package engine
+
+import (
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"fc-idcard-ocr/internal/idnumber"
+)
+
+// Card is what was read from the front of an identity card. A field that was not read is empty.
+type Card struct {
+	Name      string
+	Sex       string // 男 or 女
+	Ethnicity string // one of the 56 names, without 族
+	BirthDate string // ISO 8601, such as 1980-01-31
+	Address   string // its printed lines joined
+	IDNumber  string // 18 characters as printed, X upper case: its check digit may be wrong
+}
+
+// complete reports whether every field was read and the number holds together, so that nothing is left to look for.
+func (c Card) complete() bool {
+	return c.Name != "" && c.Sex != "" && c.Ethnicity != "" && c.BirthDate != "" && c.Address != "" && idnumber.Valid(c.IDNumber)
+}
+
+// or fills what c lacks from a second reading of the same picture.
+func (c Card) or(other Card) Card {
+	first := func(a, b string) string {
+		if a != "" {
+			return a
+		}
+		return b
+	}
+	number := first(c.IDNumber, other.IDNumber)
+	if !idnumber.Valid(number) && idnumber.Valid(other.IDNumber) {
+		number = other.IDNumber
+	}
+	return Card{
+		Name: first(c.Name, other.Name), Sex: first(c.Sex, other.Sex), Ethnicity: first(c.Ethnicity, other.Ethnicity),
+		BirthDate: first(c.BirthDate, other.BirthDate), Address: first(c.Address, other.Address), IDNumber: number,
+	}
+}
+
+// portraitBegins is where the portrait's column begins, as a share of the way from the labels' left edge to the end of
+// the number. Measured on the card's layout: whatever begins right of it is no part of a field.
+const portraitBegins = 0.66
+
+// The labels, each also with one of its characters missing or misread for a look-alike.
+var (
+	nameLabel    = regexp.MustCompile(`^(?:[姓性娃]?名|姓.?)`)
+	sexLabel     = regexp.MustCompile(`^(?:[性姓]?别|性.?)`)
+	groupLabel   = regexp.MustCompile(`民族|民旅|民|族`)
+	birthLabel   = regexp.MustCompile(`^(?:出生|出.|生)`)
+	addressLabel = regexp.MustCompile(`^(?:[住佳往任]址|住.?|址)`)
+	numberLabel  = regexp.MustCompile(`公民身|民身份|身份号|份号码`)
+
+	printedDate = regexp.MustCompile(`([0-9]{4})年?([0-9]{1,2})月([0-9]{1,2})`)
+	specimen    = regexp.MustCompile(`样张|(?i)specimen`)
+)
+
+// parseCard makes a card of the lines found in a picture. Lines that are no part of a card give an empty card.
+func parseCard(lines []line) Card {
+	spans := straighten(lines)
+	number, at := findNumber(spans)
+	rows := rowsOf(withoutPortrait(spans, at))
+
+	// A card's fields follow one another from top to bottom, which settles rows whose label was not read.
+	const (
+		above = iota
+		atName
+		atSex
+		atBirth
+		atAddress
+		below
+	)
+	card := Card{IDNumber: number}
+	place, labels := above, 0
+	before := "" // the unlabelled row above this one
+	var address strings.Builder
+	for _, row := range rows {
+		text := rowText(row)
+		switch {
+		case place >= atSex && (numberLabel.MatchString(text) || digits(text) >= 17):
+			place = below
+		case place == below:
+		case place < atName && nameLabel.MatchString(text):
+			place, card.Name = atName, personName(trimLabel(text, nameLabel))
+		case place < atSex && (sexLabel.MatchString(text) || strings.Contains(text, "民族")):
+			if place == above {
+				card.Name = personName(before)
+			}
+			place = atSex
+			card.Sex, card.Ethnicity = sexAndGroup(text)
+		case place < atBirth && (printedDate.MatchString(text) || birthLabel.MatchString(text)):
+			place, card.BirthDate = atBirth, dateIn(text)
+		case place < atAddress && place >= atName && addressLabel.MatchString(text):
+			place = atAddress
+			address.WriteString(trimLabel(text, addressLabel))
+		case place == atBirth: // an address whose label was not read
+			place = atAddress
+			labels--
+			address.WriteString(text)
+		case place == atAddress:
+			address.WriteString(text)
+			continue
+		default:
+			before = text
+			continue
+		}
+		labels++
+	}
+	card.Address = postalAddress(address.String())
+
+	// A single label may stand in any document; it makes no card.
+	if number == "" && labels < 3 {
+		return Card{}
+	}
+	return card.fillFromNumber()
+}
+
+// fillFromNumber takes sex and birth date, if they were not read, from the number, which holds both once more.
+func (c Card) fillFromNumber() Card {
+	number, err := idnumber.Parse(c.IDNumber)
+	if err != nil || !number.CheckDigit() {
+		return c
+	}
+	if c.Sex == "" {
+		c.Sex = number.Sex().String()
+	}
+	if date, ok := number.BirthDate(); ok && c.BirthDate == "" {
+		c.BirthDate = date.Format(time.DateOnly)
+	}
+	return c
+}
+
+// findNumber returns the likeliest citizen ID number among the spans and the span that ends it, or "" and -1.
+func findNumber(spans []span) (string, int) {
+	best, at, rank := "", -1, 0
+	consider := func(text string, i int) {
+		for _, candidate := range numbersIn(text) {
+			r := 1
+			if n, err := idnumber.Parse(candidate); err == nil {
+				if _, ok := n.BirthDate(); ok {
+					r += 1
+				}
+				if n.CheckDigit() {
+					r += 2
+				}
+			}
+			if r > rank {
+				best, at, rank = strings.ToUpper(candidate), i, r
+			}
+		}
+	}
+	for i, s := range spans {
+		consider(s.text, i)
+	}
+	if at >= 0 {
+		return best, at
+	}
+	// The detector may have torn the number in two.
+	for _, row := range rowsOf(spans) {
+		consider(rowText(row), 0)
+		if at >= 0 {
+			last := row[len(row)-1]
+			for i, s := range spans {
+				if s == last {
+					return best, i
+				}
+			}
+		}
+	}
+	return "", -1
+}
+
+// numbersIn returns the runs of 17 digits and a digit or X in text. From a longer run (a mark of the background read as a
+// digit) only such a part counts as holds together.
+func numbersIn(text string) []string {
+	isPart := func(r rune) bool { return r >= '0' && r <= '9' || r == 'X' || r == 'x' }
+	var found []string
+	for _, run := range strings.FieldsFunc(strings.ReplaceAll(text, " ", ""), func(r rune) bool { return !isPart(r) }) {
+		for from := 0; from+idnumber.Length <= len(run); from++ {
+			part := run[from : from+idnumber.Length]
+			n, err := idnumber.Parse(part)
+			if err != nil {
+				continue
+			}
+			if _, ok := n.BirthDate(); len(run) == idnumber.Length || ok && n.CheckDigit() {
+				found = append(found, part)
+			}
+		}
+	}
+	return found
+}
+
+// withoutPortrait drops what stands in the portrait's column. The span at the index holds the number's end; without it
+// (-1) only the words of a specimen can be told.
+func withoutPortrait(spans []span, number int) []span {
+	left := math.Inf(1)
+	for _, s := range spans {
+		text := strings.ReplaceAll(s.text, " ", "")
+		if nameLabel.MatchString(text) || sexLabel.MatchString(text) || birthLabel.MatchString(text) ||
+			addressLabel.MatchString(text) || numberLabel.MatchString(text) {
+			left = min(left, s.left)
+		}
+	}
+	kept := make([]span, 0, len(spans))
+	for i, s := range spans {
+		if specimen.MatchString(strings.ReplaceAll(s.text, " ", "")) {
+			continue
+		}
+		if number >= 0 && i != number && s.left > left+portraitBegins*(spans[number].right-left) {
+			continue
+		}
+		kept = append(kept, s)
+	}
+	return kept
+}
+
+func rowText(row []span) string {
+	var b strings.Builder
+	for _, s := range row {
+		b.WriteString(strings.ReplaceAll(s.text, " ", ""))
+	}
+	return b.String()
+}
+
+func trimLabel(text string, label *regexp.Regexp) string {
+	return text[len(label.FindString(text)):]
+}
+
+func digits(text string) int {
+	n := 0
+	for _, r := range text {
+		if r >= '0' && r <= '9' {
+			n++
+		}
+	}
+	return n
+}
+
+// personName keeps what a name consists of: Chinese characters and, in names of several parts, the middle dot.
+func personName(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case unicode.Is(unicode.Han, r):
+			b.WriteRune(r)
+		case strings.ContainsRune("·・•‧∙.．。", r):
+			b.WriteRune('·')
+		}
+	}
+	return strings.Trim(b.String(), "·")
+}
+
+// sexAndGroup reads the row that holds both: 性别 男 民族 汉.
+func sexAndGroup(text string) (sex, group string) {
+	left := text
+	if at := groupLabel.FindStringIndex(text); at != nil {
+		left, group = text[:at[0]], ethnicGroup(text[at[1]:])
+	}
+	left = trimLabel(left, sexLabel)
+	switch {
+	case strings.ContainsRune(left, '女'):
+		sex = "女"
+	case strings.ContainsRune(left, '男'):
+		sex = "男"
+	}
+	return sex, group
+}
+
+// dateIn returns the printed date as an ISO date, or "" if it is none of the calendar.
+func dateIn(text string) string {
+	m := printedDate.FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	year, _ := strconv.Atoi(m[1])
+	month, _ := strconv.Atoi(m[2])
+	day, _ := strconv.Atoi(m[3])
+	date := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+	if date.Month() != time.Month(month) || date.Day() != day {
+		return ""
+	}
+	return date.Format(time.DateOnly)
+}
+
+// postalAddress drops what cannot begin or end an address: strokes of the background read as punctuation.
+func postalAddress(text string) string {
+	return strings.TrimFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("()（）#", r)
+	})
+}
+
+func onlyHan(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Han, r) {
+			return r
+		}
+		return -1
+	}, text)
+}

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/exec"
+	"time"
+)
+
+// readTimeout bounds one picture. A laptop needs a second; more than this means that the child hangs.
+const readTimeout = 2 * time.Minute
+
+// request and answer are the JSON lines that reader.mjs documents.
+type request struct {
+	ID    uint64 `json:"id"`
+	Image []byte `json:"image"` // base64 in JSON
+	Turn  int    `json:"turn"`  // degrees clockwise
+	Side  int    `json:"side"`  // pixels of the detector's input along its longer side
+}
+
+type answer struct {
+	ID    uint64 `json:"id"`
+	Lines []line `json:"lines"`
+	Found int    `json:"found"` // boxes before unreadable ones were dropped
+	Error *struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// errChildLost means that the process ended or broke the protocol before it answered.
+var errChildLost = errors.New("engine: the reading process ended before it answered")
+
+// child is one running reader.mjs. It is used by one goroutine at a time.
+type child struct {
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *json.Decoder
+	kill   context.CancelFunc
+	last   uint64
+}
+
+// startChild starts the process, which loads its models while the caller goes on. Cancelling ctx kills it.
+func startChild(ctx context.Context, command func(context.Context) *exec.Cmd, log *slog.Logger) (*child, error) {
+	ctx, kill := context.WithCancel(ctx)
+	cmd := command(ctx)
+	// Without it a grandchild that holds the pipes open would keep Wait from returning.
+	cmd.WaitDelay = time.Second
+	cmd.Stderr = &lineLog{log: log}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		kill()
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		kill()
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		kill()
+		return nil, fmt.Errorf("engine: start the reading process: %w", err)
+	}
+	return &child{cmd: cmd, stdin: stdin, stdout: json.NewDecoder(bufio.NewReader(stdout)), kill: kill}, nil
+}
+
+// read sends one request and waits for its answer. After an error that wraps errChildLost the child is of no more use.
+func (c *child) read(req request) (answer, error) {
+	timer := time.AfterFunc(readTimeout, c.kill)
+	defer timer.Stop()
+	c.last++
+	req.ID = c.last
+	if err := json.NewEncoder(c.stdin).Encode(req); err != nil {
+		return answer{}, fmt.Errorf("%w: %w", errChildLost, err)
+	}
+	var a answer
+	if err := c.stdout.Decode(&a); err != nil {
+		return answer{}, fmt.Errorf("%w: %w", errChildLost, err)
+	}
+	if a.ID != req.ID {
+		return answer{}, fmt.Errorf("%w: answer %d to request %d", errChildLost, a.ID, req.ID)
+	}
+	return a, nil
+}
+
+// stop ends the process and waits for it. It holds nothing worth saving.
+func (c *child) stop() {
+	c.kill()
+	_ = c.stdin.Close()
+	_ = c.cmd.Wait() // "killed" is what it always says
+}
+
+// lineLog passes what the process prints to stderr (warnings of its libraries) on to the log, line by line.
+type lineLog struct {
+	log  *slog.Logger
+	rest []byte
+}
+
+func (l *lineLog) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		i := bytes.IndexByte(l.rest, '\n')
+		if i < 0 {
+			break
+		}
+		l.log.Debug("reading process", "line", string(l.rest[:i]))
+		l.rest = l.rest[i+1:]
+	}
+	if len(l.rest) > 64<<10 {
+		l.rest = nil
+	}
+	return len(p), nil
+}
