@@ -99,7 +99,7 @@ func serve(h *handler.Handler, log *slog.Logger) error {
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- server.ListenAndServe() }()
-	log.Info("serving", "port", port, "version", version)
+	log.Debug("serving", "port", port, "version", version)
 	select {
 	case err := <-ended:
 		return err
