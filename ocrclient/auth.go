@@ -34,15 +34,13 @@ type AppKey struct {
 }
 
 func (k AppKey) authorize(h http.Header, s *signable) {
-	s.headers["x-ca-key"] = strings.TrimSpace(k.Key)
+	s.headers = append(s.headers, param{name: "x-ca-key", value: strings.TrimSpace(k.Key)})
 	if k.Method != "" {
-		s.headers["x-ca-signature-method"] = string(k.Method)
+		s.headers = append(s.headers, param{name: "x-ca-signature-method", value: string(k.Method)})
 	}
-	for name, value := range s.headers {
-		h.Set(name, value)
-	}
-	h.Set("X-Ca-Signature-Headers", strings.Join(s.headerNames(), ","))
+	s.setHeaders(h)
 	h.Set("X-Ca-Signature", k.sign(s))
+	h.Set("X-Ca-Signature-Headers", strings.Join(s.headerNames(), ","))
 }
 
 func (k AppKey) sign(s *signable) string {
@@ -51,6 +49,7 @@ func (k AppKey) sign(s *signable) string {
 		newHash = func() hash.Hash { return sha1.New() }
 	}
 	mac := hmac.New(newHash, []byte(strings.TrimSpace(k.Secret)))
+	s.sort()
 	s.writeTo(mac)
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
@@ -69,9 +68,7 @@ func (k AppKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 type AppCode string
 
 func (c AppCode) authorize(h http.Header, s *signable) {
-	for name, value := range s.headers {
-		h.Set(name, value)
-	}
+	s.setHeaders(h)
 	h.Set("Authorization", "APPCODE "+strings.TrimSpace(string(c)))
 }
 

@@ -117,9 +117,9 @@ func (c *Client) Recognize(ctx context.Context, r Request) (*Answer, error) {
 		method:      req.Method,
 		accept:      acceptHeader,
 		contentType: contentTypeHeader,
-		headers: map[string]string{
-			"x-ca-nonce":     r.Nonce,
-			"x-ca-timestamp": strconv.FormatInt(c.now().UnixMilli(), 10),
+		headers: []param{
+			{name: "x-ca-nonce", value: r.Nonce},
+			{name: "x-ca-timestamp", value: strconv.FormatInt(c.now().UnixMilli(), 10)},
 		},
 		path:   endpoint.EscapedPath(),
 		params: slices.Concat(form.params, queryParams(endpoint.Query())), // on a clash of names the form is signed
