@@ -215,7 +215,7 @@ func TestFailuresAreSortedByWhatTheyMeanForThePurse(t *testing.T) {
 		"504 of somebody":                 {plain(504, "<html>"), ocrclient.Lost, ocrclient.Timeout},
 		"503 of somebody":                 {plain(503, "<html>"), ocrclient.Lost, ocrclient.Unavailable},
 		"403 of somebody":                 {plain(403, "<html>canary"), ocrclient.Configuration, ocrclient.Unauthorized},
-		"redirect":                        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/canary", 307) }, ocrclient.Configuration, ocrclient.BadRequest},
+		"redirect":                        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/canary", http.StatusTemporaryRedirect) }, ocrclient.Configuration, ocrclient.BadRequest},
 		"HTML with 200":                   {plain(200, "<html>canary"), ocrclient.Unreadable, ocrclient.BadAnswer},
 		"foreign JSON":                    {plain(200, `{"name":"张三"}`), ocrclient.Unreadable, ocrclient.BadAnswer},
 		"JSON array":                      {plain(200, `["张三"]`), ocrclient.Unreadable, ocrclient.BadAnswer},
