@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func build(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "main")
+	output, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	require.NoError(t, err, string(output))
+	return path
+}
+
+func TestInvalidConfigurationEndsAtOnceAndNamesEveryProblem(t *testing.T) {
+	command := exec.Command(build(t))
+	command.Env = []string{"OCR_APP_SECRET=canary", "OCR_TIMEOUT=soon", "IMAGE_SUFFIXES=.json", "OSS_ENDPOINT=http://example.com", "FC_RUNTIME_API=127.0.0.1:1"}
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	err := command.Run()
+	var exit *exec.ExitError
+	require.True(t, errors.As(err, &exit))
+	assert.Equal(t, 1, exit.ExitCode())
+	for _, name := range []string{"4 problems", "OCR_APP_KEY: ", "OCR_TIMEOUT: ", "RESULT_SUFFIX: ", "OSS_ENDPOINT: "} {
+		assert.Contains(t, stderr.String(), name)
+	}
+	assert.NotContains(t, stderr.String(), "canary")
+}
+
+func TestDeployedBinaryStaysLean(t *testing.T) {
+	output, err := exec.Command("go", "list", "-deps", "-f", "{{if .Module}}{{.Module.Path}} {{end}}{{.ImportPath}}", ".").Output()
+	require.NoError(t, err)
+	allowed := map[string]bool{"fc-idcard-ocr": true, "github.com/aliyun/aliyun-oss-go-sdk": true, "github.com/aliyun/fc-runtime-go-sdk": true,
+		"github.com/caarlos0/env/v11": true, "github.com/cenkalti/backoff/v5": true, "golang.org/x/sync": true, "golang.org/x/time": true}
+	for line := range strings.Lines(string(output)) {
+		module, path, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if ok { // the others are of the standard library
+			assert.True(t, allowed[module], "%s is in the deployed binary", path)
+			assert.NotContains(t, path, "/sandbox")
+			assert.NotContains(t, path, "internal/ctl")
+		}
+	}
+}
