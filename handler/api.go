@@ -5,7 +5,9 @@ import (
 	_ "embed"
 	"encoding/json"
 	"net/http"
+	"path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,23 +20,41 @@ var openAPI []byte
 func (h *Handler) API() http.Handler {
 	mux := http.NewServeMux()
 	route := func(path string, methods map[string]http.HandlerFunc) {
-		allowed := make([]string, 0, len(methods))
+		allowed := make([]string, 0, len(methods)+1)
 		for method, serve := range methods {
 			mux.HandleFunc(method+" "+path, serve)
 			allowed = append(allowed, method)
+			if method == http.MethodGet {
+				allowed = append(allowed, http.MethodHead) // the mux serves it as GET
+			}
 		}
+		slices.Sort(allowed)
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			problem(w, r, http.StatusMethodNotAllowed, failure(BadRequest, false, "%s takes %s", path, strings.Join(allowed, " and ")))
+			problem(w, r, http.StatusMethodNotAllowed, failure(BadRequest, false, "%s takes %s", path, strings.Join(allowed, ", ")))
 		})
 	}
 	route("/recognitions", map[string]http.HandlerFunc{http.MethodPost: h.postRecognition, http.MethodGet: h.getRecognition})
 	route("/healthz", map[string]http.HandlerFunc{http.MethodGet: h.getHealth})
 	route("/openapi.yaml", map[string]http.HandlerFunc{http.MethodGet: getOpenAPI})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		problem(w, r, http.StatusNotFound, failure(BadRequest, false, "no such path; there are /recognitions, /healthz and /openapi.yaml"))
+	mux.HandleFunc("/", notFound)
+	return h.guarded(exact(mux))
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	problem(w, r, http.StatusNotFound, failure(BadRequest, false, "no such path; there are /recognitions, /healthz and /openapi.yaml"))
+}
+
+// exact keeps paths such as //recognitions and /healthz/.. from the mux, which would answer them with a redirect in HTML.
+// A client would lose its POST body on the way.
+func exact(mux http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path.Clean(r.URL.Path) != r.URL.Path {
+			notFound(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
 	})
-	return h.guarded(mux)
 }
 
 // guarded makes a panic a problem document, and keeps answers with people's data out of caches.

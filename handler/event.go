@@ -56,6 +56,9 @@ type event struct {
 // decode understands a payload by its shape.
 func (h *Handler) decode(payload []byte) (event, *Error) {
 	payload = bytes.TrimSpace(bytes.TrimPrefix(payload, []byte("\xef\xbb\xbf")))
+	if len(payload) > 0 && payload[0] == '[' {
+		return h.cloudEvents(payload)
+	}
 	var probe struct {
 		Version        string          `json:"version"`
 		RequestContext json.RawMessage `json:"requestContext"`
@@ -63,42 +66,49 @@ func (h *Handler) decode(payload []byte) (event, *Error) {
 		SpecVersion    string          `json:"specversion"`
 		Data           json.RawMessage `json:"data"`
 	}
-	if len(payload) > 0 && payload[0] == '[' {
-		var list []struct {
-			Data json.RawMessage `json:"data"`
-		}
-		if err := json.Unmarshal(payload, &list); err != nil {
-			return event{}, notUnderstood(err)
-		}
-		raw := make([]json.RawMessage, len(list))
-		for i, e := range list {
-			raw[i] = e.Data
-		}
-		return h.records(raw), nil
-	}
 	if err := json.Unmarshal(payload, &probe); err != nil {
 		return event{}, notUnderstood(err)
 	}
 	switch {
-	case probe.Version != "" && len(probe.RequestContext) > 0:
-		e, err := decodeHTTP(payload)
-		return event{http: e}, err
-	case probe.Events != nil:
+	case probe.Version == "v1" && bytes.HasPrefix(probe.RequestContext, []byte("{")):
+		return event{http: decodeHTTP(payload)}, nil
+	case bytes.HasPrefix(probe.Events, []byte("[")):
 		var raw []json.RawMessage
 		if err := json.Unmarshal(probe.Events, &raw); err != nil {
 			return event{}, notUnderstood(err)
 		}
 		return h.records(raw), nil
-	case probe.SpecVersion != "" && probe.Data != nil:
+	case probe.SpecVersion != "" && bytes.HasPrefix(probe.Data, []byte("{")):
 		return h.records([]json.RawMessage{probe.Data}), nil
 	}
 	return event{}, failure(BadRequest, false, "the event has none of the known shapes; %s", expected)
 }
 
+// cloudEvents understands a batch of EventBridge. Each event is looked at by itself: what is wrong with one is not the others' fault.
+func (h *Handler) cloudEvents(payload []byte) (event, *Error) {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(payload, &raw); err != nil {
+		return event{}, notUnderstood(err)
+	}
+	for i, text := range raw {
+		var e struct {
+			Data json.RawMessage `json:"data"`
+		}
+		if json.Unmarshal(text, &e) != nil {
+			e.Data = nil
+		}
+		raw[i] = e.Data
+	}
+	return h.records(raw), nil
+}
+
 func notUnderstood(err error) *Error {
 	what := "it is not JSON"
 	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
+	switch {
+	case errors.As(err, &wrongType) && wrongType.Field == "":
+		what = "it is neither a JSON object nor an array"
+	case errors.As(err, &wrongType):
 		what = fmt.Sprintf("member %q has the wrong type", wrongType.Field)
 	}
 	return failure(BadRequest, false, "the event is not understood: %s; %s", what, expected)

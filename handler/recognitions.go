@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"fc-idcard-ocr/internal/bucket"
@@ -42,8 +42,8 @@ func (h *Handler) postRecognition(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) postObject(w http.ResponseWriter, r *http.Request) {
-	var o objectRequest
-	if e := decodeStrictly(r.Body, &o); e != nil {
+	o, e := decodeObjectRequest(r.Body)
+	if e != nil {
 		problem(w, r, badRequestStatus(e), e)
 		return
 	}
@@ -101,19 +101,11 @@ func (h *Handler) postPicture(w http.ResponseWriter, r *http.Request) {
 	writeDocument(w, r, d)
 }
 
-// encodedBody is a body that the platform brought in base64. It is passed on so, and decoded only where its bytes are wanted.
-type encodedBody struct {
-	io.Reader
-	text string
-}
-
-// Close implements io.Closer.
-func (encodedBody) Close() error { return nil }
-
 func (h *Handler) picture(r *http.Request) (p picture, size int64, e *Error) {
 	if body, ok := r.Body.(encodedBody); ok {
-		p.base64 = body.text
-		size = int64(len(p.base64)/4*3 - strings.Count(p.base64[max(0, len(p.base64)-2):], "="))
+		p.base64, size = body.text, body.size
+	} else if r.ContentLength > h.MaxImageBytes {
+		size = r.ContentLength // not worth reading
 	} else {
 		image, err := io.ReadAll(io.LimitReader(r.Body, h.MaxImageBytes+1))
 		if err != nil {
@@ -131,7 +123,11 @@ func (h *Handler) picture(r *http.Request) (p picture, size int64, e *Error) {
 }
 
 func (h *Handler) getRecognition(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || len(query["bucket"]) != 1 || len(query["key"]) != 1 {
+		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "the query does not have bucket and key once each, percent-encoded: expected ?bucket=...&key=..."))
+		return
+	}
 	if h.permitted(w, r, query.Get("bucket"), query.Get("key")) {
 		h.writeStored(w, r, query.Get("bucket"), query.Get("key"))
 	}
@@ -145,7 +141,7 @@ func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key 
 		writeFailure(w, r, failure(AccessDenied, true, "%v", err))
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), time.Until(inv.Deadline))
+	ctx, cancel := context.WithDeadline(r.Context(), inv.Deadline)
 	defer cancel()
 	body, err := store.Read(ctx, key+h.ResultSuffix, "", maxClaimBytes)
 	switch {
@@ -158,11 +154,9 @@ func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key 
 	}
 	var d Document
 	switch err := json.Unmarshal(body, &d); {
-	case r.Method != http.MethodPost:
-		writeBytes(w, http.StatusOK, body)
-	case err != nil:
-		writeFailure(w, r, failure(Internal, false, "the stored document is not one of this program"))
-	case d.Status == Recognized:
+	case err != nil || (d.Status != Recognized && d.Status != Unrecognized && d.Status != Failed):
+		writeFailure(w, r, failure(Internal, false, "the object in the document's place is not one of this program"))
+	case r.Method != http.MethodPost || d.Status == Recognized:
 		writeBytes(w, http.StatusOK, body)
 	case d.Status == Unrecognized:
 		writeBytes(w, http.StatusUnprocessableEntity, body)
@@ -176,8 +170,9 @@ func (h *Handler) permitted(w http.ResponseWriter, r *http.Request, name, key st
 	switch {
 	case name == "" || key == "":
 		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "bucket and key are required"))
-	case len(key)+max(len(h.ResultSuffix), len(h.ClaimSuffix)) > maxKeyBytes || !utf8.ValidString(key):
-		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "the key is not UTF-8, or with its suffixes longer than %d bytes", maxKeyBytes))
+	case len(key)+max(len(h.ResultSuffix), len(h.ClaimSuffix)) > maxKeyBytes || !utf8.ValidString(key) || key[0] == '/' || key[0] == '\\':
+		problem(w, r, http.StatusBadRequest, failure(BadRequest, false,
+			"the key is not UTF-8, begins with a slash or backslash, or is with its suffixes longer than %d bytes", maxKeyBytes))
 	case !h.allows(name, key):
 		problem(w, r, http.StatusForbidden, failure(NotAllowed, false, "HTTP_ALLOW does not name this object"))
 	default:
@@ -198,42 +193,77 @@ func (h *Handler) allows(name, key string) bool {
 	return false
 }
 
-// decodeStrictly reads one JSON object with known members only.
-func decodeStrictly(body io.Reader, into any) *Error {
-	const shape = `expected {"bucket":"...","key":"...","force":false}`
+// decodeObjectRequest reads one JSON object whose members are known, of the right type and there once. Package json alone
+// would take "BUCKET" for "bucket" and the last of two keys: then what one reader of the body checks is not what another uses.
+func decodeObjectRequest(body io.Reader) (o objectRequest, e *Error) {
 	text, err := io.ReadAll(io.LimitReader(body, maxJSONBytes+1))
 	switch {
 	case err != nil:
-		return failure(BadRequest, false, "the body broke off")
+		return o, failure(BadRequest, false, "the body broke off")
 	case len(text) > maxJSONBytes:
-		return failure(ImageTooLarge, false, "the JSON body has more than %d bytes; send pictures with Content-Type image/*", maxJSONBytes)
+		return o, failure(ImageTooLarge, false, "the JSON body has more than %d bytes; send pictures with Content-Type image/*", maxJSONBytes)
 	case !utf8.Valid(text):
-		return failure(BadRequest, false, "the body is not UTF-8; %s", shape)
+		return o, badBody("the body is not UTF-8")
 	}
+	var object json.RawMessage
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	err = decoder.Decode(into)
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &wrongType) && wrongType.Field != "":
-		return failure(BadRequest, false, "member %q has the wrong type; %s", wrongType.Field, shape)
-	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
-		return failure(BadRequest, false, "member %s is not known; %s", shorten(strings.TrimPrefix(err.Error(), "json: unknown field ")), shape)
-	case err != nil:
-		return failure(BadRequest, false, "the body is not a JSON object; %s", shape)
+	if decoder.Decode(&object) != nil || object[0] != '{' {
+		return o, badBody("the body is not a JSON object")
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return failure(BadRequest, false, "there is something after the JSON object; %s", shape)
+		return o, badBody("there is something after the JSON object")
+	}
+	return o, o.fill(object)
+}
+
+// fill takes the members of a valid JSON object.
+func (o *objectRequest) fill(object []byte) *Error {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	decoder.Token() // the brace
+	seen := make(map[string]bool)
+	for decoder.More() {
+		token, _ := decoder.Token()
+		name, _ := token.(string)
+		var value any
+		if decoder.Decode(&value) != nil {
+			return badBody("the body is not a JSON object")
+		}
+		if seen[name] {
+			return badBody("member %s is there twice", shorten(name))
+		}
+		seen[name] = true
+		known, ok := true, false
+		switch name {
+		case "bucket":
+			o.Bucket, ok = value.(string)
+		case "key":
+			o.Key, ok = value.(string)
+		case "force":
+			o.Force, ok = value.(bool)
+		default:
+			known = false
+		}
+		switch {
+		case !known:
+			return badBody("member %s is not known", shorten(name))
+		case !ok:
+			return badBody("member %q has the wrong type", name)
+		}
 	}
 	return nil
 }
 
+func badBody(format string, args ...any) *Error {
+	return failure(BadRequest, false, "%s", fmt.Sprintf(format, args...)+`; expected {"bucket":"...","key":"...","force":false}`)
+}
+
+// shorten quotes a caller's word.
 func shorten(s string) string {
 	const limit = 64
-	if len(s) <= limit {
-		return s
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "") + "…"
 	}
-	return fmt.Sprintf("%s…", strings.ToValidUTF8(s[:limit], ""))
+	return strconv.Quote(s)
 }
 
 func badRequestStatus(e *Error) int {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -14,17 +15,26 @@ import (
 // maxEventBytes is the most that FC sends in one synchronous invocation.
 const maxEventBytes = 32 << 20
 
+// httpInvoke is the x-fc-control-path of requests that came through an HTTP trigger. Their path is the caller's: without
+// this word anybody could send events to /invoke, past HTTP_ALLOW.
+// (help.aliyun.com/en/functioncompute/fc-2-0/user-guide/custom-runtime-specification-details)
+const httpInvoke = "/http-invoke"
+
 // CustomRuntime returns the HTTP side of a custom runtime: POST /invoke takes an event, POST /initialize and GET /pre-stop
-// are the instance's life cycle, and every other path is the HTTP API. FC's x-fc-* headers say the rest of an invocation.
+// are the instance's life cycle, and every other path, and every request of an HTTP trigger, is the HTTP API. FC's x-fc-*
+// headers say the rest of an invocation.
 func (h *Handler) CustomRuntime() http.Handler {
 	api := h.API()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A body left unread would break the connection off before the answer is read.
+		defer io.Copy(io.Discard, io.LimitReader(r.Body, maxEventBytes))
 		inv := invocationOf(r.Header)
 		r = r.WithContext(WithInvocation(r.Context(), inv))
-		switch r.Method + " " + r.URL.Path {
-		case "POST /invoke":
+		route := r.Method + " " + r.URL.Path
+		switch fromTrigger := r.Header.Get("x-fc-control-path") == httpInvoke; {
+		case route == "POST /invoke" && !fromTrigger:
 			h.serveInvoke(w, r, inv)
-		case "POST /initialize", "GET /pre-stop":
+		case (route == "POST /initialize" || route == "GET /pre-stop") && !fromTrigger:
 			w.WriteHeader(http.StatusOK)
 		default:
 			api.ServeHTTP(w, r)
@@ -33,18 +43,10 @@ func (h *Handler) CustomRuntime() http.Handler {
 }
 
 func (h *Handler) serveInvoke(w http.ResponseWriter, r *http.Request, inv Invocation) {
-	payload, err := io.ReadAll(io.LimitReader(r.Body, maxEventBytes+1))
-	switch {
-	case err != nil:
-		err = failure(BadRequest, false, "the event broke off")
-	case len(payload) > maxEventBytes:
-		err = failure(BadRequest, false, "the event has more than %d bytes", maxEventBytes)
-	default:
-		payload, err = h.Invoke(r.Context(), inv, payload)
-	}
+	answer, err := h.invokeBody(r, inv)
 	w.Header().Set("Content-Type", "application/json")
 	if err == nil {
-		w.Write(payload)
+		w.Write(answer)
 		return
 	}
 	e := AsError(err)
@@ -52,6 +54,23 @@ func (h *Handler) serveInvoke(w http.ResponseWriter, r *http.Request, inv Invoca
 	w.Header().Set("x-fc-status", "404")
 	w.WriteHeader(http.StatusNotFound)
 	json.NewEncoder(w).Encode(map[string]string{"errorType": string(e.Code), "errorMessage": e.Message})
+}
+
+func (h *Handler) invokeBody(r *http.Request, inv Invocation) (answer []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil { // its value may hold anything: only the place is told
+			h.logger(inv, Image{}).Error("panic", "stack", string(debug.Stack()))
+			err = failure(Internal, true, "the function broke off")
+		}
+	}()
+	payload, err := io.ReadAll(io.LimitReader(r.Body, maxEventBytes+1))
+	switch {
+	case err != nil:
+		return nil, failure(BadRequest, false, "the event broke off")
+	case len(payload) > maxEventBytes:
+		return nil, failure(BadRequest, false, "the event has more than %d bytes", maxEventBytes)
+	}
+	return h.Invoke(r.Context(), inv, payload)
 }
 
 // AsError returns the *Error in err, or one that tells nothing but that there was one.
