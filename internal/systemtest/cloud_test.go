@@ -120,7 +120,7 @@ func start(t testing.TB, settings ...string) *cloud {
 	c := &cloud{t: t, logs: &sink{}, seen: map[string]bool{}, mode: runtime.ModeGo1}
 	function := oss.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
 	user := oss.Credentials{AccessKeyID: "LTAIuser", AccessKeySecret: "user-secret"}
-	server, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: oss.NewKeyring(function, user)})
+	server, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: oss.NewKeyring(function, user), Policy: rolePolicy(t)})
 	require.NoError(t, err)
 	c.oss = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serveOSS(server, w, r) }))
 	t.Cleanup(c.oss.Close)
@@ -137,6 +137,15 @@ func start(t testing.TB, settings ...string) *cloud {
 	require.NoError(t, err)
 	c.bucket = store
 	return c
+}
+
+// rolePolicy is what the function's role may do: an action that deploy/ram-policy.json does not list fails the tests.
+func rolePolicy(t testing.TB) *oss.Policy {
+	text, err := os.ReadFile("../../deploy/ram-policy.json")
+	require.NoError(t, err)
+	policy, err := oss.ParsePolicy([]byte(strings.NewReplacer("BUCKET", bucketName, "PREFIX", "").Replace(string(text))))
+	require.NoError(t, err)
+	return policy
 }
 
 // process is one more instance of the function.
