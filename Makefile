@@ -1,0 +1,72 @@
+# Everything that is done with this repository. A machine needs Go, Node.js with npm, make and git; the rest is fetched.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+ENGINE      := internal/sandbox/engine/ocr
+CLIENTS     := internal/sandbox/oss/testdata/clients
+NPM_CI      := npm ci --ignore-scripts --no-audit --no-fund
+# The race detector needs a C compiler.
+RACE        := $(if $(shell command -v $${CC:-gcc} || command -v cc),-race)
+CARD        ?= testdata/cards/scan-01.jpg
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: engine clients dist/.modules ## Fetch everything that building, running and testing needs
+
+.PHONY: engine
+engine: $(ENGINE)/node_modules/.installed ## Install the sandbox's OCR engine
+
+.PHONY: clients
+clients: $(CLIENTS)/node_modules/.installed
+
+# npm writes node_modules anew, so the stamp inside is as new as what was installed.
+%/node_modules/.installed: %/package.json %/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 18.17 or newer (https://nodejs.org)" >&2; exit 1; }
+	@echo "Installing $* ..."
+	cd $* && $(NPM_CI)
+	@touch $@
+
+dist/.modules: go.mod go.sum
+	@command -v go >/dev/null || { echo "go is missing: install Go 1.25 or newer (https://go.dev/dl/)" >&2; exit 1; }
+	@echo "Downloading Go modules ..."
+	go mod download
+	@mkdir -p dist && touch $@
+
+.PHONY: run
+run: engine dist/.modules ## Start the sandbox and recognise a specimen (CARD=FILE for another picture)
+	@go run ./cmd/sandbox --demo $(CARD)
+
+.PHONY: test
+test: deps lint ## Check and test everything
+	@[ -n "$(RACE)" ] || echo "No C compiler found: testing without the race detector." >&2
+	go test $(RACE) -shuffle=on ./...
+
+.PHONY: lint
+lint: dist/.modules
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; fi
+	go vet ./...
+	@echo "staticcheck ./..."
+	@go run $(STATICCHECK) ./...
+
+.PHONY: build
+build: dist/.modules ## Build the function as it is deployed: dist/main, and dist/fc-idcard-ocr.zip where zip is installed
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o dist/main .
+	@if command -v zip >/dev/null; then cd dist && zip -q -X fc-idcard-ocr.zip main && echo "dist/fc-idcard-ocr.zip"; fi
+
+.PHONY: cover
+cover: deps ## Measure what the tests cover: coverage.out
+	go test -coverpkg=./... -coverprofile=coverage.out ./...
+	@go tool cover -func=coverage.out | tail -n 1
+
+.PHONY: clean
+clean: ## Remove what was built and installed (not .sandbox, which holds your pictures)
+	rm -rf dist coverage.out $(ENGINE)/node_modules $(CLIENTS)/node_modules

@@ -1,0 +1,186 @@
+// Command sandbox is the local cloud for developers: an object store, the OCR gateway and Function Compute around the
+// real function binary, on loopback, without an account. It never talks to the real services.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"fc-idcard-ocr/internal/sandbox"
+	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/runtime"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // --once or --demo: not every picture was recognised; or the sandbox could not run
+	exitUsage  = 2 // wrong flags, unreadable files
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, nil))
+}
+
+// flags are what the command line says.
+type flags struct {
+	dir, runtime, function, engineDir, demo string
+	port                                    int
+	once, logs                              bool
+}
+
+// usageError is a mistake of the caller.
+type usageError struct{ error }
+
+// run is the command. reader replaces the OCR engine in tests; nil is the engine.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, reader gateway.Reader) int {
+	var f flags
+	s := &session{flags: &f, stdout: stdout, stderr: stderr, reader: reader}
+	command := &cobra.Command{
+		Use:   "sandbox [flags] [--once FILE...]",
+		Short: "Run the function in a local cloud: object store, OCR gateway, Function Compute",
+		Long: `Runs the function in a local cloud: an object store, the OCR gateway with an engine that really reads pictures, and
+Function Compute around the real function binary. Everything listens on 127.0.0.1 only and needs no account.
+
+Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognised, or the sandbox could not run;
+2 wrong flags or unreadable files.`,
+		Example: `  go run ./cmd/sandbox                           # serve until Ctrl-C
+  go run ./cmd/sandbox --demo testdata/cards/scan-01.jpg
+  go run ./cmd/sandbox --once card1.jpg card2.png  # documents as JSON, then end`,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: func(_ *cobra.Command, files []string) error {
+			switch {
+			case f.once && len(files) == 0:
+				return usageError{errors.New("--once needs at least one picture")}
+			case !f.once && len(files) > 0:
+				return usageError{fmt.Errorf("unexpected argument %q: pictures come after --once", files[0])}
+			case f.once && f.demo != "":
+				return usageError{errors.New("--once and --demo exclude each other")}
+			case f.port < 0 || f.port > 65533:
+				return usageError{fmt.Errorf("--port %d: accepted are 0 (free ports) to 65533", f.port)}
+			case !slices.Contains([]string{"go1", "custom"}, f.runtime):
+				return usageError{fmt.Errorf("--runtime %q: accepted are go1 and custom", f.runtime)}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if f.once {
+				return s.once(cmd.Context(), files)
+			}
+			return s.serve(cmd.Context())
+		},
+	}
+	command.SetArgs(args)
+	command.SetOut(stdout)
+	command.SetErr(stderr)
+	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	command.CompletionOptions.DisableDefaultCmd = true
+	set := command.Flags()
+	set.StringVar(&f.dir, "dir", ".sandbox", "folder for objects and everything else that is kept")
+	set.IntVar(&f.port, "port", 8900, "first of three ports (HTTP trigger, OSS, OCR gateway); 0 takes free ones")
+	set.StringVar(&f.runtime, "runtime", "go1", "how the function runs: go1 or custom")
+	set.StringVar(&f.function, "function", "", "a built function binary (default: built from this checkout)")
+	set.StringVar(&f.engineDir, "engine-dir", "", "folder of the OCR engine (default: the one of this checkout)")
+	set.StringVar(&f.demo, "demo", "", "upload this picture after the start and show its card")
+	set.BoolVar(&f.once, "once", false, "recognise the pictures named as arguments, print their documents as a JSON array, and end")
+	set.BoolVar(&f.logs, "logs", false, "show what the function logs, on stderr")
+
+	err := command.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errNotRecognized):
+		return exitFailed
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "sandbox: %v\nsandbox --help lists the flags.\n", err)
+		return exitUsage
+	}
+	fmt.Fprintln(stderr, "sandbox:", explain(err))
+	return exitFailed
+}
+
+// errNotRecognized says that a picture of --once was not recognised; what is wrong has been told.
+var errNotRecognized = errors.New("not all pictures were recognised")
+
+// explain adds the fix to an error that has a usual one.
+func explain(err error) string {
+	text := strings.TrimPrefix(err.Error(), "sandbox: ")
+	switch {
+	case errors.Is(err, sandbox.ErrPortBusy):
+		return text + ": stop the program that listens there, or choose other ports with --port (0 takes free ones)"
+	case errors.Is(err, engine.ErrNotInstalled) && !strings.Contains(text, "make engine"):
+		return text + ": run make engine"
+	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
+		return text + ": choose a folder you may write to with --dir"
+	case errors.Is(err, context.Canceled):
+		return "stopped before it was ready"
+	}
+	return text
+}
+
+// session is one run of the command.
+type session struct {
+	flags          *flags
+	stdout, stderr io.Writer
+	reader         gateway.Reader
+}
+
+// start starts the cloud in the folder and tells how it goes.
+func (s *session) start(ctx context.Context, dir string, port int, change func(*sandbox.Options)) (*sandbox.Cloud, error) {
+	options := sandbox.Options{
+		Dir: dir, Port: port, Function: s.flags.function, Mode: runtime.Mode(s.flags.runtime),
+		Reader: s.reader, EngineDir: s.flags.engineDir,
+		Log: slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if s.flags.logs {
+		options.Logs = s.stderr
+	}
+	if change != nil {
+		change(&options)
+	}
+	if options.Function == "" {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("the folder cannot be written: %w", err)
+		}
+		options.Function = filepath.Join(dir, "function")
+		done := s.step("Building the function")
+		err := sandbox.Build(ctx, options.Function)
+		done(err)
+		if err != nil {
+			return nil, err
+		}
+	}
+	done := s.step("Starting the local cloud")
+	cloud, err := sandbox.Start(ctx, options)
+	done(err)
+	return cloud, err
+}
+
+// step tells that something begins, and how long it took when it ends.
+func (s *session) step(what string) (done func(error)) {
+	began := time.Now()
+	fmt.Fprintf(s.stderr, "%s ... ", what)
+	return func(err error) {
+		if err != nil {
+			fmt.Fprintln(s.stderr, "failed")
+			return
+		}
+		fmt.Fprintf(s.stderr, "%.1f s\n", time.Since(began).Seconds())
+	}
+}

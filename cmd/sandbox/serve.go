@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"fc-idcard-ocr/internal/sandbox"
+	"fc-idcard-ocr/internal/sandbox/oss"
+)
+
+// serve runs the sandbox until ctx ends.
+func (s *session) serve(ctx context.Context) error {
+	var demo []byte
+	if s.flags.demo != "" {
+		if !sandbox.IsImage(s.flags.demo) {
+			return usageError{fmt.Errorf("--demo %s: pictures end in one of %s", s.flags.demo, strings.Join(sandbox.ImageSuffixes, ", "))}
+		}
+		var err error
+		if demo, err = os.ReadFile(s.flags.demo); err != nil {
+			return usageError{err}
+		}
+	}
+	// Documents are shown by one goroutine, so that lines do not mix; it is told keys.
+	results := make(chan string, 1024)
+	cloud, err := s.start(ctx, s.flags.dir, s.flags.port, func(o *sandbox.Options) {
+		o.OnObject = func(event oss.Event) {
+			image, isResult := strings.CutSuffix(event.Key, sandbox.ResultSuffix)
+			if isResult && event.Name == "ObjectCreated:PutObject" {
+				select {
+				case results <- image:
+				default: // a display that cannot follow shows less
+				}
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	demoKey := ""
+	if demo != nil {
+		demoKey = "demo/" + filepath.Base(s.flags.demo)
+		if err := s.demo(ctx, cloud, demoKey, demo); err != nil && ctx.Err() == nil {
+			cloud.Close() //nolint:errcheck // the other error counts
+			return err
+		}
+	}
+	if ctx.Err() == nil {
+		s.howTo(cloud)
+	}
+	var display sync.WaitGroup
+	display.Go(func() { s.showResults(ctx, cloud, results, demoKey) })
+	<-ctx.Done()
+	display.Wait()
+	fmt.Fprintln(s.stderr, "\nStopping ...")
+	return cloud.Close()
+}
+
+// demo uploads the picture like any program would and shows what became of it.
+func (s *session) demo(ctx context.Context, cloud *sandbox.Cloud, key string, content []byte) error {
+	// A document of an earlier demo would end the waiting at once.
+	previous, err := cloud.Object(ctx, key+sandbox.ResultSuffix)
+	if err != nil {
+		return err
+	}
+	done := s.step("Uploading " + s.flags.demo + " and waiting for its document (the OCR engine loads its models first)")
+	if err := cloud.Upload(ctx, key, content); err != nil {
+		done(err)
+		return err
+	}
+	if previous != nil {
+		err = cloud.Runtime.Wait(ctx) // the function will find it unchanged
+	}
+	var document sandbox.Document
+	if err == nil {
+		_, document, err = cloud.Await(ctx, key)
+	}
+	done(err)
+	if err != nil {
+		return err
+	}
+	picture := filepath.Join(cloud.Folder, filepath.FromSlash(key))
+	fmt.Fprintf(s.stdout, "\n  picture   %s\n  document  %s\n\n%s\n", picture, picture+sandbox.ResultSuffix, cardTable(document))
+	if previous != nil {
+		fmt.Fprintln(s.stdout, "  (recognised in an earlier run: the picture has not changed, so nothing was paid again)")
+	}
+	return nil
+}
+
+// howTo says where things are and what can be done with them.
+func (s *session) howTo(c *sandbox.Cloud) {
+	fmt.Fprintf(s.stdout, `The sandbox is running. Drop in a picture of an ID card's front:
+
+  copy      cp card.jpg %[1]s/
+  HTTP      curl --data-binary @card.jpg -H 'Content-Type: image/jpeg' %[2]s/recognitions
+  ossutil   ossutil cp card.jpg oss://%[3]s/ -e %[4]s --force-path-style \
+              --region %[5]s -i %[6]s -k %[7]s
+  OSS SDK   endpoint %[4]s (path style, region %[5]s, V4 or V1),
+            bucket %[3]s, AccessKey ID %[6]s, AccessKey secret %[7]s
+
+  the document comes beside the picture:  %[1]s/card.jpg%[8]s
+  events that FC gave up:                 %[9]s
+  OCR API:                                %[10]s
+                                          AppKey %[11]s, AppSecret %[12]s, AppCode %[13]s
+
+Ctrl-C stops it.
+
+`, c.Folder, c.TriggerURL, c.Bucket, c.OSSEndpoint, sandbox.Region, sandbox.AccessKeyID, sandbox.AccessKeySecret,
+		sandbox.ResultSuffix, c.FailureDir, c.OCREndpoint, sandbox.AppKey, sandbox.AppSecret, sandbox.AppCode)
+}
+
+// showResults prints a line for each document that is written. skip is the key of a picture that was shown already.
+func (s *session) showResults(ctx context.Context, cloud *sandbox.Cloud, results <-chan string, skip string) {
+	for {
+		var key string
+		select {
+		case key = <-results:
+		case <-ctx.Done():
+			return
+		}
+		if key == skip {
+			skip = ""
+			continue
+		}
+		document, err := cloud.Document(ctx, key)
+		if err != nil {
+			if ctx.Err() == nil {
+				fmt.Fprintf(s.stderr, "%s: %v\n", key, err)
+			}
+			continue
+		}
+		fmt.Fprintln(s.stdout, cardLine(key, document))
+	}
+}
+
+// cardLine is a document on one line.
+func cardLine(key string, d sandbox.Document) string {
+	when := d.CompletedAt.Local().Format(time.TimeOnly)
+	if !d.Recognized() {
+		again := ""
+		if d.Error.Retryable {
+			again = " (FC tries again)"
+		}
+		return fmt.Sprintf("%s ✘ %s  %s: %s%s", when, key, d.Error.Code, d.Error.Message, again)
+	}
+	fields := []string{d.Card.Name, d.Card.Sex, d.Card.Ethnicity, d.Card.BirthDate, d.Card.IDNumber, d.Card.Address}
+	mark := "✔"
+	if !d.Validation["valid"] {
+		mark = "?"
+	}
+	return fmt.Sprintf("%s %s %s  %s", when, mark, key, strings.Join(fields, "  "))
+}
+
+// cardTable is a document as a table with a mark for each field: ✔ read and consistent, ✘ not read or inconsistent.
+func cardTable(d sandbox.Document) string {
+	var b strings.Builder
+	if !d.Recognized() {
+		fmt.Fprintf(&b, "  ✘ %s  %s: %s\n", d.Status, d.Error.Code, d.Error.Message)
+		return b.String()
+	}
+	// A check that could not be made does not speak against a field.
+	passed := func(checks ...string) bool {
+		for _, check := range checks {
+			if ok, made := d.Validation[check]; made && !ok {
+				return false
+			}
+		}
+		return true
+	}
+	for _, row := range []struct {
+		label, value string
+		consistent   bool
+	}{
+		{"name", d.Card.Name, true},
+		{"sex", d.Card.Sex, passed("sex")},
+		{"ethnicity", d.Card.Ethnicity, true},
+		{"birth date", d.Card.BirthDate, passed("birthDate")},
+		{"address", d.Card.Address, true},
+		{"ID number", d.Card.IDNumber, passed("checkDigit", "region")},
+	} {
+		mark := "✔"
+		if row.value == "" || !row.consistent {
+			mark = "✘"
+		}
+		fmt.Fprintf(&b, "  %s %-11s %s\n", mark, row.label, row.value)
+	}
+	return b.String()
+}

@@ -1,0 +1,419 @@
+// Package sandbox assembles the local cloud: the object store, the OCR gateway, Function Compute around the real
+// function binary, and the OCR engine. It listens on loopback only, and nothing that is deployed imports it.
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/runtime"
+)
+
+// Who may call the sandbox's services. They are no secrets: they open nothing but a sandbox on loopback, and staying
+// the same they can stand in scripts.
+const (
+	AccessKeyID     = "sandbox"
+	AccessKeySecret = "sandbox-access-key-secret"
+	AppKey          = "100000001"
+	AppSecret       = "sandbox-app-secret"
+	AppCode         = "sandbox-app-code"
+	Region          = "cn-hangzhou"
+)
+
+// Suffixes of the results, as the function has them by default.
+const (
+	ResultSuffix = ".ocr.json"
+	ClaimSuffix  = ".ocr.claim"
+)
+
+// ImageSuffixes are the key endings (in any letter case) for which the trigger calls the function.
+var ImageSuffixes = []string{".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic"}
+
+// triggerEvents are the events for which the trigger calls the function; the others of ObjectCreated:* come before the
+// object is there.
+var triggerEvents = []string{
+	"ObjectCreated:PutObject", "ObjectCreated:PostObject", "ObjectCreated:CompleteMultipartUpload", "ObjectCreated:CopyObject",
+}
+
+// rolePolicy is what the function's role may do: the least that the function needs.
+const rolePolicy = `{"Version":"1","Statement":[{"Effect":"Allow",` +
+	`"Action":["oss:GetObject","oss:PutObject","oss:DeleteObject"],"Resource":["acs:oss:*:*:%s/*"]}]}`
+
+// Options is what can be chosen about a Cloud. The zero value of a field means the default that its comment gives.
+type Options struct {
+	// Dir is the folder for all that is kept: objects, documents of given-up events, the function binary. Required.
+	Dir string
+	// Bucket is the watched bucket, "cards" by default. Its objects are the files in Dir/oss/<bucket>.
+	Bucket string
+	// Function is the path of the function binary; empty: it is built from this module into Dir.
+	Function string
+	// Mode is how the function runs, runtime.ModeGo1 by default.
+	Mode runtime.Mode
+	// Port is the first of three ports: HTTP trigger, OSS, OCR gateway. 0 takes free ports.
+	Port int
+	// Env are further environment variables of the function, which win over those set here.
+	Env []string
+
+	// Reader reads the pictures for the gateway. nil starts the OCR engine in EngineDir with EngineWorkers children.
+	Reader        gateway.Reader
+	EngineDir     string
+	EngineWorkers int
+
+	// MaxInstances and Concurrency bound the function's processes, as in runtime.Config. By default as many pictures are
+	// recognised at a time as the one OCR engine can read within OCR_TIMEOUT: four.
+	MaxInstances, Concurrency int
+	// Timeout of an invocation, 1 minute by default.
+	Timeout time.Duration
+	// CredentialsLife is how long the credentials of an invocation are good for, 36 hours by default as on FC.
+	CredentialsLife time.Duration
+	// Freeze stops idle instances, as FC does.
+	Freeze bool
+	// Async configures the delivery of events. OnFailure is called beside what the sandbox itself does with it.
+	Async runtime.AsyncConfig
+	// Versioning switches the bucket's versioning on.
+	Versioning bool
+	// Gateway configures the gateway further; what the sandbox sets itself (Apps, AppCodes, Reader) is overwritten.
+	Gateway gateway.Config
+
+	// Deliver, if set, stands between the bucket's notifications and the function: it gets each event that the trigger
+	// matches, and calls invoke as often and whenever it likes. It must return soon.
+	Deliver func(event oss.Event, invoke func(oss.Event))
+	// WrapOSS, WrapGateway and WrapTrigger stand in front of the services, for observers and faults.
+	WrapOSS, WrapGateway, WrapTrigger func(http.Handler) http.Handler
+	// OnInvocation is told about every invocation that ended, OnObject about every change of an object.
+	OnInvocation func(runtime.Record)
+	OnObject     func(oss.Event)
+	// Logs gets what the function prints; nil discards.
+	Logs io.Writer
+	// Log gets what the sandbox has to say; nil discards.
+	Log *slog.Logger
+}
+
+// Cloud is a running sandbox. Start makes one; it has to be closed.
+type Cloud struct {
+	OSS     *oss.Server
+	Gateway *gateway.Server
+	Runtime *runtime.Runtime
+	// Keys may be given further credentials, or have some removed.
+	Keys *oss.MemoryKeyring
+
+	// Bucket is the watched bucket, Folder the folder of its objects, FailureDir that of the events given up.
+	Bucket, Folder, FailureDir string
+	// OSSEndpoint, OCREndpoint and TriggerURL are where the services listen.
+	OSSEndpoint, OCREndpoint, TriggerURL string
+
+	log     *slog.Logger
+	engine  *engine.Engine
+	servers []*http.Server
+	cancel  context.CancelFunc
+	watcher sync.WaitGroup
+	closing sync.Once
+
+	mu      sync.Mutex
+	changed chan struct{}     // closed and replaced whenever a result may have come
+	givenUp map[string]string // object key -> why FC gave its last event up
+}
+
+// Start starts a sandbox. ctx bounds the start only; Close ends the sandbox.
+func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
+	if options.Dir == "" {
+		return nil, errors.New("sandbox: Options.Dir is missing")
+	}
+	if options.Bucket == "" {
+		options.Bucket = "cards"
+	}
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	if options.Dir, err = filepath.Abs(options.Dir); err != nil {
+		return nil, err
+	}
+	c := &Cloud{
+		Bucket:     options.Bucket,
+		Folder:     filepath.Join(options.Dir, "oss", options.Bucket),
+		FailureDir: filepath.Join(options.Dir, "failures"),
+		Keys:       oss.NewKeyring(oss.Credentials{AccessKeyID: AccessKeyID, AccessKeySecret: AccessKeySecret}),
+		log:        options.Log,
+		changed:    make(chan struct{}),
+		givenUp:    map[string]string{},
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	c.cancel = cancel
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+
+	if err := os.MkdirAll(c.FailureDir, 0o755); err != nil {
+		return nil, fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
+	}
+	listeners, err := listen(options.Port)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, listener := range listeners { // those that no server has taken over
+			listener.Close()
+		}
+	}()
+	if options.Function == "" {
+		options.Function = filepath.Join(options.Dir, "function")
+		if err := Build(ctx, options.Function); err != nil {
+			return nil, err
+		}
+	}
+	reader := options.Reader
+	if reader == nil {
+		c.engine, err = engine.Start(running, engine.Config{Dir: options.EngineDir, Workers: options.EngineWorkers, Log: options.Log})
+		if err != nil {
+			return nil, err
+		}
+		reader = c.engine
+	}
+	if err := c.startServices(options, reader, listeners); err != nil {
+		return nil, err
+	}
+	listeners = nil
+	c.watcher.Go(func() {
+		if err := c.OSS.Watch(running); err != nil && running.Err() == nil {
+			c.log.Error("files copied into the bucket's folder are not noticed any more", "reason", err)
+		}
+	})
+	if err := c.Runtime.Warm(ctx); err != nil {
+		return nil, fmt.Errorf("sandbox: the function does not start: %w", err)
+	}
+	return c, nil
+}
+
+// startServices makes OSS, gateway and runtime and serves them on the listeners.
+func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners []net.Listener) (err error) {
+	c.TriggerURL = "http://" + listeners[0].Addr().String()
+	c.OSSEndpoint = "http://" + listeners[1].Addr().String()
+	c.OCREndpoint = "http://" + listeners[2].Addr().String() + gateway.Path
+
+	config := options.Gateway
+	config.Apps, config.AppCodes, config.Reader = map[string]string{AppKey: AppSecret}, []string{AppCode}, reader
+	if config.Log == nil {
+		config.Log = c.log
+	}
+	if c.Gateway, err = gateway.New(config); err != nil {
+		return err
+	}
+	if c.Runtime, err = runtime.New(c.runtimeConfig(options)); err != nil {
+		return err
+	}
+	policy, err := oss.ParsePolicy(fmt.Appendf(nil, rolePolicy, c.Bucket))
+	if err != nil {
+		return err
+	}
+	c.OSS, err = oss.New(oss.Config{
+		Dir: filepath.Dir(c.Folder), Region: Region, Buckets: []string{c.Bucket}, Keys: c.Keys, Log: c.log,
+		Policy: policy, Versioning: options.Versioning, OnEvent: func(event oss.Event) { c.notify(options, event) },
+	})
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	for n, service := range []struct {
+		handler http.Handler
+		wrap    func(http.Handler) http.Handler
+	}{{c.Runtime.HTTPTrigger(), options.WrapTrigger}, {c.OSS, options.WrapOSS}, {c.Gateway, options.WrapGateway}} {
+		if service.wrap != nil {
+			service.handler = service.wrap(service.handler)
+		}
+		server := &http.Server{
+			Handler: service.handler, ReadHeaderTimeout: 30 * time.Second,
+			ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelWarn),
+		}
+		c.servers = append(c.servers, server)
+		go server.Serve(listeners[n]) //nolint:errcheck // ends with Close
+	}
+	return nil
+}
+
+func (c *Cloud) runtimeConfig(options Options) runtime.Config {
+	config := runtime.Config{
+		Mode: options.Mode, Command: options.Function, Region: Region, MaxInstances: options.MaxInstances,
+		Concurrency: options.Concurrency, Timeout: options.Timeout, Freeze: options.Freeze, Async: options.Async,
+		OnInvocation: options.OnInvocation, Logs: options.Logs, Log: c.log, StopGrace: time.Second,
+		Env: append([]string{
+			"OCR_ENDPOINT=" + c.OCREndpoint, "OCR_APP_KEY=" + AppKey, "OCR_APP_SECRET=" + AppSecret,
+			"OSS_ENDPOINT=" + c.OSSEndpoint, "OSS_PUBLIC_ENDPOINT=" + c.OSSEndpoint, "HTTP_ALLOW=" + c.Bucket,
+		}, options.Env...),
+	}
+	if config.Mode == "" {
+		config.Mode = runtime.ModeGo1
+	}
+	if config.MaxInstances == 0 && config.Concurrency == 0 {
+		config.MaxInstances, config.Concurrency = 4, 1
+		if config.Mode == runtime.ModeCustom {
+			config.MaxInstances, config.Concurrency = 1, 4
+		}
+	}
+	life := options.CredentialsLife
+	if life == 0 {
+		life = 36 * time.Hour
+	}
+	config.Credentials = func() runtime.Credentials {
+		credentials := runtime.Credentials{
+			AccessKeyID: "STS." + randomHex(12), AccessKeySecret: randomHex(20), SecurityToken: randomHex(64),
+		}
+		c.Keys.Add(oss.Credentials{
+			AccessKeyID: credentials.AccessKeyID, AccessKeySecret: credentials.AccessKeySecret,
+			SecurityToken: credentials.SecurityToken, Expires: time.Now().Add(life),
+		})
+		return credentials
+	}
+	onFailure := options.Async.OnFailure
+	config.Async.OnFailure = func(destination runtime.Destination) {
+		c.fileFailure(destination)
+		if onFailure != nil {
+			onFailure(destination)
+		}
+	}
+	return config
+}
+
+func randomHex(bytes int) string {
+	b := make([]byte, bytes)
+	rand.Read(b) //nolint:errcheck // crypto/rand.Read never fails since Go 1.24
+	return hex.EncodeToString(b)
+}
+
+// notify is the bucket's event notification.
+func (c *Cloud) notify(options Options, event oss.Event) {
+	if options.OnObject != nil {
+		options.OnObject(event)
+	}
+	if strings.HasSuffix(event.Key, ResultSuffix) {
+		c.announce()
+	}
+	if event.Bucket != c.Bucket || !slices.Contains(triggerEvents, event.Name) || !IsImage(event.Key) {
+		return
+	}
+	c.mu.Lock()
+	delete(c.givenUp, event.Key)
+	c.mu.Unlock()
+	if options.Deliver != nil {
+		options.Deliver(event, c.invoke)
+		return
+	}
+	c.invoke(event)
+}
+
+// invoke hands an event to the function, asynchronously.
+func (c *Cloud) invoke(event oss.Event) {
+	if _, err := c.Runtime.InvokeAsync(event.JSON(), runtime.Options{}); err != nil && !errors.Is(err, runtime.ErrClosed) {
+		c.log.Error("an event is lost", "reason", err)
+	}
+}
+
+// IsImage tells whether the trigger calls the function for an object of this key.
+func IsImage(key string) bool {
+	key = strings.ToLower(key)
+	return slices.ContainsFunc(ImageSuffixes, func(suffix string) bool { return strings.HasSuffix(key, suffix) })
+}
+
+// fileFailure is the failure destination: a file for each event that was given up.
+func (c *Cloud) fileFailure(destination runtime.Destination) {
+	content, err := json.MarshalIndent(destination, "", "  ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(c.FailureDir, destination.RequestContext.RequestID+".json"), content, 0o600)
+	}
+	if err != nil {
+		c.log.Error("the failure destination cannot be written", "reason", err)
+	}
+	var event struct {
+		Events []struct {
+			OSS struct {
+				Object struct {
+					Key string `json:"key"`
+				} `json:"object"`
+			} `json:"oss"`
+		} `json:"events"`
+	}
+	if err := json.Unmarshal([]byte(destination.RequestPayload), &event); err != nil {
+		return // an event of somebody else's making
+	}
+	c.mu.Lock()
+	for _, record := range event.Events {
+		c.givenUp[record.OSS.Object.Key] = destination.ResponsePayload
+	}
+	c.mu.Unlock()
+	c.announce()
+}
+
+// announce wakes those who wait for a result.
+func (c *Cloud) announce() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// ErrPortBusy is in the error of Start when another program has one of the ports.
+var ErrPortBusy = errors.New("the port is in use")
+
+// listen opens the three ports on loopback, counted from first, or free ones if it is 0.
+func listen(first int) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for n := range 3 {
+		port := 0
+		if first != 0 {
+			port = first + n
+		}
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			for _, open := range listeners {
+				open.Close()
+			}
+			if errors.Is(err, syscall.EADDRINUSE) {
+				err = fmt.Errorf("%w: 127.0.0.1:%d", ErrPortBusy, port)
+			}
+			return nil, fmt.Errorf("sandbox: %w", err)
+		}
+		listeners = append(listeners, listener)
+	}
+	return listeners, nil
+}
+
+// Close stops everything: first the function, which may still need the others. It takes at most about two seconds.
+func (c *Cloud) Close() error {
+	var errs []error
+	c.closing.Do(func() {
+		if c.Runtime != nil {
+			errs = append(errs, c.Runtime.Close())
+		}
+		c.cancel()
+		for _, server := range c.servers {
+			errs = append(errs, server.Close())
+		}
+		c.watcher.Wait()
+		if c.engine != nil {
+			errs = append(errs, c.engine.Close())
+		}
+		if c.OSS != nil {
+			errs = append(errs, c.OSS.Close())
+		}
+	})
+	return errors.Join(errs...)
+}

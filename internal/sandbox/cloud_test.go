@@ -1,0 +1,263 @@
+package sandbox_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"fc-idcard-ocr/internal/sandbox"
+	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/runtime"
+)
+
+var function string // the function binary of this module
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "sandbox-test-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		function = filepath.Join(dir, "function")
+		if err := sandbox.Build(context.Background(), function); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// reader stands for the OCR engine where reading is not the point: every picture shows the same card.
+type reader struct{}
+
+func (reader) Read(context.Context, []byte) (engine.Card, error) {
+	return engine.Card{Name: "张三", Sex: "男", Ethnicity: "汉", BirthDate: "1904-03-07", Address: "北京市东城区样本胡同12号院3号楼4单元501室", IDNumber: "11010119040307001X"}, nil
+}
+
+func start(t *testing.T, change func(*sandbox.Options)) *sandbox.Cloud {
+	t.Helper()
+	options := sandbox.Options{Dir: t.TempDir(), Function: function, Reader: reader{}, Logs: t.Output(),
+		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	options.Async.Backoff = func(int) time.Duration { return time.Millisecond }
+	if change != nil {
+		change(&options)
+	}
+	cloud, err := sandbox.Start(t.Context(), options)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, cloud.Close()) })
+	return cloud
+}
+
+func specimen(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("../../testdata/cards", name))
+	require.NoError(t, err)
+	return content
+}
+
+func TestAPictureBecomesADocument(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []runtime.Mode{runtime.ModeGo1, runtime.ModeCustom} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			var mu sync.Mutex
+			var requests []string
+			cloud := start(t, func(o *sandbox.Options) {
+				o.Mode = mode
+				o.WrapOSS = func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						mu.Lock()
+						requests = append(requests, r.Method+" "+r.URL.EscapedPath())
+						mu.Unlock()
+						next.ServeHTTP(w, r)
+					})
+				}
+			})
+			key := "2026/样本 a+b%.JPG"
+			require.NoError(t, cloud.Upload(t.Context(), key, specimen(t, "scan-01.jpg")))
+			raw, document, err := cloud.Await(t.Context(), key)
+			require.NoError(t, err)
+			assert.True(t, document.Recognized(), string(raw))
+			assert.Equal(t, "张三", document.Card.Name)
+			assert.Equal(t, "11010119040307001X", document.Card.IDNumber)
+			assert.Equal(t, key, document.Image.Key)
+			assert.True(t, document.OCR.Charged)
+			require.NoError(t, cloud.Runtime.Wait(t.Context()))
+
+			stored, err := os.ReadFile(filepath.Join(cloud.Folder, key+sandbox.ResultSuffix))
+			require.NoError(t, err, "results are plain files too")
+			assert.Equal(t, raw, stored)
+			calls := cloud.Gateway.Ledger.Calls()
+			require.Len(t, calls, 1)
+			assert.Equal(t, gateway.OutcomeRecognized, calls[0].Outcome)
+			assert.Equal(t, "url", calls[0].Source)
+			assert.Equal(t, gateway.AuthSignature, calls[0].Auth)
+			claim, err := cloud.Object(t.Context(), key+sandbox.ClaimSuffix)
+			require.NoError(t, err)
+			assert.Nil(t, claim, "the claim is released")
+			mu.Lock()
+			defer mu.Unlock()
+			assert.NotEmpty(t, requests)
+		})
+	}
+}
+
+func TestAFileCopiedIntoTheFolderIsAnUpload(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, nil)
+	require.NoError(t, os.WriteFile(filepath.Join(cloud.Folder, "copied.jpg"), specimen(t, "scan-01.jpg"), 0o600))
+	_, document, err := cloud.Await(t.Context(), "copied.jpg")
+	require.NoError(t, err)
+	assert.True(t, document.Recognized())
+}
+
+func TestOnlyImagesCallTheFunction(t *testing.T) {
+	t.Parallel()
+	delivered := make(chan string, 10)
+	cloud := start(t, func(o *sandbox.Options) {
+		o.Deliver = func(event oss.Event, _ func(oss.Event)) { delivered <- event.Key }
+	})
+	for _, key := range []string{"a.txt", "a.jpg.ocr.json", "a.jpg", "b.PNG", "jpg"} {
+		require.NoError(t, cloud.Upload(t.Context(), key, []byte("x")))
+	}
+	close(delivered)
+	var keys []string
+	for key := range delivered {
+		keys = append(keys, key)
+	}
+	assert.Equal(t, []string{"a.jpg", "b.PNG"}, keys)
+}
+
+func TestADuplicatedEventIsPaidOnce(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) {
+		o.Deliver = func(event oss.Event, invoke func(oss.Event)) {
+			for range 8 {
+				invoke(event)
+			}
+		}
+	})
+	require.NoError(t, cloud.Upload(t.Context(), "a.jpg", specimen(t, "scan-01.jpg")))
+	_, _, err := cloud.Await(t.Context(), "a.jpg")
+	require.NoError(t, err)
+	require.NoError(t, cloud.Runtime.Wait(t.Context()))
+	assert.Equal(t, 1, cloud.Gateway.Ledger.Charged())
+}
+
+func TestAnEventThatIsGivenUpIsInTheFailureFolder(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) {
+		o.Gateway.Intercept = func(gateway.Call) gateway.Fault { return gateway.Refuse(gateway.InternalError) }
+		o.Async.MaxRetries = 1
+		o.Env = []string{"OCR_MAX_ATTEMPTS=1"}
+	})
+	require.NoError(t, cloud.Upload(t.Context(), "a.jpg", specimen(t, "scan-01.jpg")))
+	_, document, err := cloud.Await(t.Context(), "a.jpg")
+	require.NoError(t, err)
+	assert.Equal(t, "failed", document.Status)
+	assert.Equal(t, "Unavailable", document.Error.Code)
+	assert.Equal(t, 2, len(cloud.Gateway.Ledger.Calls()), "one attempt of each invocation")
+	files, err := filepath.Glob(filepath.Join(cloud.FailureDir, "*.json"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	content, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	var destination runtime.Destination
+	require.NoError(t, json.Unmarshal(content, &destination))
+	assert.Equal(t, 2, destination.RequestContext.ApproximateInvokeCount)
+	assert.Equal(t, runtime.ErrorUnhandled, destination.RequestContext.Condition)
+	assert.Contains(t, destination.ResponsePayload, "Unavailable")
+}
+
+func TestTheHTTPTriggerTakesAPicture(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []runtime.Mode{runtime.ModeGo1, runtime.ModeCustom} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			cloud := start(t, func(o *sandbox.Options) { o.Mode = mode })
+			response, err := http.Post(cloud.TriggerURL+"/recognitions", "image/jpeg", bytes.NewReader(specimen(t, "scan-01.jpg")))
+			require.NoError(t, err)
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			assert.Equal(t, 200, response.StatusCode, string(body))
+			var document sandbox.Document
+			require.NoError(t, json.Unmarshal(body, &document))
+			assert.Equal(t, "11010119040307001X", document.Card.IDNumber)
+			assert.Equal(t, "data", cloud.Gateway.Ledger.Calls()[0].Source)
+		})
+	}
+}
+
+func TestTheStartSaysWhatIsInTheWay(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { busy.Close() })
+	_, port, err := net.SplitHostPort(busy.Addr().String())
+	require.NoError(t, err)
+	taken, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+
+	for name, test := range map[string]struct {
+		options sandbox.Options
+		target  error
+		text    string
+	}{
+		"no folder":             {sandbox.Options{}, nil, "Options.Dir is missing"},
+		"a file for a folder":   {sandbox.Options{Dir: file}, nil, "the folder cannot be written, choose another one"},
+		"a busy port":           {sandbox.Options{Dir: t.TempDir(), Port: taken}, sandbox.ErrPortBusy, "127.0.0.1:" + port},
+		"no engine":             {sandbox.Options{Dir: t.TempDir(), Function: function, EngineDir: t.TempDir()}, engine.ErrNotInstalled, "make engine"},
+		"no function":           {sandbox.Options{Dir: t.TempDir(), Function: file + "x", Reader: reader{}}, os.ErrNotExist, "function binary"},
+		"a wrong configuration": {sandbox.Options{Dir: t.TempDir(), Function: function, Reader: reader{}, Env: []string{"OCR_TIMEOUT=never"}}, nil, "OCR_TIMEOUT"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := sandbox.Start(t.Context(), test.options)
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), test.text)
+			if test.target != nil {
+				assert.ErrorIs(t, err, test.target)
+			}
+		})
+	}
+}
+
+// The whole way with the real engine: what is printed on a specimen is in its document.
+func TestTheEngineReadsASpecimen(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) {
+		o.Reader, o.Timeout = nil, 2*time.Minute
+		o.Env = []string{"OCR_TIMEOUT=100s", "OSS_URL_TTL=3m"}
+	})
+	require.NoError(t, cloud.Upload(t.Context(), "card.jpg", specimen(t, "scan-01.jpg")))
+	raw, document, err := cloud.Await(t.Context(), "card.jpg")
+	require.NoError(t, err)
+	require.True(t, document.Recognized(), string(raw))
+	assert.Equal(t, "11010119040307001X", document.Card.IDNumber)
+	assert.Equal(t, "张三", document.Card.Name)
+	assert.Equal(t, "男", document.Card.Sex)
+	assert.Equal(t, "汉", document.Card.Ethnicity)
+	assert.Equal(t, "1904-03-07", document.Card.BirthDate)
+	assert.Equal(t, "北京市东城区样本胡同12号院3号楼4单元501室", document.Card.Address)
+}

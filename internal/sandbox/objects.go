@@ -1,0 +1,134 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	aliyun "github.com/aliyun/aliyun-oss-go-sdk/oss"
+)
+
+// ErrNoDocument says that FC gave an image up without a document.
+var ErrNoDocument = errors.New("sandbox: the function left no document")
+
+// bucket opens the watched bucket over HTTP with the official SDK, like any program beside the sandbox would.
+func (c *Cloud) bucket() (*aliyun.Bucket, error) {
+	client, err := aliyun.New(c.OSSEndpoint, AccessKeyID, AccessKeySecret, aliyun.ForcePathStyle(true),
+		aliyun.AuthVersion(aliyun.AuthV4), aliyun.Region(Region))
+	if err != nil {
+		return nil, err
+	}
+	return client.Bucket(c.Bucket)
+}
+
+// Upload puts an object into the watched bucket. The trigger then calls the function.
+func (c *Cloud) Upload(ctx context.Context, key string, content []byte) error {
+	bucket, err := c.bucket()
+	if err != nil {
+		return err
+	}
+	return bucket.PutObject(key, bytes.NewReader(content), aliyun.WithContext(ctx))
+}
+
+// Object reads an object of the watched bucket; it is nil if there is none.
+func (c *Cloud) Object(ctx context.Context, key string) ([]byte, error) {
+	bucket, err := c.bucket()
+	if err != nil {
+		return nil, err
+	}
+	body, err := bucket.GetObject(key, aliyun.WithContext(ctx))
+	var answer aliyun.ServiceError
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(body)
+}
+
+// Document is the part of a result document that the sandbox itself shows or judges.
+type Document struct {
+	Status string `json:"status"`
+	Image  struct {
+		Key  string `json:"key"`
+		ETag string `json:"etag"`
+	} `json:"image"`
+	Card struct {
+		Name      string `json:"name"`
+		Sex       string `json:"sex"`
+		Ethnicity string `json:"ethnicity"`
+		BirthDate string `json:"birthDate"`
+		Address   string `json:"address"`
+		IDNumber  string `json:"idNumber"`
+	} `json:"card"`
+	// Validation is which of the checks could be made, and how they came out.
+	Validation map[string]bool `json:"validation"`
+	OCR        struct {
+		Charged  bool `json:"charged"`
+		Attempts int  `json:"attempts"`
+	} `json:"ocr"`
+	Error struct {
+		Code      string `json:"code"`
+		Message   string `json:"message"`
+		Retryable bool   `json:"retryable"`
+	} `json:"error"`
+	CompletedAt time.Time `json:"completedAt"`
+}
+
+// Final tells whether no retry will replace the document.
+func (d Document) Final() bool { return !d.Error.Retryable }
+
+// Recognized tells whether a card was read.
+func (d Document) Recognized() bool { return d.Status == "recognized" }
+
+// Document reads the stored document of an image.
+func (c *Cloud) Document(ctx context.Context, key string) (document Document, err error) {
+	raw, err := c.Object(ctx, key+ResultSuffix)
+	switch {
+	case err != nil:
+		return Document{}, err
+	case raw == nil:
+		return Document{}, ErrNoDocument
+	}
+	if err := json.Unmarshal(raw, &document); err != nil {
+		return Document{}, fmt.Errorf("sandbox: the document of an image is no JSON: %w", err)
+	}
+	return document, nil
+}
+
+// Await waits until the object of this key has its final document, or FC has given its event up, and returns the
+// document as it is stored. Without any, the error is ErrNoDocument.
+func (c *Cloud) Await(ctx context.Context, key string) (raw []byte, document Document, err error) {
+	for {
+		c.mu.Lock()
+		changed := c.changed
+		reason, givenUp := c.givenUp[key]
+		c.mu.Unlock()
+		raw, err = c.Object(ctx, key+ResultSuffix)
+		if err != nil {
+			return nil, Document{}, err
+		}
+		if raw != nil {
+			if err := json.Unmarshal(raw, &document); err != nil {
+				return nil, Document{}, fmt.Errorf("sandbox: the document of an image is no JSON: %w", err)
+			}
+			if document.Final() || givenUp {
+				return raw, document, nil
+			}
+		} else if givenUp {
+			return nil, Document{}, fmt.Errorf("%w: %s", ErrNoDocument, reason)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, Document{}, ctx.Err()
+		}
+	}
+}
