@@ -5,7 +5,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ENGINE      := internal/sandbox/engine/ocr
 CLIENTS     := internal/sandbox/oss/testdata/clients
@@ -57,10 +56,9 @@ lint: dist/.modules
 	@echo "staticcheck ./..."
 	@go run $(STATICCHECK) ./...
 
-.PHONY: build
-build: dist/.modules ## Build the function as it is deployed: dist/main, and dist/fc-idcard-ocr.zip where zip is installed
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o dist/main .
-	@if command -v zip >/dev/null; then cd dist && zip -q -X fc-idcard-ocr.zip main && echo "dist/fc-idcard-ocr.zip"; fi
+.PHONY: package
+package: dist/.modules ## Build and pack the function as it is deployed: dist/fc-idcard-ocr.zip
+	go run ./deploy/pack
 
 .PHONY: cover
 cover: deps ## Measure what the tests cover: coverage.out
