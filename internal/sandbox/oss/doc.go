@@ -15,7 +15,8 @@
 // "/", names over 255 bytes, control characters, a key that is also a folder) is a file under Dir/.oss/objects.
 // Content type, user metadata, ETag and CRC are kept in Dir/.oss/meta. A file that was copied into a bucket's folder
 // by hand is an object too; files whose name starts with "." or looks like an unfinished download (.part, .partial,
-// .crdownload, .tmp, .swp, trailing "~") are not, until they are renamed.
+// .crdownload, .tmp, .swp, trailing "~") are not, until they are renamed. Symbolic links never are. Server.Watch reports
+// what is copied in and removed by hand.
 //
 // # Limitations
 //

@@ -60,8 +60,10 @@ type metadata struct {
 	ContentType  string            `json:"contentType"`
 	Header       map[string]string `json:"header,omitempty"`
 	User         map[string]string `json:"user,omitempty"`
-	// Unreported is set on a file found in the folder for which no event was sent yet.
-	Unreported bool `json:"unreported,omitempty"`
+	// Unreported is set on a file found in the folder for which no event was sent yet. ReportedSize is then the size of
+	// the object that it replaced.
+	Unreported   bool  `json:"unreported,omitempty"`
+	ReportedSize int64 `json:"reportedSize,omitempty"`
 }
 
 // store keeps objects as files. Every access goes through an os.Root, so no key and no symbolic link leads out of the
@@ -362,7 +364,8 @@ func (st *store) locate(bucket, key string) (string, metadata, error) {
 	default:
 		return "", metadata{}, errNotFound
 	}
-	info, err := st.root.Stat(p)
+	// A symbolic link is no object: it may lead out of the folder, where the store does not go.
+	info, err := st.root.Lstat(p)
 	if err != nil {
 		if isAbsent(err) {
 			return "", metadata{}, errNotFound
@@ -373,13 +376,11 @@ func (st *store) locate(bucket, key string) (string, metadata, error) {
 		return "", metadata{}, errNotFound
 	}
 	sidecar := sidecarPath(bucket, key)
-	fits := func(m metadata) bool {
-		return m.Key == key && m.Size == info.Size() && m.FileTime == info.ModTime().UnixNano()
+	known, err := st.readSidecar(sidecar)
+	if err == nil && known.fits(key, info) {
+		return p, known, nil
 	}
-	if m, err := st.readSidecar(sidecar); err == nil && fits(m) {
-		return p, m, nil
-	}
-	if m, err := st.readSidecar(sidecar + pendingSuffix); err == nil && fits(m) {
+	if m, err := st.readSidecar(sidecar + pendingSuffix); err == nil && m.fits(key, info) {
 		// The process ended between moving the file and its metadata into place.
 		return p, m, st.root.Rename(sidecar+pendingSuffix, sidecar)
 	}
@@ -390,7 +391,16 @@ func (st *store) locate(bucket, key string) (string, metadata, error) {
 	if err != nil {
 		return "", metadata{}, err
 	}
+	m.ReportedSize = known.Size
+	if known.Unreported {
+		m.ReportedSize = known.ReportedSize
+	}
 	return p, m, st.writeSidecar(sidecar, m)
+}
+
+// fits tells whether the metadata was made for the file as it is.
+func (m metadata) fits(key string, info fs.FileInfo) bool {
+	return m.Key == key && m.Size == info.Size() && m.FileTime == info.ModTime().UnixNano()
 }
 
 // isAbsent tells whether an error means that nothing is there, be it that a folder on the way is a file.
@@ -488,6 +498,7 @@ func (st *store) commit(bucket, key string, s *staged, m metadata, permit func(e
 // another name, so that whenever the process ends file and metadata can be matched again.
 func (st *store) place(bucket, key string, s *staged, m metadata) (metadata, error) {
 	m.Key, m.Size, m.FileTime = key, s.size, s.fileTime
+	m.Unreported, m.ReportedSize = false, 0
 	m.LastModified = st.now().UTC()
 	sidecar := sidecarPath(bucket, key)
 	if err := st.writeSidecar(sidecar+pendingSuffix, m); err != nil {
@@ -600,17 +611,59 @@ func (st *store) join(paths ...string) (*staged, error) {
 	return st.stage(io.MultiReader(readers...))
 }
 
-// setMetadata replaces the metadata of an object whose bytes stay.
-func (st *store) setMetadata(bucket, key string, change func(*metadata)) (metadata, error) {
+// isReported tells whether a file is an object that an event was sent for, without reading the file.
+func (st *store) isReported(bucket, key string) bool {
+	l := st.lock(bucket, key)
+	l.RLock()
+	defer l.RUnlock()
+	info, err := st.root.Lstat(bucket + "/" + key)
+	if err != nil {
+		return false
+	}
+	m, err := st.readSidecar(sidecarPath(bucket, key))
+	return err == nil && m.fits(key, info) && !m.Unreported
+}
+
+// markReported notes that an event was sent for an object found in the folder, whether or not it still is there. If it has
+// changed since, it stays unreported with the size that was reported.
+func (st *store) markReported(bucket string, reported metadata) error {
+	l := st.lock(bucket, reported.Key)
+	l.Lock()
+	defer l.Unlock()
+	p := sidecarPath(bucket, reported.Key)
+	m, err := st.readSidecar(p)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !m.Unreported {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if m.Size == reported.Size && m.FileTime == reported.FileTime {
+		m.Unreported, m.ReportedSize = false, 0
+	} else {
+		m.ReportedSize = reported.Size
+	}
+	return st.writeSidecar(p, m)
+}
+
+// forget drops the metadata of an object whose file was removed by hand and returns it, or errNotFound if the object is
+// there or there is no metadata.
+func (st *store) forget(bucket, key string) (metadata, error) {
 	l := st.lock(bucket, key)
 	l.Lock()
 	defer l.Unlock()
-	_, m, err := st.locate(bucket, key)
-	if err != nil {
+	_, _, err := st.locate(bucket, key)
+	switch {
+	case err == nil:
+		return metadata{}, errNotFound
+	case !errors.Is(err, errNotFound):
 		return metadata{}, err
 	}
-	change(&m)
-	return m, st.writeSidecar(sidecarPath(bucket, key), m)
+	m, err := st.readSidecar(sidecarPath(bucket, key))
+	if err != nil {
+		return metadata{}, errNotFound
+	}
+	return m, st.dropSidecar(bucket, key)
 }
 
 // remove deletes an object and the folders that became empty. It returns errNotFound if there is none.

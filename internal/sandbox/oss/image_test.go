@@ -1,0 +1,118 @@
+package oss
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// encodedPNG returns a transparent picture of the given size as a PNG file.
+func encodedPNG(t *testing.T, width, height int) []byte {
+	var b bytes.Buffer
+	require.NoError(t, png.Encode(&b, image.NewNRGBA(image.Rect(0, 0, width, height))))
+	return b.Bytes()
+}
+
+func TestResizeFollowsTheServicesRules(t *testing.T) {
+	source := encodedPNG(t, 200, 100)
+	for arguments, want := range map[string]image.Point{
+		"l_100": {100, 50}, "s_50": {100, 50}, "w_40": {40, 20}, "h_40": {80, 40}, "p_50": {100, 50}, "w_100,h_100": {100, 50},
+		"m_mfit,w_100,h_80": {160, 80}, "m_fixed,w_30,h_70": {30, 70}, "m_fill,w_50,h_50": {50, 50}, "m_pad,w_50,h_50": {50, 50},
+		// Nothing is enlarged unless that is asked for.
+		"l_4096": {200, 100}, "l_400,limit_0": {400, 200},
+	} {
+		instruction, err := parseImageProcess("image/resize," + arguments)
+		require.NoError(t, err, arguments)
+		body, contentType, err := transform(source, instruction.steps)
+		require.NoError(t, err, arguments)
+		assert.Equal(t, "image/png", contentType, arguments)
+		cfg, err := png.DecodeConfig(bytes.NewReader(body))
+		require.NoError(t, err, arguments)
+		assert.Equal(t, want, image.Pt(cfg.Width, cfg.Height), arguments)
+	}
+	instruction, err := parseImageProcess("image/resize,w_10000,h_10000,m_fixed,limit_0")
+	require.NoError(t, err)
+	_, _, err = transform(source, instruction.steps)
+	assert.Equal(t, "0040-00000007", asAnswer(t, err).ec)
+}
+
+func TestWrongProcessingInstructionsAreRefused(t *testing.T) {
+	for instruction, code := range map[string]string{
+		"image": "InvalidArgument", "video/snapshot": "InvalidArgument", "image/resize": "InvalidArgument", "image/resize,w_0": "InvalidArgument",
+		"image/resize,w_x": "InvalidArgument", "image/resize,w_16385": "InvalidArgument", "image/resize,m_other,w_10": "InvalidArgument",
+		"image/resize,w_10,limit_2": "InvalidArgument", "image/resize,x_10": "InvalidArgument", "image/resize,w_10,color_red": "InvalidArgument",
+		"image/rotate": "InvalidArgument", "image/rotate,361": "InvalidArgument", "image/auto-orient,2": "InvalidArgument",
+		"image/quality,Q_101": "InvalidArgument", "image/quality": "InvalidArgument", "image/format,doc": "InvalidArgument",
+		"image/format": "InvalidArgument", "image/info/resize,w_10": "InvalidArgument", "image/nonsense": "InvalidArgument",
+		"image/rotate,45": "NotImplemented", "image/watermark,text_aGVsbG8": "NotImplemented", "image/format,webp": "NotImplemented",
+		"style/small": "NoSuchStyle",
+	} {
+		_, err := parseImageProcess(instruction)
+		if assert.Error(t, err, instruction) {
+			assert.Equal(t, code, asAnswer(t, err).code, instruction)
+		}
+	}
+}
+
+func asAnswer(t *testing.T, err error) *apiError {
+	var answer *apiError
+	require.ErrorAs(t, err, &answer)
+	return answer
+}
+
+func TestOrientationTurnsThePictureUpright(t *testing.T) {
+	// The corner at the top left of the upright picture, for each of the eight ways it can be stored.
+	corners := map[int]image.Point{1: {0, 0}, 2: {2, 0}, 3: {2, 1}, 4: {0, 1}, 5: {0, 0}, 6: {0, 1}, 7: {2, 1}, 8: {2, 0}}
+	for orientation, corner := range corners {
+		stored := image.NewRGBA(image.Rect(0, 0, 3, 2))
+		stored.Set(corner.X, corner.Y, color.White)
+		got := orient(stored, orientation)
+		r, _, _, _ := got.At(0, 0).RGBA()
+		assert.NotZero(t, r, "orientation %d", orientation)
+		assert.Equal(t, orientation >= 5, got.Bounds().Dx() == 2, "orientation %d", orientation)
+	}
+}
+
+func TestFormatAndQualityAreKept(t *testing.T) {
+	source := encodedPNG(t, 64, 64)
+	instruction, err := parseImageProcess("image/quality,Q_85/format,jpg")
+	require.NoError(t, err)
+	body, contentType, err := transform(source, instruction.steps)
+	require.NoError(t, err)
+	assert.Equal(t, "image/jpeg", contentType)
+	assert.InDelta(t, 85, jpegQuality(body), 1)
+	decoded, err := jpeg.Decode(bytes.NewReader(body))
+	require.NoError(t, err)
+	r, g, b, _ := decoded.At(3, 3).RGBA()
+	assert.Equal(t, [3]uint32{0xffff, 0xffff, 0xffff}, [3]uint32{r, g, b}, "transparent becomes white")
+}
+
+func TestBombsAndDamagedPicturesAreRefusedBeforeDecoding(t *testing.T) {
+	good := encodedPNG(t, 1, 1)
+	// The header claims more pixels than its checksum was made for; a JPEG's header has none.
+	var wide bytes.Buffer
+	require.NoError(t, jpeg.Encode(&wide, image.NewGray(image.Rect(0, 0, 1, 1)), nil))
+	frame := bytes.Index(wide.Bytes(), []byte{0xff, 0xc0})
+	require.Positive(t, frame)
+	huge := bytes.Clone(wide.Bytes())
+	copy(huge[frame+5:], []byte{0xff, 0xff, 0xff, 0xff})
+	for name, test := range map[string]struct {
+		source []byte
+		status int
+		code   string
+	}{
+		"no picture": {[]byte("hello"), 400, "BadRequest"}, "cut": {good[:40], 403, "ImageDamage"}, "empty": {nil, 400, "BadRequest"},
+		"too many pixels": {huge, 400, "ImageTooLarge"},
+	} {
+		_, _, err := transform(test.source, nil)
+		answer := asAnswer(t, err)
+		assert.Equal(t, test.status, answer.status, name)
+		assert.Equal(t, test.code, answer.code, name)
+	}
+}
