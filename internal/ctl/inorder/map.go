@@ -1,0 +1,43 @@
+// Package inorder applies a function to a stream of items in parallel and gives the results in the order of the items. It
+// never holds more than a window of them and never outlives the loop over its results.
+package inorder
+
+import "iter"
+
+// Map applies f to the items of source, at most workers at a time, and yields the results in order. f runs on goroutines of
+// its own. An error of source comes after the results of the items before it and ends the stream. When the loop over the
+// results is left, Map waits for the calls of f that are under way.
+func Map[A, B any](source iter.Seq2[A, error], workers int, f func(A) B) iter.Seq2[B, error] {
+	type result struct {
+		value B
+		err   error
+	}
+	return func(yield func(B, error) bool) {
+		window := make(chan chan result, max(workers, 1)-1)
+		stop := make(chan struct{})
+		go func() {
+			defer close(window)
+			for item, err := range source {
+				slot := make(chan result, 1)
+				select {
+				case window <- slot:
+				case <-stop:
+					return
+				}
+				if err != nil {
+					slot <- result{err: err}
+					return
+				}
+				go func() { slot <- result{value: f(item)} }()
+			}
+		}()
+		left := false
+		for slot := range window {
+			r := <-slot
+			if !left && !yield(r.value, r.err) {
+				left = true
+				close(stop)
+			}
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package address
+
+import (
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var note = Address{OSS: "http://127.0.0.1:9001", OCR: "http://localhost:9002/ocrIdCard", FC: "http://[::1]:9000", Region: "cn-hangzhou", Bucket: "cards", Function: "idcard-ocr",
+	AccessKeyID: "sandbox", AccessKeySecret: "s", AppKey: "k", AppSecret: "x"}
+
+func TestTheNoteIsFoundByFolderFileAndURL(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, note.Write(dir))
+	server := httptest.NewServer(note)
+	defer server.Close()
+	for _, where := range []string{dir, filepath.Join(dir, FileName), server.URL, server.URL + "/"} {
+		found, err := Find(where)
+		require.NoError(t, err, where)
+		assert.Equal(t, note, found)
+	}
+	require.NoError(t, Remove(dir))
+	require.NoError(t, Remove(dir))
+	_, err := Find(dir)
+	assert.ErrorContains(t, err, "go run ./cmd/sandbox")
+}
+
+func TestOnlyLoopbackIsASandbox(t *testing.T) {
+	_, err := Find("http://example.com:9000")
+	assert.ErrorContains(t, err, "expected a folder")
+	away := note
+	away.OSS = "https://oss-cn-hangzhou.aliyuncs.com"
+	dir := t.TempDir()
+	require.NoError(t, away.Write(dir))
+	_, err = Find(dir)
+	assert.ErrorContains(t, err, "loopback")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, FileName), []byte("<html>"), 0o600))
+	_, err = Find(dir)
+	assert.ErrorContains(t, err, "not one of a sandbox")
+	_, err = Find("http://127.0.0.1:1")
+	assert.ErrorContains(t, err, "nothing answers")
+}

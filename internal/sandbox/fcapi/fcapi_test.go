@@ -1,0 +1,205 @@
+package fcapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fc-idcard-ocr/internal/ctl/account"
+	"fc-idcard-ocr/internal/ctl/functions"
+	"fc-idcard-ocr/internal/ctl/listing"
+	"fc-idcard-ocr/internal/sandbox/runtime"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// worker is a function that notes its events.
+type worker struct {
+	mu     sync.Mutex
+	events []string
+	err    error
+}
+
+func (f *worker) Invoke(_ context.Context, payload []byte, o runtime.Options) (runtime.Result, error) {
+	return runtime.Result{Payload: append([]byte("did "), payload...)}, f.err
+}
+
+func (f *worker) InvokeAsync(payload []byte, o runtime.Options) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events = append(f.events, string(payload))
+	return o.RequestID, f.err
+}
+
+func start(t *testing.T, f *worker) (*functions.Client, *httptest.Server) {
+	server := httptest.NewServer(New(Config{Name: "idcard-ocr", Function: f, Keys: map[string]string{"id": "secret"},
+		Description: map[string]any{"runtime": "go1", "timeout": 60}, Triggers: []map[string]any{{"triggerName": "t", "triggerType": "oss", "triggerConfig": `{"events":["oss:ObjectCreated:PutObject"],"filter":{"key":{"prefix":"2026/","suffix":".jpg"}}}`}}}))
+	t.Cleanup(server.Close)
+	return &functions.Client{Endpoint: server.URL, Function: "idcard-ocr", Account: account.Fixed(account.Credentials{AccessKeyID: "id", AccessKeySecret: "secret"}),
+		Pause: func(context.Context, time.Duration) error { return nil }}, server
+}
+
+// The example of the documentation of V3 signatures, RunInstances.
+func TestTheSignatureIsThatOfTheDocumentation(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "https://ecs.cn-shanghai.aliyuncs.com/?ImageId=win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd&RegionId=cn-shanghai", nil)
+	hash := "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	for name, value := range map[string]string{"x-acs-action": "RunInstances", "x-acs-content-sha256": hash, "x-acs-date": "2023-10-26T10:22:32Z",
+		"x-acs-signature-nonce": "3156853299f313e23d1673dc12e1703d", "x-acs-version": "2014-05-26"} {
+		r.Header.Set(name, value)
+	}
+	signed := []string{"host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"}
+	assert.True(t, verify(r, hash, signed, "06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0", "YourAccessKeySecret"))
+	assert.False(t, verify(r, hash, signed[:5], "06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0", "YourAccessKeySecret"))
+}
+
+func TestAnEventIsTakenOnceForEachCall(t *testing.T) {
+	f := &worker{}
+	client, _ := start(t, f)
+	event := functions.Event("cards", "cn-hangzhou", listing.Object{Key: "身 份+%.jpg", ETag: "AB", Size: 3}, time.Unix(0, 0))
+	id, err := client.InvokeAsync(t.Context(), event)
+	require.NoError(t, err)
+	assert.NotEmpty(t, id)
+	client.Qualifier = "prod 1"
+	_, err = client.InvokeAsync(t.Context(), event)
+	require.NoError(t, err)
+	assert.Equal(t, []string{string(event), string(event)}, f.events)
+}
+
+func TestSetUpIsTold(t *testing.T) {
+	client, _ := start(t, &worker{})
+	d, err := client.Describe(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, functions.Function{Runtime: "go1", Timeout: 60}, d)
+	triggers, err := client.Triggers(t.Context())
+	require.NoError(t, err)
+	require.Len(t, triggers, 1)
+	config, ok := triggers[0].OSS()
+	assert.True(t, ok)
+	assert.Equal(t, "2026/", config.Filter.Key.Prefix)
+}
+
+func TestWhatIsNotSignedRightIsRefused(t *testing.T) {
+	f := &worker{}
+	client, server := start(t, f)
+	for name, change := range map[string]func(*functions.Client){
+		"SignatureDoesNotMatch": func(c *functions.Client) {
+			c.Account = account.Fixed(account.Credentials{AccessKeyID: "id", AccessKeySecret: "canary"})
+		},
+		"InvalidAccessKeyId.NotFound": func(c *functions.Client) {
+			c.Account = account.Fixed(account.Credentials{AccessKeyID: "other", AccessKeySecret: "canary"})
+		},
+		"FunctionNotFound": func(c *functions.Client) { c.Function = "other" },
+	} {
+		wrong := *client
+		change(&wrong)
+		_, err := wrong.InvokeAsync(t.Context(), []byte(`{"canary":1}`))
+		assert.ErrorContains(t, err, name)
+		assert.True(t, functions.Configuration(err))
+		assert.NotContains(t, err.Error(), "canary")
+	}
+	for name, change := range map[string]func(*http.Request){
+		"the body":  func(r *http.Request) { r.Body = http.NoBody },
+		"the path":  func(r *http.Request) { r.URL.Path += "x" },
+		"the query": func(r *http.Request) { r.URL.RawQuery = "qualifier=other" },
+		"the time":  func(r *http.Request) { r.Header.Set("x-acs-date", "2020-01-01T00:00:00Z") },
+		"the nonce": func(r *http.Request) { r.Header.Set("x-acs-signature-nonce", "1") },
+		"a header":  func(r *http.Request) { r.Header.Set("x-acs-more", "1") },
+		"all of it": func(r *http.Request) { r.Header.Del("Authorization") },
+	} {
+		meddled := *client
+		meddled.HTTP = &http.Client{Transport: meddle(change)}
+		_, err := meddled.InvokeAsync(t.Context(), []byte(`{}`))
+		assert.True(t, functions.Configuration(err), "%s: %v", name, err)
+	}
+	assert.Empty(t, f.events)
+	response, err := server.Client().Post(server.URL+"/2023-03-30/functions/idcard-ocr/invocations", "application/json", strings.NewReader("{}"))
+	require.NoError(t, err)
+	response.Body.Close()
+	assert.Equal(t, http.StatusBadRequest, response.StatusCode)
+}
+
+type meddle func(*http.Request)
+
+func (m meddle) RoundTrip(r *http.Request) (*http.Response, error) {
+	if body, err := r.GetBody(); err == nil {
+		r.Body = body
+	}
+	r.ContentLength = -1
+	m(r)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func TestARequestIsNotTakenTwice(t *testing.T) {
+	f := &worker{}
+	client, _ := start(t, f)
+	var kept *http.Request
+	var body []byte
+	client.HTTP = &http.Client{Transport: meddle(func(r *http.Request) {
+		kept = r.Clone(context.Background())
+		body = []byte(`{"events":[]}`)
+		r.Body = newBody(body)
+	})}
+	_, err := client.InvokeAsync(t.Context(), []byte(`{"events":[]}`))
+	require.NoError(t, err)
+	kept.Body = newBody(body)
+	response, err := http.DefaultTransport.RoundTrip(kept)
+	require.NoError(t, err)
+	response.Body.Close()
+	assert.Equal(t, http.StatusBadRequest, response.StatusCode)
+	assert.Len(t, f.events, 1)
+}
+
+func newBody(b []byte) *body { return &body{bytes.NewReader(b)} }
+
+type body struct{ *bytes.Reader }
+
+func (*body) Close() error { return nil }
+
+func TestWhatCanPassIsTriedAgain(t *testing.T) {
+	answers := []int{429, 503, 500, 202}
+	var calls int
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(answers[min(calls, len(answers)-1)])
+		calls++
+	}))
+	defer server.Close()
+	client, _ := start(t, &worker{})
+	client.Endpoint = server.URL
+	_, err := client.InvokeAsync(t.Context(), []byte("{}"))
+	require.NoError(t, err)
+	assert.Equal(t, 4, calls)
+
+	answers, calls = []int{503}, 0
+	_, err = client.InvokeAsync(t.Context(), []byte("{}"))
+	var failed *functions.Error
+	require.True(t, errors.As(err, &failed))
+	assert.Equal(t, 503, failed.Status)
+	assert.False(t, functions.Configuration(err))
+	assert.Equal(t, 7, calls)
+}
+
+func TestAnAsynchronousEventHasAtMost128KB(t *testing.T) {
+	f := &worker{}
+	client, _ := start(t, f)
+	_, err := client.InvokeAsync(t.Context(), bytes.Repeat([]byte(" "), 128<<10))
+	require.NoError(t, err)
+	_, err = client.InvokeAsync(t.Context(), bytes.Repeat([]byte(" "), 128<<10+1))
+	assert.ErrorContains(t, err, "InvalidArgument")
+	assert.Len(t, f.events, 1)
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	server := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:1/", http.StatusTemporaryRedirect))
+	defer server.Close()
+	client, _ := start(t, &worker{})
+	client.Endpoint = server.URL
+	_, err := client.InvokeAsync(t.Context(), []byte("{}"))
+	assert.ErrorContains(t, err, "status 307")
+}
