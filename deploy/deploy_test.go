@@ -4,8 +4,10 @@ package deploy
 import (
 	"archive/zip"
 	"bytes"
+	"debug/elf"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -174,16 +176,122 @@ func TestResourceTemplate(t *testing.T) {
 	}
 	checkTriggers(t, triggers, suffixes)
 
-	var policy struct {
-		Statement []struct{ Action, Resource any }
-	}
 	raw, err := os.ReadFile("ram-policy.json")
 	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(raw, &policy))
-	for _, statement := range policy.Statement {
-		assert.Contains(t, text, fmt.Sprintf("Action: [%v]", statement.Action), "the template's role may do the same")
+	// The words that a user replaces in the file are parameters and fixed names in the template.
+	filled := strings.NewReplacer("BUCKET/PREFIX", "${BucketName}/${ImagePrefix}", "QUEUE", "idcard-ocr-failures",
+		"LOG_PROJECT", "fc-idcard-ocr-${ALIYUN::TenantId}-${ALIYUN::Region}").Replace(string(raw))
+	var policy document
+	require.NoError(t, yaml.Unmarshal([]byte(filled), &policy)) // JSON is YAML
+	role := template.Resources["FunctionRole"].Properties
+	var granted struct {
+		Policies []struct {
+			PolicyDocument document `yaml:"PolicyDocument"`
+		} `yaml:"Policies"`
 	}
-	assert.Equal(t, len(policy.Statement), strings.Count(text, "Action: [")-1, "and no more; the other one is the trigger's")
+	require.NoError(t, role.Decode(&granted))
+	require.Len(t, granted.Policies, 1)
+	assert.Equal(t, policy, granted.Policies[0].PolicyDocument)
+
+	queue := map[string]any{}
+	properties := template.Resources["FailureQueue"].Properties
+	require.NoError(t, properties.Decode(&queue))
+	assert.LessOrEqual(t, queue["MessageRetentionPeriod"], 604800, "a queue keeps messages for a week at most")
+	assert.Contains(t, text, "/queues/"+fmt.Sprint(queue["QueueName"])+"/messages")
+}
+
+// document is a RAM policy.
+type document struct {
+	Version   string `yaml:"Version"`
+	Statement []struct {
+		Effect   string `yaml:"Effect"`
+		Action   texts  `yaml:"Action"`
+		Resource texts  `yaml:"Resource"`
+	} `yaml:"Statement"`
+}
+
+// texts is one text or a list of them, each perhaps in an Fn::Sub of ROS.
+type texts []string
+
+func (l *texts) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.SequenceNode {
+		for _, item := range node.Content {
+			if err := l.UnmarshalYAML(item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if node.Kind == yaml.MappingNode && len(node.Content) == 2 && node.Content[0].Value == "Fn::Sub" {
+		node = node.Content[1]
+	}
+	if node.Kind != yaml.ScalarNode {
+		return fmt.Errorf("line %d: neither a text nor an Fn::Sub of one", node.Line)
+	}
+	*l = append(*l, node.Value)
+	return nil
+}
+
+// The policy grants what the function does and no more: it reads below the prefix, writes names of its own, deletes claims.
+func TestPolicyIsTheLeast(t *testing.T) {
+	var policy document
+	read(t, "deploy/ram-policy.json", &policy)
+	actions := map[string][]string{}
+	for _, statement := range policy.Statement {
+		assert.Equal(t, "Allow", statement.Effect)
+		for _, action := range statement.Action {
+			assert.NotContains(t, action, "*")
+			actions[action] = append(actions[action], statement.Resource...)
+		}
+	}
+	defaults, err := config.Parse([]string{"OCR_APP_CODE=x"})
+	require.NoError(t, err)
+	below := "acs:oss:*:*:BUCKET/PREFIX*"
+	assert.Equal(t, map[string][]string{
+		"oss:GetObject":        {below},
+		"oss:PutObject":        {below + defaults.ResultSuffix, below + defaults.ClaimSuffix}, // AppendObject is this action too
+		"oss:DeleteObject":     {below + defaults.ClaimSuffix},
+		"mns:SendMessage":      {"acs:mns:*:*:/queues/QUEUE/messages"},
+		"log:PostLogStoreLogs": {"acs:log:*:*:project/LOG_PROJECT/logstore/fc-idcard-ocr"},
+	}, actions)
+}
+
+func TestEventBridgeTriggerTakesEverySuffix(t *testing.T) {
+	var triggers []struct {
+		TriggerType   string `yaml:"triggerType"`
+		TriggerConfig struct {
+			AsyncInvocationType    bool   `yaml:"asyncInvocationType"`
+			EventRuleFilterPattern string `yaml:"eventRuleFilterPattern"`
+		} `yaml:"triggerConfig"`
+	}
+	read(t, "deploy/eventbridge-trigger.yaml", &triggers)
+	require.Len(t, triggers, 1)
+	assert.Equal(t, "eventbridge", triggers[0].TriggerType)
+	assert.True(t, triggers[0].TriggerConfig.AsyncInvocationType, "retries are for asynchronous invocations")
+	var pattern struct {
+		Source, Type []string
+		Subject      []map[string]string
+		Data         struct {
+			OSS struct {
+				Object struct{ Key []map[string]string }
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(triggers[0].TriggerConfig.EventRuleFilterPattern), &pattern))
+	assert.Equal(t, []string{"acs.oss"}, pattern.Source)
+	assert.ElementsMatch(t, []string{"oss:ObjectCreated:PutObject", "oss:ObjectCreated:PostObject", "oss:ObjectCreated:CompleteMultipartUpload", "oss:ObjectCreated:CopyObject"}, pattern.Type)
+	require.Len(t, pattern.Subject, 1)
+	assert.Equal(t, "acs:oss:${env('REGION')}:${env('ACCOUNT_ID')}:${env('BUCKET')}/${env('IMAGE_PREFIX', '')}", pattern.Subject[0]["prefix"])
+	defaults, err := config.Parse([]string{"OCR_APP_CODE=x"})
+	require.NoError(t, err)
+	var want, got []string
+	for _, suffix := range defaults.ImageSuffixes {
+		want = append(want, suffix, strings.ToUpper(suffix))
+	}
+	for _, each := range pattern.Data.OSS.Object.Key {
+		got = append(got, each["suffix"])
+	}
+	assert.ElementsMatch(t, want, got)
 }
 
 func TestNoSecretIsCommitted(t *testing.T) {
@@ -217,4 +325,15 @@ func TestPackageIsReproducible(t *testing.T) {
 	assert.Equal(t, "main", archive.File[0].Name)
 	assert.Equal(t, os.FileMode(0o755), archive.File[0].Mode())
 	assert.LessOrEqual(t, len(packages[0]), 4<<20)
+
+	entry, err := archive.File[0].Open()
+	require.NoError(t, err)
+	binary, err := io.ReadAll(entry)
+	require.NoError(t, err)
+	program, err := elf.NewFile(bytes.NewReader(binary))
+	require.NoError(t, err)
+	assert.Equal(t, elf.EM_X86_64, program.Machine)
+	for _, segment := range program.Progs {
+		assert.NotEqual(t, elf.PT_INTERP, segment.Type, "the executable is static")
+	}
 }
