@@ -2,6 +2,8 @@ package handler
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -29,6 +31,8 @@ type gateway struct {
 	//   busy       the provider's platform is overloaded, not charged; paidbusy: charged
 	plan []string
 	slow time.Duration // of each call
+	// onCall, if set, is told about each call before anything happens to it.
+	onCall func(ocrclient.Request)
 
 	mu       sync.Mutex
 	seen     map[string]time.Time
@@ -40,6 +44,7 @@ type gateway struct {
 var turnedAway = map[string]*ocrclient.Error{
 	"never":     {Class: ocrclient.NeverSent, Code: ocrclient.Unavailable},
 	"throttled": {Class: ocrclient.Refused, Code: ocrclient.Throttled, StatusCode: 429},
+	"later":     {Class: ocrclient.Refused, Code: ocrclient.Throttled, StatusCode: 429, RetryAfter: 7 * time.Second},
 	"503":       {Class: ocrclient.Refused, Code: ocrclient.Unavailable, StatusCode: 503},
 	"quota":     {Class: ocrclient.Configuration, Code: ocrclient.QuotaExhausted, StatusCode: 403},
 	"wrongkey":  {Class: ocrclient.Configuration, Code: ocrclient.Unauthorized, StatusCode: 400},
@@ -58,6 +63,9 @@ func (g *gateway) Recognize(ctx context.Context, r ocrclient.Request) (*ocrclien
 		word = g.plan[n]
 	}
 	g.mu.Unlock()
+	if g.onCall != nil {
+		g.onCall(r)
+	}
 	if g.slow > 0 {
 		select {
 		case <-time.After(g.slow):
@@ -136,6 +144,15 @@ func newWorld(t testing.TB, plan ...string) *world {
 	w := &world{t: t, bucket: &buckettest.Memory{}, ocr: &gateway{plan: plan}, log: &sink{}}
 	w.Handler = w.handler()
 	w.upload("version 1")
+	w.ocr.onCall = func(r ocrclient.Request) { // whoever takes over after a crash must find the nonce under way
+		if claimed := w.bucket.Content(claimKey); claimed != nil {
+			last, ok := lastRecord(claimed)
+			sum := md5.Sum(w.bucket.Content(imageKey))
+			if !ok || last.Nonce != r.Nonce || !strings.EqualFold(last.ETag, hex.EncodeToString(sum[:])) {
+				t.Errorf("a call was made whose nonce and version are not in the claim's last line")
+			}
+		}
+	}
 	return w
 }
 

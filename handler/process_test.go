@@ -110,6 +110,7 @@ func TestValidation(t *testing.T) {
 		"unreadable birth date":    {Card{IDNumber: "11010519491231002X", BirthDate: "198X-0X-XX"}, Validation{true, &yes, &yes, nil, nil}},
 		"other sex":                {Card{IDNumber: "11010519491231002X", Sex: "男"}, Validation{false, &yes, &yes, nil, &no}},
 		"not a date in the number": {Card{IDNumber: "110105194913310020"}, Validation{false, nil, &yes, &no, nil}},
+		"born in the future":       {Card{IDNumber: "110105209012310024"}, Validation{false, nil, &yes, &no, nil}},
 		"not a number":             {Card{IDNumber: "*********01211122"}, Validation{false, &no, nil, nil, nil}},
 	} {
 		got := validate(test.card, now)
@@ -337,6 +338,95 @@ func TestOpenFateIsAskedByTheNextDelivery(t *testing.T) {
 		assert.Equal(t, 1, w.document().OCR.PossibleExtraCharges, "the first nonce; the second one's fate is known now")
 		assert.Equal(t, 1, w.ocr.charged)
 	})
+}
+
+func TestOpenFateIsAskedOncePerDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "lost", "lost", "lost", "lost")
+		_, err := w.Invoke(t.Context(), first("r1"), w.event())
+		require.Error(t, err)
+		_, err = w.Invoke(t.Context(), retry("r1", 1), w.event())
+		require.NoError(t, err)
+		assert.Len(t, w.ocr.requests, 4, "lost once more: the same nonce is not asked about a third time")
+		assert.Equal(t, AnswerLost, w.document().Error.Code)
+	})
+}
+
+func TestPossibleChargesAreRememberedBetweenDeliveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "swallowed", "ok", "swallowed")
+		w.MaxAttempts = 2
+		_, err := w.Invoke(t.Context(), first("r1"), w.event())
+		require.Error(t, err)
+		assert.Equal(t, 1, w.document().OCR.PossibleExtraCharges)
+		_, err = w.Invoke(t.Context(), retry("r1", 1), w.event())
+		require.NoError(t, err)
+		assert.Equal(t, "112", numbered(w.ocr.nonces()))
+		assert.Equal(t, 2, w.ocr.charged, "once more, and never again")
+		assert.Equal(t, AnswerLost, w.document().Error.Code)
+		assert.Equal(t, 2, w.document().OCR.PossibleExtraCharges)
+	})
+}
+
+func TestKeptResultIsOfItsVersionOnly(t *testing.T) {
+	w := newWorld(t)
+	event := w.event()
+	w.bucket.Fail = func(op, key string) error {
+		if op == "PUT" {
+			return fmt.Errorf("memory: %w", bucket.ErrTransient)
+		}
+		return nil
+	}
+	_, err := w.Invoke(t.Context(), first("r1"), event)
+	require.Error(t, err)
+	w.bucket.Fail = nil
+	w.upload("version 2")
+	_, err = w.Invoke(t.Context(), first("r2"), w.event())
+	require.NoError(t, err)
+	assert.Equal(t, 2, w.ocr.accepted)
+	assert.Equal(t, w.etag(), w.document().Image.ETag)
+}
+
+func TestNoCallWithoutItsNonceInTheClaim(t *testing.T) {
+	for _, kind := range []error{bucket.ErrDenied, bucket.ErrTransient} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, "throttled")
+			event := w.event()
+			appends := 0
+			w.bucket.Fail = func(op, key string) error {
+				if op == "APPEND" {
+					if appends++; appends == 2 {
+						return fmt.Errorf("memory: %w", kind)
+					}
+				}
+				return nil
+			}
+			_, err := w.Invoke(t.Context(), first("r1"), event)
+			assert.True(t, AsError(err).Retryable)
+			assert.True(t, w.document().Error.Retryable)
+			assert.Len(t, w.ocr.requests, 1)
+			assert.Nil(t, w.bucket.Content(claimKey), "nothing is open, so nothing is left behind")
+		})
+	}
+}
+
+func TestServerSaysHowLongToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "later")
+		started := time.Now()
+		_, err := w.Invoke(t.Context(), first("r1"), w.event())
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, time.Since(started), 7*time.Second)
+	})
+}
+
+func TestMalformedRecordDoesNotStopTheOthersAndIsTold(t *testing.T) {
+	w := newWorld(t)
+	event := strings.Replace(string(w.event()), `{"events":[`, `{"events":[{"eventName":"ObjectCreated:PutObject"},`, 1)
+	_, err := w.Invoke(t.Context(), first("r1"), []byte(event))
+	assert.Equal(t, BadRequest, AsError(err).Code)
+	assert.ErrorContains(t, err, "record 1 of 2")
+	assert.Equal(t, Recognized, w.document().Status)
 }
 
 func TestNoCallStartsThatTheTimeLeftDoesNotCover(t *testing.T) {
