@@ -450,7 +450,8 @@ func (s *Server) copySource(req *request) (metadata, *os.File, error) {
 	value := req.Header.Get("x-oss-copy-source")
 	raw, _, _ := strings.Cut(strings.TrimPrefix(value, "/"), "?")
 	bucket, key, ok := strings.Cut(raw, "/")
-	key, err := url.PathUnescape(key)
+	// The SDKs write a space as "+" here, as in a form.
+	key, err := url.QueryUnescape(key)
 	if !ok || err != nil || key == "" {
 		return metadata{}, nil, errInvalidArgument("x-oss-copy-source", value, "The copy source must be /bucket/key, with the key URL-encoded.")
 	}
