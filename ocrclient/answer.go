@@ -71,8 +71,9 @@ func (a *Answer) imageRejected() bool {
 	case "20", "40", "50", "60":
 		return true
 	}
-	for _, sign := range []string{"imgData", "imgUrl", "下载", "图片地址", "图片格式", "图片解析", "图片过大"} {
-		if strings.Contains(a.Message, sign) {
+	message := strings.ToLower(a.Message)
+	for _, sign := range []string{"imgdata", "imgurl", "url", "链接", "下载", "图片地址", "图片格式", "图片解析", "图片过大", "读取图片", "获取图片"} {
+		if strings.Contains(message, sign) {
 			return true
 		}
 	}

@@ -37,6 +37,7 @@ func TestAnswersAreDecodedLeniently(t *testing.T) {
 		"silence is charged":            {200, `{"showapi_res_code":0,"showapi_res_body":{"flag":false,"msg":"?"}}`, false, true, NotRecognized, "?"},
 		"fee inside the body":           {200, `{"showapi_res_code":0,"showapi_res_body":{"flag":false,"showapi_fee_num":0}}`, false, false, NotRecognized, ""},
 		"download failed":               {200, `{"showapi_res_code":0,"showapi_res_body":{"flag":false,"ret_code":40}}`, false, false, ImageRejected, ""},
+		"download failed, in words":     {200, `{"showapi_res_code":0,"showapi_res_body":{"flag":false,"ret_code":-1,"msg":"图片 URL 无法访问"}}`, false, false, ImageRejected, "图片 URL 无法访问"},
 		"byte order mark":               {200, "\xef\xbb\xbf" + `{"ret_code":0,"idNo":"1"}`, true, true, "", ""},
 		"odd types are not set":         {200, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":-1,"flag":false,"name":{"a":1},"msg":["x"]}}`, false, false, NotRecognized, ""},
 		"500 with envelope is answered": {500, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":-1,"flag":false,"msg":"x"}}`, false, false, NotRecognized, "x"},
