@@ -41,19 +41,20 @@ func (s *session) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	demoKey := ""
 	if demo != nil {
-		demoKey = "demo/" + filepath.Base(s.flags.demo)
-		if err := s.demo(ctx, cloud, demoKey, demo); err != nil && ctx.Err() == nil {
+		if err := s.demo(ctx, cloud, "demo/"+filepath.Base(s.flags.demo), demo); err != nil && ctx.Err() == nil {
 			cloud.Close() //nolint:errcheck // the other error counts
 			return err
+		}
+		for len(results) > 0 {
+			<-results // has just been shown as a table
 		}
 	}
 	if ctx.Err() == nil {
 		s.howTo(cloud)
 	}
 	var display sync.WaitGroup
-	display.Go(func() { s.showResults(ctx, cloud, results, demoKey) })
+	display.Go(func() { s.showResults(ctx, cloud, results) })
 	<-ctx.Done()
 	display.Wait()
 	fmt.Fprintln(s.stderr, "\nStopping ...")
@@ -113,18 +114,14 @@ Ctrl-C stops it.
 		sandbox.ResultSuffix, c.FailureDir, c.OCREndpoint, sandbox.AppKey, sandbox.AppSecret, sandbox.AppCode)
 }
 
-// showResults prints a line for each document that is written. skip is the key of a picture that was shown already.
-func (s *session) showResults(ctx context.Context, cloud *sandbox.Cloud, results <-chan string, skip string) {
+// showResults prints a line for each document that is written.
+func (s *session) showResults(ctx context.Context, cloud *sandbox.Cloud, results <-chan string) {
 	for {
 		var key string
 		select {
 		case key = <-results:
 		case <-ctx.Done():
 			return
-		}
-		if key == skip {
-			skip = ""
-			continue
 		}
 		document, err := cloud.Document(ctx, key)
 		if err != nil {
