@@ -3,10 +3,12 @@ package engine
 import (
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"fc-idcard-ocr/internal/idnumber"
 )
@@ -78,12 +80,13 @@ func parseCard(lines []line) Card {
 	)
 	card := Card{IDNumber: number}
 	place, labels := above, 0
-	before := "" // the unlabelled row above this one
+	before := ""      // the unlabelled row above this one
+	birthDigits := "" // those of the printed birth date
 	var address strings.Builder
 	for _, row := range rows {
 		text := rowText(row)
 		switch {
-		case place >= atSex && (numberLabel.MatchString(text) || digits(text) >= 17):
+		case place >= atSex && (numberLabel.MatchString(text) || len(digitsOf(text)) >= 17):
 			place = below
 		case place == below:
 		case place < atName && nameLabel.MatchString(text):
@@ -93,9 +96,9 @@ func parseCard(lines []line) Card {
 				card.Name = personName(before)
 			}
 			place = atSex
-			card.Sex, card.Ethnicity = sexAndGroup(text)
+			card.Sex, card.Ethnicity = sexAndGroup(text, rowChoices(row))
 		case place < atBirth && (printedDate.MatchString(text) || birthLabel.MatchString(text)):
-			place, card.BirthDate = atBirth, dateIn(text)
+			place, card.BirthDate, birthDigits = atBirth, dateIn(text), digitsOf(text)
 		case place < atAddress && place >= atName && addressLabel.MatchString(text):
 			place = atAddress
 			address.WriteString(trimLabel(text, addressLabel))
@@ -118,19 +121,20 @@ func parseCard(lines []line) Card {
 	if number == "" && labels < 3 {
 		return Card{}
 	}
-	return card.fillFromNumber()
+	return card.fillFromNumber(birthDigits)
 }
 
-// fillFromNumber takes sex and birth date, if they were not read, from the number, which holds both once more.
-func (c Card) fillFromNumber() Card {
+// fillFromNumber takes sex and birth date, if they were not read, from the number, which holds both once more. A number
+// whose check digit fails is trusted only for a date that the printed digits agree with.
+func (c Card) fillFromNumber(birthDigits string) Card {
 	number, err := idnumber.Parse(c.IDNumber)
-	if err != nil || !number.CheckDigit() {
+	if err != nil {
 		return c
 	}
-	if c.Sex == "" {
+	if c.Sex == "" && number.CheckDigit() {
 		c.Sex = number.Sex().String()
 	}
-	if date, ok := number.BirthDate(); ok && c.BirthDate == "" {
+	if date, ok := number.BirthDate(); ok && c.BirthDate == "" && (number.CheckDigit() || date.Format("200612") == birthDigits) {
 		c.BirthDate = date.Format(time.DateOnly)
 	}
 	return c
@@ -165,12 +169,8 @@ func findNumber(spans []span) (string, int) {
 	for _, row := range rowsOf(spans) {
 		consider(rowText(row), 0)
 		if at >= 0 {
-			last := row[len(row)-1]
-			for i, s := range spans {
-				if s == last {
-					return best, i
-				}
-			}
+			end := row[len(row)-1]
+			return best, slices.IndexFunc(spans, func(s span) bool { return s.right == end.right && s.middle == end.middle })
 		}
 	}
 	return "", -1
@@ -228,18 +228,34 @@ func rowText(row []span) string {
 	return b.String()
 }
 
+// rowChoices returns the choices for each character of rowText.
+func rowChoices(row []span) []string {
+	var choices []string
+	for _, s := range row {
+		for i, r := range []rune(s.text) {
+			switch {
+			case r == ' ':
+			case i < len(s.choices):
+				choices = append(choices, s.choices[i])
+			default:
+				choices = append(choices, string(r))
+			}
+		}
+	}
+	return choices
+}
+
 func trimLabel(text string, label *regexp.Regexp) string {
 	return text[len(label.FindString(text)):]
 }
 
-func digits(text string) int {
-	n := 0
-	for _, r := range text {
+func digitsOf(text string) string {
+	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
-			n++
+			return r
 		}
-	}
-	return n
+		return -1
+	}, text)
 }
 
 // personName keeps what a name consists of: Chinese characters and, in names of several parts, the middle dot.
@@ -257,10 +273,12 @@ func personName(text string) string {
 }
 
 // sexAndGroup reads the row that holds both: 性别 男 民族 汉.
-func sexAndGroup(text string) (sex, group string) {
+func sexAndGroup(text string, choices []string) (sex, group string) {
 	left := text
 	if at := groupLabel.FindStringIndex(text); at != nil {
-		left, group = text[:at[0]], ethnicGroup(text[at[1]:])
+		left = text[:at[0]]
+		skip := min(utf8.RuneCountInString(text[:at[1]]), len(choices))
+		group = ethnicGroup(onlyHan(text[at[1]:], choices[skip:]))
 	}
 	left = trimLabel(left, sexLabel)
 	switch {
@@ -288,18 +306,29 @@ func dateIn(text string) string {
 	return date.Format(time.DateOnly)
 }
 
-// postalAddress drops what cannot begin or end an address: strokes of the background read as punctuation.
+// postalAddress drops what cannot begin or end an address: strokes of the background read as punctuation. Parentheses
+// become full-width ones, as Chinese text has them: the recogniser gives either for either.
 func postalAddress(text string) string {
-	return strings.TrimFunc(text, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("()（）#", r)
+	text = strings.NewReplacer("(", "（", ")", "）").Replace(text)
+	text = strings.TrimFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("（）#", r)
 	})
+	// No province, prefecture or county begins with 一: it is a stroke between the label and the address.
+	return strings.TrimLeft(text, "一")
 }
 
-func onlyHan(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Han, r) {
-			return r
+// onlyHan keeps the Chinese characters of text and the choices that belong to them.
+func onlyHan(text string, choices []string) (string, []string) {
+	var kept strings.Builder
+	var keptChoices []string
+	for i, r := range []rune(text) {
+		if !unicode.Is(unicode.Han, r) {
+			continue
 		}
-		return -1
-	}, text)
+		kept.WriteRune(r)
+		if i < len(choices) {
+			keptChoices = append(keptChoices, choices[i])
+		}
+	}
+	return kept.String(), keptChoices
 }

@@ -1,6 +1,10 @@
 package engine
 
-import "strings"
+import (
+	"math"
+	"slices"
+	"strings"
+)
 
 // ethnicGroups are the names of the 56 ethnic groups as cards print them (GB/T 3304).
 var ethnicGroups = strings.Fields(`
@@ -8,49 +12,81 @@ var ethnicGroups = strings.Fields(`
 柯尔克孜 土 达斡尔 仫佬 羌 布朗 撒拉 毛南 仡佬 锡伯 阿昌 普米 塔吉克 怒 乌孜别克 俄罗斯 鄂温克 德昂 保安 裕固
 京 塔塔尔 独龙 鄂伦春 赫哲 门巴 珞巴 基诺`)
 
-// misreadEthnicGroups are readings that no rule of likeness settles. The recogniser's dictionary has no 仫, so that
-// 仫佬 comes out as its second character alone (仡佬 comes out whole); the others are look-alikes of one-character names.
-var misreadEthnicGroups = map[string]string{
-	"佬": "仫佬", "葬": "藏", "汊": "汉", "汶": "汉", "仅": "汉", "汗": "汉", "囬": "回", "四": "回",
-	"茁": "苗", "状": "壮", "自": "白", "俸": "傣", "犁": "黎", "瓦": "佤", "差": "羌", "努": "怒", "亰": "京", "冰": "水",
-	"畬": "畲", "同": "侗", "桐": "侗", "摇": "瑶", "蒲": "满",
-}
+// misreadEthnicGroups are readings that no rule of likeness settles. The recogniser's dictionary has no 仫, which comes
+// out as 么 or not at all; 仡, a rare character, mostly not at all, so 佬 alone is taken for the larger group 仡佬.
+var misreadEthnicGroups = map[string]string{"佬": "仡佬", "亿佬": "仡佬", "么佬": "仫佬"}
 
-// ethnicGroup returns the group that text names, or "" if it names none. A name of two characters or more is also
-// recognised with one character wrong or missing, if no other name is as near.
-func ethnicGroup(text string) string {
-	text = strings.TrimSuffix(onlyHan(text), "族")
+// ethnicGroup returns the group that the characters name, or "" if they name none. The choices, one string for each
+// character, best first, say what else each may be.
+func ethnicGroup(text string, choices []string) string {
+	read := []rune(strings.TrimSuffix(text, "族"))
+	text = string(read)
 	if name, ok := misreadEthnicGroups[text]; ok {
 		return name
 	}
-	best := ""
-	for _, name := range ethnicGroups {
-		if text == name {
+	if slices.Contains(ethnicGroups, text) {
+		return text
+	}
+	if len(choices) >= len(read) {
+		if name := likeliestGroup(choices[:len(read)]); name != "" {
 			return name
 		}
-		if strings.HasPrefix(text, name) && len(name) > len(best) {
-			best = name
+	}
+	// A stroke of the background may follow, read as one more character.
+	longest := ""
+	for _, name := range ethnicGroups {
+		if strings.HasPrefix(text, name) && len(name) > len(longest) {
+			longest = name
 		}
 	}
-	if len([]rune(best)) > 1 || text == "" {
-		return best
+	if len([]rune(longest)) > 1 || len(read) == 0 {
+		return longest
 	}
-	nearest, count, name := 2, 0, ""
-	for _, group := range ethnicGroups {
-		if len([]rune(group)) < 2 {
-			continue
-		}
-		switch d := editDistance([]rune(text), []rune(group)); {
-		case d < nearest:
-			nearest, count, name = d, 1, group
-		case d == nearest:
-			count++
-		}
-	}
-	if name != "" && count == 1 && len([]rune(text)) > 1 {
+	if name := nearestGroup(read); name != "" {
 		return name
 	}
+	return longest
+}
+
+// likeliestGroup returns the group whose every character is among the choices at its place, nearest to their heads.
+func likeliestGroup(choices []string) string {
+	best, lowest := "", math.MaxInt
+	for _, name := range ethnicGroups {
+		name := []rune(name)
+		if len(name) != len(choices) {
+			continue
+		}
+		rank := 0
+		for i, r := range name {
+			at := slices.Index([]rune(choices[i]), r)
+			if at < 0 {
+				rank = math.MaxInt
+				break
+			}
+			rank += at
+		}
+		if rank < lowest {
+			best, lowest = string(name), rank
+		}
+	}
 	return best
+}
+
+// nearestGroup returns the only group of several characters that differs from the text by one character wrong, missing
+// or too many.
+func nearestGroup(text []rune) string {
+	only := ""
+	for _, name := range ethnicGroups {
+		group := []rune(name)
+		if len(group) < 2 || editDistance(text, group) > 1 || len(text) == 1 && group[0] != text[0] {
+			continue
+		}
+		if only != "" {
+			return ""
+		}
+		only = name
+	}
+	return only
 }
 
 func editDistance(a, b []rune) int {

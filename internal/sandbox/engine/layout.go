@@ -8,15 +8,17 @@ import (
 
 // line is one piece of text that the recogniser found.
 type line struct {
-	Text  string        `json:"text"`
-	Score float64       `json:"score"` // mean likelihood of its characters, 0 to 1
-	Box   [4][2]float64 `json:"box"`   // corners in pixels, clockwise from the text's upper left
+	Text string `json:"text"`
+	// Choices holds for each character of Text the likeliest ones, best first.
+	Choices []string      `json:"choices"`
+	Score   float64       `json:"score"` // mean likelihood of its characters, 0 to 1
+	Box     [4][2]float64 `json:"box"`   // corners in pixels, clockwise from the text's upper left
 }
 
 // span is a line of text after straightening: where it stands along the rows and across them.
 type span struct {
 	text                string
-	score               float64
+	choices             []string
 	left, right, middle float64
 	height              float64
 }
@@ -52,7 +54,7 @@ func straighten(lines []line) []span {
 			x[i], y[i] = p[0]*cos-p[1]*sin, p[0]*sin+p[1]*cos
 		}
 		spans = append(spans, span{
-			text: l.Text, score: l.Score,
+			text: l.Text, choices: l.Choices,
 			left: (x[0] + x[3]) / 2, right: (x[1] + x[2]) / 2,
 			middle: (y[0] + y[1] + y[2] + y[3]) / 4,
 			height: (distance(l.Box[0], l.Box[3]) + distance(l.Box[1], l.Box[2])) / 2,

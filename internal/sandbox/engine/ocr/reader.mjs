@@ -1,11 +1,12 @@
 // Reads the text lines of pictures: one JSON request per line on stdin, one JSON answer per line on stdout.
 //
-//   {"id": 1, "image": "<base64>", "turn": 90}
-//   {"id": 1, "width": 1600, "height": 1200, "lines": [{"text": "姓名", "score": 0.99, "box": [[x, y], …4 corners]}]}
+//   {"id": 1, "image": "<base64>", "turn": 90, "side": 640}
+//   {"id": 1, "found": 1, "lines": [{"text": "姓名", "choices": ["姓娃性…", "名各…"], "score": 0.99, "box": [[x, y], …]}]}
 //   {"id": 1, "error": {"code": "unreadable", "message": "…"}}
 //
-// "turn" (0, 90, 180, 270; clockwise) turns the upright picture before it is read. Ends when stdin closes, so it
-// never outlives the process that started it.
+// "turn" (0, 90, 180, 270; clockwise) turns the upright picture before it is read; "side" is the longer side, in pixels, of
+// what the detector sees. "choices" holds for each character of "text" the likeliest ones, best first. The process ends when
+// stdin closes, so it never outlives the one that started it.
 
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
@@ -23,14 +24,17 @@ console.log = console.info = console.debug = console.error
 const MAX_PIXELS = 120e6
 /** Longest side of the picture that lines are cut from; text of a card is 40 px high at this size. */
 const MAX_SIDE = 2000
-/** Longest side of what the detector sees. PP-OCR's detector was trained near it; larger tears lines apart. */
+/** Default for "side": the detector was trained near it, and a larger one tears more lines apart. */
 const DETECTOR_SIDE = 640
-const TEXT_PIXEL = Number(process.env.TP ?? 0.3)
+/** Likelihood from which a pixel, and a box in the mean of its pixels, counts as text. */
+const TEXT_PIXEL = 0.3
 const TEXT_BOX = 0.5
 /** How far a box grows beyond the shrunken kernel that the detector was trained to find. */
-const UNCLIP = Number(process.env.UNCLIP ?? 1.5)
+const UNCLIP = 1.5
+/** Height of the recogniser's input, given by the model. */
 const LINE_HEIGHT = 48
 const MIN_LINE_SCORE = 0.5
+const CHOICES = 6
 
 class Unreadable extends Error {}
 
@@ -103,6 +107,37 @@ function boxes(map, width, height, sx, sy) {
   return found
 }
 
+/**
+ * Joins boxes that overlap in their row. Apart, each would show the edge of the other's first or last character, which
+ * reads as a character of its own.
+ */
+function joined(found) {
+  const list = [...found]
+  for (let i = 0; i < list.length; i++) {
+    for (let j = i + 1; j < list.length; j++) {
+      if (!overlapInRow(list[i], list[j])) continue
+      const points = cv.matFromArray(8, 1, cv.CV_32FC2, [...list[i], ...list[j]].flat())
+      list[i] = corners(cv.minAreaRect(points), 1, 1)
+      points.delete()
+      list.splice(j, 1)
+      j = i
+    }
+  }
+  return list
+}
+
+function overlapInRow(a, b) {
+  const long = distance(a[0], a[1]) >= distance(b[0], b[1]) ? a : b
+  const length = distance(long[0], long[1])
+  const [ux, uy] = [(long[1][0] - long[0][0]) / length, (long[1][1] - long[0][1]) / length]
+  const along = (box) => box.map(([x, y]) => x * ux + y * uy)
+  const across = (box) => box.reduce((sum, [x, y]) => sum + y * ux - x * uy, 0) / 4
+  const [pa, pb] = [along(a), along(b)]
+  const [ha, hb] = [distance(a[0], a[3]), distance(b[0], b[3])]
+  const gap = Math.max(Math.min(...pa), Math.min(...pb)) - Math.min(Math.max(...pa), Math.max(...pb))
+  return gap < 0 && Math.abs(across(a) - across(b)) < 0.35 * Math.min(ha, hb) && Math.max(ha, hb) < 1.7 * Math.min(ha, hb)
+}
+
 function meanIn(map, width, height, { center, size, angle }) {
   const t = (angle * Math.PI) / 180
   const [cos, sin] = [Math.cos(t), Math.sin(t)]
@@ -170,6 +205,7 @@ function crop(source, box, width, height) {
 /** CTC: the likeliest symbol of each step, repetitions and blanks (symbol 0) dropped. */
 function read(data, steps, symbols, dictionary) {
   let text = ''
+  const choices = []
   let sum = 0
   let count = 0
   let last = 0
@@ -177,13 +213,26 @@ function read(data, steps, symbols, dictionary) {
     let best = 0
     for (let s = 1, at = step * symbols; s < symbols; s++) if (data[at + s] > data[at + best]) best = s
     if (best !== 0 && best !== last) {
-      text += dictionary[best - 1] ?? ''
+      text += dictionary[best - 1]
+      choices.push(likeliest(data, step * symbols, symbols).map((s) => dictionary[s - 1]).join(''))
       sum += data[step * symbols + best]
       count++
     }
     last = best
   }
-  return { text, score: count ? sum / count : 0 }
+  return { text, choices, score: count ? sum / count : 0 }
+}
+
+/** The CHOICES likeliest symbols of a step but the blank, best first. */
+function likeliest(data, at, symbols) {
+  const top = []
+  for (let s = 1; s < symbols; s++) {
+    let place = top.length
+    while (place > 0 && data[at + s] > data[at + top[place - 1]]) place--
+    if (place < CHOICES) top.splice(place, 0, s)
+    if (top.length > CHOICES) top.pop()
+  }
+  return top
 }
 
 async function load() {
@@ -198,15 +247,15 @@ async function load() {
 
 async function answer({ detector, recogniser, dictionary }, { image, turn = 0, side = DETECTOR_SIDE }) {
   const picture = await decode(Buffer.from(image, 'base64'), turn)
-  const found = await detect(detector, picture, side)
+  const found = joined(await detect(detector, picture, side))
   picture.mat = cv.matFromArray(picture.height, picture.width, cv.CV_8UC3, picture.data)
   try {
     const lines = []
     for (const box of found) {
-      const { text, score } = await recognise(recogniser, dictionary, picture, box)
-      if (text && score >= MIN_LINE_SCORE) lines.push({ text, score, box })
+      const line = await recognise(recogniser, dictionary, picture, box)
+      if (line.text && line.score >= MIN_LINE_SCORE) lines.push({ ...line, box })
     }
-    return { width: picture.width, height: picture.height, found: found.length, lines }
+    return { found: found.length, lines }
   } finally {
     picture.mat.delete()
   }
