@@ -1,0 +1,404 @@
+// Package backfill submits the images of a bucket that have no result yet to the function, at a given rate, and goes on where
+// it stopped. It never recognises anything itself, never submits more than it was allowed to, and holds a window of the
+// listing in memory, not the listing.
+package backfill
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/ctl/functions"
+	"fc-idcard-ocr/internal/ctl/inorder"
+	"fc-idcard-ocr/internal/ctl/listing"
+	"fc-idcard-ocr/internal/ctl/store"
+
+	"golang.org/x/time/rate"
+)
+
+// MaxDocumentBytes bounds what is read of a document.
+const MaxDocumentBytes = 4 << 20
+
+// grace is how long submissions under way may take after an interruption.
+const grace = 10 * time.Second
+
+// Store is the bucket; *store.Store is the real one.
+type Store interface {
+	List(ctx context.Context, prefix, after string) iter.Seq2[listing.Object, error]
+	Read(ctx context.Context, key string, limit int64) ([]byte, error)
+	Remove(ctx context.Context, key string) error
+}
+
+// Invoker hands an event to the function; *functions.Client is the real one.
+type Invoker interface {
+	InvokeAsync(ctx context.Context, payload []byte) (requestID string, err error)
+}
+
+// Reason says why an image is submitted.
+type Reason string
+
+// The reasons.
+const (
+	Missing   Reason = "missing"   // it has no document
+	Outdated  Reason = "outdated"  // its document is older than it is
+	Abandoned Reason = "abandoned" // a claim was left behind: its work broke off, or a call's fate is open
+	Failed    Reason = "failed"    // its document tells of a failure that is to be tried again
+)
+
+// Skip says why an image is not submitted.
+type Skip string
+
+// The reasons to skip an image.
+const (
+	Done       Skip = "done"             // its document is not older than it is
+	InProgress Skip = "inProgress"       // its claim is young: the function is at it
+	Before     Skip = "beforeSince"      // not changed since Options.Since
+	Already    Skip = "alreadySubmitted" // by an earlier run of this job
+	Unreadable Skip = "unreadable"       // its document is not one of this program
+)
+
+// Stop says why a run ended before the end of the listing.
+type Stop string
+
+// The reasons to stop.
+const (
+	AtLimit     Stop = "limit"       // Options.Limit
+	AtBudget    Stop = "budget"      // Options.MaxCharge
+	Interrupted Stop = "interrupted" // by the caller
+)
+
+// Options say what is submitted, and how fast.
+type Options struct {
+	Bucket, Region, Prefix string
+	Function               string // part of the job's identity
+	Names                  listing.Names
+	Since                  time.Time // only images changed since; zero means all
+	Retry                  Selection // failed documents to try again
+	// ClaimAge is how old a claim must be to count as left behind. It must be more than an invocation can take.
+	ClaimAge time.Duration
+	// MaxImageBytes: larger images, and empty ones, get a document without a paid call.
+	MaxImageBytes int64
+
+	Rate      float64 // images per second, more than 0
+	Parallel  int     // requests at a time, at least 1
+	Limit     int64   // images submitted by this run at most; 0 means no limit
+	MaxCharge int64   // paid calls that all runs of this job may cause at most, one per image; 0 means no limit
+	DryRun    bool    // list and count only
+}
+
+// Counts are what a run found and did.
+type Counts struct {
+	Images    int64            `json:"images"` // seen
+	Submitted map[Reason]int64 `json:"submitted"`
+	Skipped   map[Skip]int64   `json:"skipped"`
+	// Charges is how many of the submitted images cause a paid call, if each is recognised at the first call.
+	Charges int64 `json:"charges"`
+}
+
+// Total is the number of images submitted.
+func (c Counts) Total() (n int64) {
+	for _, count := range c.Submitted {
+		n += count
+	}
+	return n
+}
+
+// Report is how a run ended.
+type Report struct {
+	Counts
+	// Earlier is what the runs before this one submitted, and EarlierCharges what of it counts as paid calls.
+	Earlier        int64 `json:"submittedEarlier"`
+	EarlierCharges int64 `json:"chargesEarlier"`
+	// Stopped is empty if the whole listing was worked through.
+	Stopped Stop `json:"stopped,omitempty"`
+	// At is the key after which the next run goes on.
+	At string `json:"-"`
+}
+
+// Job is one backfill. All fields but Progress and Now are required; Invoker is not used in a dry run.
+type Job struct {
+	Options
+	Store      Store
+	Invoker    Invoker
+	Checkpoint *Checkpoint
+	// Progress is told the counts after each image, from one goroutine. It must return soon.
+	Progress func(Counts)
+	Now      func() time.Time // nil means time.Now
+
+	limiter *rate.Limiter
+	mu      sync.Mutex
+	taken   int64 // permits of this run
+	charges int64 // likewise, of paid calls
+	earlier int64 // paid calls of the runs before
+}
+
+// item is an image with the position that holds once it is dealt with.
+type item struct {
+	entry listing.Entry
+	after listing.Position
+}
+
+// result is what became of an item.
+type result struct {
+	item
+	reason  Reason // if it was submitted
+	charged bool
+	skip    Skip
+	stop    Stop
+	err     error
+}
+
+// Run works through the listing, from the checkpoint on. The error, if any, is the first thing that went wrong; the report
+// tells what was done until then, and the checkpoint is where the next run goes on.
+func (j *Job) Run(ctx context.Context) (Report, error) {
+	if j.Now == nil {
+		j.Now = time.Now
+	}
+	j.limiter = rate.NewLimiter(rate.Limit(j.Rate), 1)
+	report := Report{Counts: Counts{Submitted: map[Reason]int64{}, Skipped: map[Skip]int64{}}}
+	report.Earlier, report.EarlierCharges = j.Checkpoint.Submitted()
+	j.earlier = report.EarlierCharges
+
+	// Each of these outlives the one before: pulling ends when no further image is to be looked at, working when none is to be
+	// submitted any more, submitting when what was begun has taken too long to end.
+	working, stopWorking := context.WithCancel(ctx)
+	defer stopWorking()
+	pulling, stopPulling := context.WithCancel(working)
+	defer stopPulling()
+	submitting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(submitting, func() { timer.Stop() })
+	})()
+
+	var failed error
+	stopped := false
+	for r, err := range inorder.Map(j.items(pulling), j.Parallel, func(i item) result { return j.handle(working, submitting, i) }) {
+		if err == nil {
+			err = r.err
+		}
+		switch {
+		case err != nil && stopped: // what was under way ends, too
+		case err != nil:
+			failed, stopped = err, true
+			stopWorking()
+		case r.stop != "" && !stopped:
+			report.Stopped, stopped = r.stop, true
+			stopPulling()
+		case r.stop != "" || (stopped && r.skip != ""): // the next run looks at it again
+		default:
+			report.count(r)
+			if !stopped && !j.DryRun {
+				if err := j.Checkpoint.Advance(r.entry.Key, r.after); err != nil {
+					failed, stopped = err, true
+					stopWorking()
+				}
+			}
+		}
+		if j.Progress != nil {
+			j.Progress(report.Counts)
+		}
+	}
+	if ctx.Err() != nil {
+		report.Stopped = Interrupted
+		if errors.Is(failed, context.Canceled) {
+			failed = nil
+		}
+	}
+	report.At = j.Checkpoint.After()
+	if j.DryRun {
+		return report, failed
+	}
+	if failed == nil && report.Stopped == "" {
+		return report, j.Checkpoint.Finish()
+	}
+	return report, errors.Join(failed, j.Checkpoint.Save())
+}
+
+func (r *Report) count(done result) {
+	r.Images++
+	if done.skip != "" {
+		r.Skipped[done.skip]++
+		return
+	}
+	r.Submitted[done.reason]++
+	if done.charged {
+		r.Charges++
+	}
+}
+
+// items streams the images of the listing from the checkpoint on.
+func (j *Job) items(ctx context.Context) iter.Seq2[item, error] {
+	return func(yield func(item, error) bool) {
+		p := listing.Pairer{Names: j.Names, Position: j.Checkpoint.Position()}
+		before := p.Snapshot()
+		emit := func(done []listing.Entry, after listing.Position) bool {
+			for i, e := range done {
+				at := after
+				if i < len(done)-1 { // the next run reads the last object again, to find the others complete
+					before.Open = without(before.Open, e.Key)
+					at = listing.Position{After: before.After, Open: before.Open}
+				}
+				if e.Image != nil && !yield(item{e, at}, nil) {
+					return false
+				}
+			}
+			return true
+		}
+		for o, err := range j.Store.List(ctx, j.Prefix, p.Position.After) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			var done []listing.Entry
+			if err == nil {
+				done, err = p.Add(o)
+			}
+			if err != nil {
+				yield(item{}, err)
+				return
+			}
+			after := p.Snapshot()
+			if !emit(done, after) {
+				return
+			}
+			before = after
+		}
+		done := p.End()
+		emit(done, listing.Position{After: p.Position.After})
+	}
+}
+
+func without(open []listing.Entry, key string) []listing.Entry {
+	var rest []listing.Entry
+	for _, e := range open {
+		if e.Key != key {
+			rest = append(rest, e)
+		}
+	}
+	return rest
+}
+
+// handle decides about one image and submits it. It runs side by side with itself.
+func (j *Job) handle(working, submitting context.Context, i item) result {
+	r := result{item: i}
+	if j.Checkpoint.Ahead(i.entry.Key) {
+		r.skip = Already
+		return r
+	}
+	var document *handler.Document
+	r.reason, r.skip = j.judge(i.entry)
+	if r.skip == Done && j.Retry.Any() {
+		if document, r.reason, r.skip, r.err = j.failure(working, i.entry); r.err != nil {
+			return r
+		}
+	}
+	if r.skip != "" {
+		return r
+	}
+	r.charged = i.entry.Image.Size > 0 && i.entry.Image.Size <= j.MaxImageBytes
+	if r.stop = j.permit(r.charged); r.stop != "" || j.DryRun {
+		return r
+	}
+	if j.limiter.Wait(working) != nil {
+		r.stop = Interrupted
+		return r
+	}
+	r.err = j.submit(submitting, i.entry, document)
+	if r.err == nil {
+		r.err = j.Checkpoint.Note(i.entry.Key, r.charged)
+	}
+	return r
+}
+
+// judge decides by what the listing tells.
+func (j *Job) judge(e listing.Entry) (Reason, Skip) {
+	switch {
+	case e.Image.LastModified.Before(j.Since):
+		return "", Before
+	case e.Claim != nil && j.Now().Sub(e.Claim.LastModified) < j.ClaimAge:
+		return "", InProgress
+	case e.Claim != nil:
+		return Abandoned, ""
+	case e.Document == nil:
+		return Missing, ""
+	case !e.Current():
+		return Outdated, ""
+	}
+	return "", Done
+}
+
+// failure reads the document of an image that is otherwise done.
+func (j *Job) failure(ctx context.Context, e listing.Entry) (*handler.Document, Reason, Skip, error) {
+	d, err := j.read(ctx, e.Document.Key)
+	switch {
+	case store.NotFound(err):
+		return nil, Missing, "", nil
+	case errors.Is(err, errForeign):
+		return nil, "", Unreadable, nil
+	case err != nil:
+		return nil, "", "", err
+	case !j.Retry.Selects(d):
+		return nil, "", Done, nil
+	}
+	return d, Failed, "", nil
+}
+
+var errForeign = errors.New("the object beside the image is no document of this program")
+
+func (j *Job) read(ctx context.Context, key string) (*handler.Document, error) {
+	body, err := j.Store.Read(ctx, key, MaxDocumentBytes)
+	if err != nil {
+		return nil, err
+	}
+	var d handler.Document
+	if json.Unmarshal(body, &d) != nil || d.SchemaVersion == 0 {
+		return nil, errForeign
+	}
+	return &d, nil
+}
+
+// permit counts the submission, or tells why there may be none.
+func (j *Job) permit(charged bool) Stop {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.Limit > 0 && j.taken >= j.Limit:
+		return AtLimit
+	case charged && j.MaxCharge > 0 && j.earlier+j.charges >= j.MaxCharge:
+		return AtBudget
+	}
+	j.taken++
+	if charged {
+		j.charges++
+	}
+	return ""
+}
+
+// submit hands the image to the function. A final failure would count as done there, so its document is removed first, if
+// it is still the one that was read: a kill in between leaves an image without a document, which every run submits.
+func (j *Job) submit(ctx context.Context, e listing.Entry, failed *handler.Document) error {
+	if failed != nil && (failed.Error == nil || !failed.Error.Retryable) {
+		now, err := j.read(ctx, e.Document.Key)
+		switch {
+		case store.NotFound(err):
+		case err != nil:
+			return err
+		case now.RequestID != failed.RequestID || !now.CompletedAt.Equal(failed.CompletedAt):
+			return nil // made anew in the meantime
+		default:
+			if err := j.Store.Remove(ctx, e.Document.Key); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := j.Invoker.InvokeAsync(ctx, functions.Event(j.Bucket, j.Region, *e.Image, j.Now())); err != nil {
+		return fmt.Errorf("an image could not be submitted: %w", err)
+	}
+	return nil
+}

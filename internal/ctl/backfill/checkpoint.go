@@ -1,0 +1,244 @@
+package backfill
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"fc-idcard-ocr/internal/ctl/listing"
+)
+
+// compactEvery is after how many lines, or images dealt with, the file is written anew.
+const compactEvery = 1000
+
+// Identity is what makes two runs the same job. A checkpoint of another job is refused.
+type Identity struct {
+	Bucket   string        `json:"bucket"`
+	Prefix   string        `json:"prefix"`
+	Function string        `json:"function"`
+	Since    time.Time     `json:"since"`
+	Retry    string        `json:"retryFailed"`
+	Names    listing.Names `json:"names"`
+}
+
+// Identity returns that of the job's options. Rate, limits and the like may differ from run to run.
+func (o Options) Identity() Identity {
+	return Identity{Bucket: o.Bucket, Prefix: o.Prefix, Function: o.Function, Since: o.Since, Retry: o.Retry.String(), Names: o.Names}
+}
+
+// FileName is the name of the job's checkpoint if none is given.
+func (i Identity) FileName() string {
+	text, _ := json.Marshal(i) // strings and a time only
+	sum := sha256.Sum256(text)
+	return "backfill-" + i.Bucket + "-" + hex.EncodeToString(sum[:6]) + ".jsonl"
+}
+
+// head is the first line of the file.
+type head struct {
+	Version   int              `json:"checkpoint"` // 1
+	Job       Identity         `json:"job"`
+	Position  listing.Position `json:"position"`  // everything up to it is dealt with
+	Submitted int64            `json:"submitted"` // images, up to the position
+	Charges   int64            `json:"charges"`   // paid calls of them
+}
+
+// note is any other line: an image beyond the position that was submitted already.
+type note struct {
+	Key     string `json:"key"`
+	Charged bool   `json:"charged"`
+}
+
+// Checkpoint is the memory of a job between runs: a file of JSON lines. Each submission is noted as soon as FC has taken it, so a
+// process that is killed forgets at most those whose answer it had not seen. It holds object keys, and is readable by its
+// owner only.
+type Checkpoint struct {
+	path string
+
+	mu    sync.Mutex
+	head  head
+	ahead map[string]note
+	file  *os.File
+	lines int // since the file was written anew
+}
+
+// Open reads the checkpoint of a job, or begins one: then no file is made until something is to be remembered.
+func Open(path string, job Identity) (*Checkpoint, error) {
+	c := &Checkpoint{path: path, head: head{Version: 1, Job: job}, ahead: make(map[string]note)}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the checkpoint cannot be read: %w", err)
+	}
+	lines := bufio.NewReader(bytes.NewReader(text))
+	first, err := lines.ReadBytes('\n')
+	var found head
+	if err != nil || json.Unmarshal(first, &found) != nil || found.Version != 1 {
+		return nil, fmt.Errorf("%s is no checkpoint of a backfill; name another file with --checkpoint, or remove it", path)
+	}
+	if !same(found.Job, job) {
+		return nil, fmt.Errorf("%s is the checkpoint of another backfill (other bucket, prefix, function, suffixes, --since or --retry-failed); name another file with --checkpoint, or remove it", path)
+	}
+	c.head = found
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) { // also a line that a kill cut off: its image is submitted once more
+			return c, nil
+		}
+		var n note
+		if json.Unmarshal(line, &n) != nil {
+			return nil, fmt.Errorf("%s is damaged; remove it to begin anew: what has its document is skipped anyway", path)
+		}
+		c.ahead[n.Key] = n
+	}
+}
+
+func same(a, b Identity) bool {
+	x, _ := json.Marshal(a)
+	y, _ := json.Marshal(b)
+	return bytes.Equal(x, y)
+}
+
+// Path is the file's.
+func (c *Checkpoint) Path() string { return c.path }
+
+// Position is where the job goes on.
+func (c *Checkpoint) Position() listing.Position {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return listing.Position{After: c.head.Position.After, Open: append([]listing.Entry(nil), c.head.Position.Open...)}
+}
+
+// After is the last key that was dealt with; empty at the start.
+func (c *Checkpoint) After() string { return c.Position().After }
+
+// Submitted tells how many images all runs have submitted, and how many paid calls that makes.
+func (c *Checkpoint) Submitted() (images, charges int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	images, charges = c.head.Submitted, c.head.Charges
+	for _, n := range c.ahead {
+		images++
+		if n.Charged {
+			charges++
+		}
+	}
+	return images, charges
+}
+
+// Ahead reports whether the image was submitted although it lies beyond the position.
+func (c *Checkpoint) Ahead(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.ahead[key]
+	return ok
+}
+
+// Note remembers that the image was submitted.
+func (c *Checkpoint) Note(key string, charged bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := note{key, charged}
+	c.ahead[key] = n
+	if c.file == nil || c.lines >= compactEvery {
+		return c.save()
+	}
+	c.lines++
+	return c.write(n)
+}
+
+// Advance says that everything up to the position is dealt with, key last of all.
+func (c *Checkpoint) Advance(key string, to listing.Position) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.head.Position = to
+	if n, ok := c.ahead[key]; ok {
+		delete(c.ahead, key)
+		c.head.Submitted++
+		if n.Charged {
+			c.head.Charges++
+		}
+	}
+	c.lines++
+	if c.lines > compactEvery {
+		return c.save()
+	}
+	return nil
+}
+
+// Save writes the whole state and closes the file.
+func (c *Checkpoint) Save() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return errors.Join(c.save(), c.close())
+}
+
+// Finish removes the file: the job is done.
+func (c *Checkpoint) Finish() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.close()
+	if removeErr := os.Remove(c.path); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+		err = errors.Join(err, removeErr)
+	}
+	return err
+}
+
+func (c *Checkpoint) close() error {
+	if c.file == nil {
+		return nil
+	}
+	file := c.file
+	c.file = nil
+	return file.Close()
+}
+
+// save writes the file anew, beside the old one and then in its place.
+func (c *Checkpoint) save() error {
+	if err := os.MkdirAll(filepath.Dir(c.path), 0o700); err != nil {
+		return fmt.Errorf("the checkpoint cannot be written: %w", err)
+	}
+	file, err := os.OpenFile(c.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("the checkpoint cannot be written: %w", err)
+	}
+	if err := c.close(); err != nil {
+		file.Close()
+		return fmt.Errorf("the checkpoint cannot be written: %w", err)
+	}
+	c.file, c.lines = file, 0
+	if err := c.write(c.head); err != nil {
+		return err
+	}
+	for _, n := range c.ahead {
+		if err := c.write(n); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(c.path+".new", c.path); err != nil {
+		return fmt.Errorf("the checkpoint cannot be written: %w", err)
+	}
+	return nil
+}
+
+func (c *Checkpoint) write(v any) error {
+	line, err := json.Marshal(v)
+	if err == nil {
+		_, err = c.file.Write(append(line, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("the checkpoint cannot be written: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package backfill
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"fc-idcard-ocr/handler"
+)
+
+// Codes are the error codes that a document can have.
+var Codes = []handler.Code{
+	handler.NotRecognized, handler.ImageRejected, handler.ImageTooLarge, handler.ImageUnsupported, handler.ImageNotFound, handler.AccessDenied,
+	handler.Throttled, handler.QuotaExhausted, handler.Unauthorized, handler.ClockSkew, handler.Unavailable, handler.Timeout, handler.BadAnswer,
+	handler.AnswerLost, handler.InProgress, handler.BadRequest, handler.NotAllowed, handler.Internal,
+}
+
+// The words of a Selection beside codes.
+const (
+	AllFailed = "all"       // every document with the status failed
+	Retryable = "retryable" // those whose error is retryable
+)
+
+// Selection says which documents without a card are to be made anew. The zero Selection selects none.
+type Selection struct {
+	all, retryable bool
+	codes          []handler.Code
+}
+
+// ParseSelection reads a comma-separated list of codes, or "all" or "retryable". Empty text selects nothing.
+func ParseSelection(text string) (s Selection, err error) {
+	for word := range strings.SplitSeq(text, ",") {
+		switch word = strings.TrimSpace(word); {
+		case word == "":
+		case word == AllFailed:
+			s.all = true
+		case word == Retryable:
+			s.retryable = true
+		case slices.Contains(Codes, handler.Code(word)):
+			s.codes = append(s.codes, handler.Code(word))
+		default:
+			names := make([]string, len(Codes))
+			for i, code := range Codes {
+				names[i] = string(code)
+			}
+			return Selection{}, fmt.Errorf("%q is no error code; accepted: %s, %s, or codes of %s", word, AllFailed, Retryable, strings.Join(names, ", "))
+		}
+	}
+	slices.Sort(s.codes)
+	s.codes = slices.Compact(s.codes)
+	return s, nil
+}
+
+// Any reports whether anything is selected.
+func (s Selection) Any() bool { return s.all || s.retryable || len(s.codes) > 0 }
+
+// Selects reports whether the document is to be made anew.
+func (s Selection) Selects(d *handler.Document) bool {
+	if d.Error == nil {
+		return false
+	}
+	return (s.all && d.Status == handler.Failed) || (s.retryable && d.Error.Retryable) || slices.Contains(s.codes, d.Error.Code)
+}
+
+// String writes the selection so that ParseSelection reads it again, always in the same order.
+func (s Selection) String() string {
+	var words []string
+	if s.all {
+		words = append(words, AllFailed)
+	}
+	if s.retryable {
+		words = append(words, Retryable)
+	}
+	for _, code := range s.codes {
+		words = append(words, string(code))
+	}
+	return strings.Join(words, ",")
+}
