@@ -138,6 +138,10 @@ func (e *exchange) strike(phase Phase, answer *answer) (over bool) {
 	if e.fault.Do != nil {
 		e.fault.Do(e.call)
 	}
+	if e.call.Outcome == "" && (e.fault.Effect != EffectRespond || e.fault.Refusal == nil) {
+		e.call.Outcome = OutcomeFault
+	}
+	e.server.Ledger.update(e.call) // before the caller can know of it
 	if phase == PhaseMidBody {
 		cut := e.fault.CutAfter
 		if cut <= 0 {

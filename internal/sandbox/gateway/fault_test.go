@@ -104,7 +104,7 @@ func TestAHangingCallEndsWhenTheCallerLeavesAndIsCharged(t *testing.T) {
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "APPCODE "+appCode)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	_, err = http.DefaultClient.Do(request)
+	_, err = client.Do(request)
 	require.ErrorIs(t, err, context.Canceled)
 	call := <-ended
 	assert.True(t, call.Done)

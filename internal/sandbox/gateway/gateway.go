@@ -193,6 +193,7 @@ type exchange struct {
 func (e *exchange) serve() {
 	e.fault = (*e.server.intercept.Load())(e.call)
 	e.call.Fault = e.fault.String()
+	e.server.Ledger.update(e.call)
 	if e.strike(PhaseArrival, nil) {
 		return
 	}
@@ -356,6 +357,7 @@ func (e *exchange) refuse(refusal Refusal) {
 	if e.call.Outcome == "" {
 		e.call.Outcome = OutcomeRefused
 	}
+	e.server.Ledger.update(e.call) // before the caller can know of it
 	e.debugInfo()
 	refusal.write(e.w, e.server.config.ErrorCodes)
 }

@@ -97,8 +97,12 @@ func start(t *testing.T, change func(*gateway.Config)) *fixture {
 // nonces numbers the nonces of calls that do not bring their own.
 var nonces atomic.Int64
 
-// client follows no redirect, as a caller with a signed body has to.
-var client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+// client follows no redirect, as a caller with a signed body has to. It has connections of its own, because closing
+// any httptest.Server cuts those of the default transport.
+var client = &http.Client{
+	Transport:     &http.Transport{},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
 
 // call is a request about to be signed and sent.
 type call struct {

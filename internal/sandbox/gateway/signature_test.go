@@ -83,7 +83,7 @@ func TestEveryOfficialVectorVerifiesOverTheWire(t *testing.T) {
 			for name, value := range v.SignedHeaders {
 				request.Header.Set(name, value)
 			}
-			response, err := http.DefaultClient.Do(request)
+			response, err := server.Client().Do(request)
 			require.NoError(t, err)
 			response.Body.Close()
 		})

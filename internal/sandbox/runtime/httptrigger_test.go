@@ -27,7 +27,7 @@ func do(t *testing.T, f *fixture, method, path, contentType, body string, header
 	for n := 0; n < len(header); n += 2 {
 		request.Header.Add(header[n], header[n+1])
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := server.Client().Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
