@@ -1,0 +1,164 @@
+// Package census counts a bucket: how many images, how they ended, and which have no document. It never writes anything and
+// never holds more of the bucket than a window.
+package census
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"time"
+
+	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/ctl/inorder"
+	"fc-idcard-ocr/internal/ctl/listing"
+	"fc-idcard-ocr/internal/ctl/store"
+)
+
+const maxDocumentBytes = 4 << 20
+
+// Store is the bucket; *store.Store is the real one.
+type Store interface {
+	List(ctx context.Context, prefix, after string) iter.Seq2[listing.Object, error]
+	Read(ctx context.Context, key string, limit int64) ([]byte, error)
+}
+
+// Options say what is counted.
+type Options struct {
+	Prefix string
+	Names  listing.Names
+	// ClaimAge is how old a claim must be to count as stale.
+	ClaimAge time.Duration
+	// Read opens each document, at most Parallel at a time; without it only what a listing tells is counted.
+	Read     bool
+	Parallel int
+}
+
+// Report is the census. Every image is counted in exactly one of Missing, Outdated, InProgress, StaleClaims and Documents.
+type Report struct {
+	Images     int64 `json:"images"`
+	ImageBytes int64 `json:"imageBytes"`
+
+	Documents   int64 `json:"documents"`   // images whose document is not older than they are
+	Missing     int64 `json:"missing"`     // images with neither document nor claim: their event was lost, or is on its way
+	Outdated    int64 `json:"outdated"`    // images whose document is older than they are
+	InProgress  int64 `json:"inProgress"`  // images with a young claim
+	StaleClaims int64 `json:"staleClaims"` // images with an old claim: their work broke off, or a call's fate is open
+
+	// Orphans are documents and claims whose image is gone.
+	OrphanDocuments int64 `json:"orphanDocuments"`
+	OrphanClaims    int64 `json:"orphanClaims"`
+
+	// Of the Documents, if they were read:
+	Statuses   map[handler.Status]int64 `json:"statuses,omitempty"`
+	Codes      map[handler.Code]int64   `json:"codes,omitempty"`      // of those without a card
+	Retryable  int64                    `json:"retryable"`            // failed, and not final
+	Invalid    int64                    `json:"invalid"`              // recognised, and the card contradicts itself
+	Charged    int64                    `json:"charged"`              // answers that were paid
+	Extra      int64                    `json:"possibleExtraCharges"` // calls that may have been paid in vain
+	Unreadable int64                    `json:"unreadable"`           // no documents of this program
+}
+
+// found is an entry with its document, if that was read.
+type found struct {
+	entry    listing.Entry
+	document *handler.Document
+	gone     bool
+	err      error
+}
+
+// Take counts. Progress, if not nil, is told the report so far after each entry.
+func Take(ctx context.Context, s Store, o Options, now time.Time, progress func(Report)) (Report, error) {
+	r := Report{}
+	if o.Read {
+		r.Statuses, r.Codes = map[handler.Status]int64{}, map[handler.Code]int64{}
+	}
+	entries := listing.Pair(o.Names, s.List(ctx, o.Prefix, ""))
+	for f, err := range inorder.Map(entries, o.Parallel, func(e listing.Entry) found { return look(ctx, s, o, now, e) }) {
+		if err == nil {
+			err = f.err
+		}
+		if err != nil {
+			return r, err
+		}
+		r.add(f, o, now)
+		if progress != nil {
+			progress(r)
+		}
+	}
+	return r, nil
+}
+
+// settled reports that the entry counts among Documents.
+func settled(e listing.Entry) bool { return e.Image != nil && e.Claim == nil && e.Current() }
+
+func look(ctx context.Context, s Store, o Options, now time.Time, e listing.Entry) found {
+	f := found{entry: e}
+	if !o.Read || !settled(e) {
+		return f
+	}
+	body, err := s.Read(ctx, e.Document.Key, maxDocumentBytes)
+	if store.NotFound(err) {
+		f.gone = true
+		return f
+	}
+	if err != nil {
+		f.err = err
+		return f
+	}
+	var d handler.Document
+	if json.Unmarshal(body, &d) == nil && d.SchemaVersion > 0 {
+		f.document = &d
+	}
+	return f
+}
+
+func (r *Report) add(f found, o Options, now time.Time) {
+	e := f.entry
+	if e.Image == nil {
+		if e.Document != nil {
+			r.OrphanDocuments++
+		}
+		if e.Claim != nil {
+			r.OrphanClaims++
+		}
+		return
+	}
+	r.Images++
+	r.ImageBytes += e.Image.Size
+	switch {
+	case e.Claim != nil && now.Sub(e.Claim.LastModified) < o.ClaimAge:
+		r.InProgress++
+	case e.Claim != nil:
+		r.StaleClaims++
+	case e.Document == nil || f.gone:
+		r.Missing++
+	case !e.Current():
+		r.Outdated++
+	default:
+		r.Documents++
+		if o.Read {
+			r.read(f.document)
+		}
+	}
+}
+
+func (r *Report) read(d *handler.Document) {
+	if d == nil {
+		r.Unreadable++
+		return
+	}
+	r.Statuses[d.Status]++
+	if d.Error != nil {
+		r.Codes[d.Error.Code]++
+		if d.Error.Retryable {
+			r.Retryable++
+		}
+	}
+	if d.Validation != nil && !d.Validation.Valid {
+		r.Invalid++
+	}
+	if d.OCR.Charged {
+		r.Charged++
+	}
+	r.Extra += int64(d.OCR.PossibleExtraCharges)
+}

@@ -1,0 +1,124 @@
+// Package export writes the result documents of a bucket as one file: CSV for spreadsheets, JSON lines for programs, a table
+// for eyes. It keeps the order of the listing, reads documents side by side, and never holds more than a window of them.
+package export
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"strings"
+
+	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/ctl/inorder"
+	"fc-idcard-ocr/internal/ctl/listing"
+	"fc-idcard-ocr/internal/ctl/masking"
+	"fc-idcard-ocr/internal/ctl/store"
+)
+
+const maxDocumentBytes = 4 << 20
+
+// Store is the bucket; *store.Store is the real one.
+type Store interface {
+	List(ctx context.Context, prefix, after string) iter.Seq2[listing.Object, error]
+	Read(ctx context.Context, key string, limit int64) ([]byte, error)
+}
+
+// Options say what is exported.
+type Options struct {
+	Prefix   string
+	After    string // an image key: only documents of later ones
+	Suffix   string // of documents
+	Status   handler.Status
+	Mask     bool
+	Parallel int
+}
+
+// Report is how an export ended.
+type Report struct {
+	Written    int64 `json:"written"`
+	Filtered   int64 `json:"filtered"`   // of another status
+	Unreadable int64 `json:"unreadable"` // no documents of this program
+	Gone       int64 `json:"gone"`       // removed while the export ran
+}
+
+// Writer takes documents in order. End is called once, after the last.
+type Writer interface {
+	Write(key string, d *handler.Document) error
+	End() error
+}
+
+type read struct {
+	key      string // of the image
+	document *handler.Document
+	gone     bool
+	err      error
+}
+
+// Run writes the documents in the order of their keys. Progress, if not nil, is told the report so far after each. On an error
+// what was written stays written, and complete up to the last document.
+func Run(ctx context.Context, s Store, o Options, w Writer, progress func(Report)) (r Report, err error) {
+	defer func() {
+		if endErr := w.End(); err == nil {
+			err = endErr
+		}
+	}()
+	after := o.After
+	if after != "" {
+		after += o.Suffix
+	}
+	documents := func(yield func(listing.Object, error) bool) {
+		for object, err := range s.List(ctx, o.Prefix, after) {
+			if (err != nil || strings.HasSuffix(object.Key, o.Suffix)) && !yield(object, err) {
+				return
+			}
+		}
+	}
+	for each, err := range inorder.Map(iter.Seq2[listing.Object, error](documents), o.Parallel, func(object listing.Object) read { return open(ctx, s, o, object) }) {
+		if err == nil {
+			err = each.err
+		}
+		if err != nil {
+			return r, err
+		}
+		switch {
+		case each.gone:
+			r.Gone++
+		case each.document == nil:
+			r.Unreadable++
+		case o.Status != "" && each.document.Status != o.Status:
+			r.Filtered++
+		default:
+			if err := w.Write(each.key, each.document); err != nil {
+				return r, err
+			}
+			r.Written++
+		}
+		if progress != nil {
+			progress(r)
+		}
+	}
+	return r, nil
+}
+
+func open(ctx context.Context, s Store, o Options, object listing.Object) read {
+	r := read{key: strings.TrimSuffix(object.Key, o.Suffix)}
+	body, err := s.Read(ctx, object.Key, maxDocumentBytes)
+	switch {
+	case store.NotFound(err):
+		r.gone = true
+		return r
+	case err != nil:
+		r.err = err
+		return r
+	}
+	var d handler.Document
+	if json.Unmarshal(body, &d) != nil || d.SchemaVersion == 0 {
+		return r
+	}
+	if o.Mask {
+		d = masking.Document(d)
+		r.key = masking.Key(r.key)
+	}
+	r.document = &d
+	return r
+}

@@ -1,0 +1,236 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/ctl/listing"
+	"fc-idcard-ocr/internal/ctl/store"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+type shelf map[string]string
+
+func (s shelf) List(_ context.Context, prefix, after string) iter.Seq2[listing.Object, error] {
+	return func(yield func(listing.Object, error) bool) {
+		for _, key := range slices.Sorted(maps.Keys(s)) {
+			if strings.HasPrefix(key, prefix) && key > after && !yield(listing.Object{Key: key}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s shelf) Read(_ context.Context, key string, _ int64) ([]byte, error) {
+	if s[key] == "gone" {
+		return nil, &store.Error{Status: 404, Code: "NoSuchKey"}
+	}
+	return []byte(s[key]), nil
+}
+
+var when = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+func (s shelf) add(t testing.TB, key string, card *handler.Card) {
+	d := handler.Document{SchemaVersion: 1, Status: handler.Failed, Image: handler.Image{Bucket: "cards", Key: key, ETag: "12345678901234567890123456789012", Size: 7}, CompletedAt: when}
+	if card != nil {
+		d.Status, d.Card, d.Validation = handler.Recognized, card, &handler.Validation{Valid: true}
+	} else {
+		d.Error = &handler.DocumentError{Code: handler.Timeout}
+	}
+	text, err := json.Marshal(d)
+	require.NoError(t, err)
+	s[key+".ocr.json"] = string(text)
+	s[key] = "a picture"
+}
+
+// hostile is a bucket of cards that spreadsheets would like to misread.
+func hostile(t testing.TB) shelf {
+	s := shelf{"notes.txt": "", "broken.jpg.ocr.json": "[]", "deleted.jpg.ocr.json": "gone"}
+	s.add(t, "a.jpg", &handler.Card{Name: "韦小宝", Sex: "男", Ethnicity: "汉", BirthDate: "1949-12-31", Address: "北京市东城区\"景山\"前街4号,甲\n乙", IDNumber: "110105194912310021"})
+	s.add(t, "=cmd|' /C calc'!A0.jpg", &handler.Card{Name: "=HYPERLINK(\"http://x\")", Address: "+1", Ethnicity: "@SUM(1)", Sex: "-1", BirthDate: "＝1", IDNumber: "11010519491231002X"})
+	s.add(t, "'b.jpg", &handler.Card{Name: "\t=1", Address: "0x1p-2", IDNumber: "1E5"})
+	s.add(t, "c.jpg", nil)
+	return s
+}
+
+func run(t testing.TB, s shelf, o Options, w Writer) Report {
+	o.Suffix, o.Parallel = ".ocr.json", 4
+	r, err := Run(t.Context(), s, o, w, nil)
+	require.NoError(t, err)
+	return r
+}
+
+func toCSV(t testing.TB, s shelf, o Options) string {
+	var b bytes.Buffer
+	w, err := NewCSV(&b, false)
+	require.NoError(t, err)
+	run(t, s, o, w)
+	return b.String()
+}
+
+func TestNoCellIsAFormulaOrARoundedNumber(t *testing.T) {
+	text := toCSV(t, hostile(t), Options{})
+	require.True(t, strings.HasPrefix(text, bom+"key,status,name,"))
+	assert.Equal(t, strings.Count(text, "\r\n"), 1+4+1, "and one line break in an address")
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(text, bom))).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 5)
+	for _, row := range rows[1:] {
+		for i, value := range row {
+			assert.NotContains(t, []string{"=", "+", "-", "@"}, value[:min(1, len(value))], "%s: %q", rows[0][i], value)
+		}
+	}
+	assert.Equal(t, []string{"''b.jpg", "'=cmd|' /C calc'!A0.jpg", "a.jpg", "c.jpg"}, []string{rows[1][0], rows[2][0], rows[3][0], rows[4][0]})
+	assert.Equal(t, "\t110105194912310021", rows[3][7])
+	assert.Equal(t, "北京市东城区\"景山\"前街4号,甲\n乙", rows[3][6])
+	assert.Equal(t, "\t1E5", rows[1][7])
+}
+
+func TestGuardsAreUndoneOnReading(t *testing.T) {
+	for _, s := range []string{"", "a", "=1", "'", "''", "\t1", "12", "1e400", "－1", "a\tb"} {
+		assert.Equal(t, s, uncell(cell(s)))
+	}
+}
+
+func TestCountsOrderAndFilters(t *testing.T) {
+	var b bytes.Buffer
+	s := hostile(t)
+	r := run(t, s, Options{}, NewJSONLines(&b))
+	assert.Equal(t, Report{Written: 4, Unreadable: 1, Gone: 1}, r)
+	var keys []string
+	for line := range strings.Lines(b.String()) {
+		var d handler.Document
+		require.NoError(t, json.Unmarshal([]byte(line), &d))
+		keys = append(keys, d.Image.Key)
+	}
+	assert.True(t, slices.IsSorted(keys), keys)
+	assert.Equal(t, Report{Written: 3, Filtered: 1, Unreadable: 1, Gone: 1}, run(t, s, Options{Status: handler.Recognized}, NewJSONLines(&b)))
+}
+
+func TestMaskedExportsHoldNothingPersonal(t *testing.T) {
+	s := shelf{}
+	s.add(t, "110105194912310021.jpg", &handler.Card{Name: "韦小宝", Address: "景山前街", BirthDate: "1949-12-31", IDNumber: "110105194912310021"})
+	var lines, table bytes.Buffer
+	run(t, s, Options{Mask: true}, NewJSONLines(&lines))
+	run(t, s, Options{Mask: true}, NewTable(&table))
+	for _, text := range []string{lines.String(), table.String(), toCSV(t, s, Options{Mask: true})} {
+		for _, secret := range []string{"小宝", "景山", "19491231", "12-31"} {
+			assert.NotContains(t, text, secret)
+		}
+	}
+}
+
+func TestATableCannotMoveTheCursor(t *testing.T) {
+	s := shelf{}
+	s.add(t, "a\x1b[2J\n.jpg", &handler.Card{Name: "\x9b1m"})
+	var table bytes.Buffer
+	run(t, s, Options{}, NewTable(&table))
+	assert.NotContains(t, table.String(), "\x1b")
+	assert.Equal(t, 2, strings.Count(table.String(), "\n"))
+}
+
+func TestAnExportThatBrokeOffAnywhereIsCompleted(t *testing.T) {
+	s := hostile(t)
+	for i := range 20 {
+		s.add(t, fmt.Sprintf("d-%03d.jpg", i), &handler.Card{Name: "line\nbreak, and \"quote\"", IDNumber: "110105194912310021"})
+	}
+	for _, format := range []Format{CSV, JSONLines} {
+		open := func(f *os.File, headed bool) Writer {
+			if format == JSONLines {
+				return NewJSONLines(f)
+			}
+			w, err := NewCSV(f, headed)
+			require.NoError(t, err)
+			return w
+		}
+		path := filepath.Join(t.TempDir(), "export")
+		file, after, err := Resume(path, format)
+		require.NoError(t, err)
+		assert.Empty(t, after)
+		run(t, s, Options{}, open(file, false))
+		require.NoError(t, file.Close())
+		whole, err := os.ReadFile(path)
+		require.NoError(t, err)
+		header := 0
+		if format == CSV {
+			header = bytes.IndexByte(whole, '\n') + 1
+		}
+		for cut := header; cut <= len(whole); cut += 7 {
+			require.NoError(t, os.WriteFile(path, whole[:cut], 0o600))
+			file, after, err := Resume(path, format)
+			require.NoError(t, err, "%s cut at %d", format, cut)
+			run(t, s, Options{After: after}, open(file, true))
+			require.NoError(t, file.Close())
+			again, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, string(whole), string(again), "%s cut at %d", format, cut)
+		}
+	}
+}
+
+func TestNothingIsAddedToAForeignFile(t *testing.T) {
+	for _, format := range []Format{CSV, JSONLines, Table} {
+		for _, text := range []string{"hello\n", "a,b\r\n1,2\r\n", bom + "a,b\r\n", "{}\n", "hello", "\xff\xff\xff\xff"} {
+			path := filepath.Join(t.TempDir(), "mine")
+			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+			_, _, err := Resume(path, format)
+			assert.Error(t, err, "%s %q", format, text)
+			left, readErr := os.ReadFile(path)
+			require.NoError(t, readErr)
+			assert.Equal(t, text, string(left))
+		}
+	}
+}
+
+// The proof of the pudding, where LibreOffice is installed: what it reads is what was meant.
+func TestLibreOfficeReadsEveryCellAsText(t *testing.T) {
+	office, err := exec.LookPath("soffice")
+	if err != nil {
+		t.Log("LibreOffice is not installed: nothing to compare with")
+		return
+	}
+	s := hostile(t)
+	for i := range 300 {
+		s.add(t, fmt.Sprintf("x/%04d.jpg", i), &handler.Card{Name: "欧阳", IDNumber: fmt.Sprintf("1101051949%08d", i)})
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "in.csv"), []byte(toCSV(t, s, Options{})), 0o600))
+	convert := exec.CommandContext(t.Context(), office, "-env:UserInstallation=file://"+dir+"/profile", "--headless", "--infilter=CSV:44,34,76", "--convert-to",
+		"csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false", "--outdir", filepath.Join(dir, "out"), filepath.Join(dir, "in.csv"))
+	output, err := convert.CombinedOutput()
+	require.NoError(t, err, string(output))
+	text, err := os.ReadFile(filepath.Join(dir, "out", "in.csv"))
+	require.NoError(t, err)
+	rows, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte(bom)))).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 305)
+	assert.Equal(t, "key", rows[0][0])
+	seen := 0
+	for _, row := range rows[1:] {
+		var d handler.Document
+		key := uncell(row[0])
+		require.NoError(t, json.Unmarshal([]byte(s[key+".ocr.json"]), &d), key)
+		if d.Card != nil {
+			seen++
+			assert.Equal(t, d.Card.IDNumber, strings.TrimSpace(row[7]))
+			assert.Equal(t, strings.TrimSpace(d.Card.Name), strings.TrimSpace(uncell(row[2])))
+			assert.Equal(t, d.Card.Address, uncell(row[6]))
+		}
+	}
+	assert.Equal(t, 303, seen)
+}
