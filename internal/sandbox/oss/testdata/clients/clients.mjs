@@ -35,7 +35,7 @@ async function outcome(call) {
 function client(version, credentials, options = {}) {
   return new OSS({
     ...credentials, bucket: config.bucket, region: `oss-${config.region}`, endpoint: config.endpoint, sldEnable: true,
-    authorizationV4: version === 'V4', retryMax: 0, timeout: 20000, ...options,
+    authorizationV4: version === 'V4', retryMax: 0, timeout: 60000, ...options,
   });
 }
 
