@@ -1,0 +1,185 @@
+package management
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"fc-idcard-ocr/internal/sandbox/gateway"
+)
+
+// The endpoints that a Rule can be about.
+const (
+	EndpointOSS     = "oss"
+	EndpointGateway = "gateway"
+)
+
+// What a Rule does to a request.
+const (
+	// PhaseBeforeAccept answers with Status (503 if 0) and does nothing else: nothing is stored, nothing is charged.
+	PhaseBeforeAccept = "before-accept"
+	// PhaseAfterCharge carries the request out; then the answer is Status with an empty body, or, if Status is 0, lost.
+	PhaseAfterCharge = "after-charge"
+	// PhaseMidBody carries the request out and ends the connection in the middle of the answer.
+	PhaseMidBody = "mid-body"
+	// PhaseLatency waits LatencyMs before the request is carried out as usual.
+	PhaseLatency = "latency"
+	// PhaseThrottle answers as the service does when it is called too often.
+	PhaseThrottle = "throttle"
+	// PhaseReset resets the connection (TCP RST) before anything is done.
+	PhaseReset = "reset"
+)
+
+var (
+	endpoints  = []string{EndpointOSS, EndpointGateway}
+	operations = []string{"APPEND", "DELETE", "GET", "HEAD", "POST", "PUT"}
+	phases     = []string{PhaseBeforeAccept, PhaseAfterCharge, PhaseMidBody, PhaseLatency, PhaseThrottle, PhaseReset}
+)
+
+// maxLatencyMs is longer than any invocation of FC may take (24 h), in milliseconds.
+const maxLatencyMs = 24 * 60 * 60 * 1000
+
+// Rule is a fault that strikes certain requests.
+type Rule struct {
+	// ID is given by the server, from 1.
+	ID int `json:"id"`
+	// Endpoint is EndpointOSS or EndpointGateway.
+	Endpoint string `json:"endpoint"`
+	// Operation is the HTTP method, or APPEND; empty is any. The gateway has only one, so there it must be empty.
+	Operation string `json:"operation,omitempty"`
+	// KeySuffix is how the object key ends; for the gateway that of the image whose URL is sent. Empty is any.
+	KeySuffix string `json:"keySuffix,omitempty"`
+	// Nth is the first of the matching requests that is struck, counted from 1; 0 means 1.
+	Nth int `json:"nth"`
+	// Times is how many matching requests are struck from there on; 0 means 1. Every means all, and excludes Times.
+	Times int  `json:"times,omitempty"`
+	Every bool `json:"every,omitempty"`
+	// Phase is one of the Phase constants.
+	Phase string `json:"phase"`
+	// Status is the HTTP status (400 to 599) of PhaseBeforeAccept and PhaseAfterCharge.
+	Status int `json:"status,omitempty"`
+	// LatencyMs is waited first, in milliseconds; PhaseLatency needs it.
+	LatencyMs int `json:"latencyMs,omitempty"`
+
+	// Matched and Struck are how many requests matched and were struck so far.
+	Matched int `json:"matched"`
+	Struck  int `json:"struck"`
+}
+
+// complete checks the rule and fills in what was left out. The error says what is accepted.
+func (r *Rule) complete() error {
+	oneOf := func(field, value string, accepted []string) error {
+		if slices.Contains(accepted, value) {
+			return nil
+		}
+		return fmt.Errorf("%s is %q; accepted are %s", field, value, strings.Join(accepted, ", "))
+	}
+	if err := oneOf("endpoint", r.Endpoint, endpoints); err != nil {
+		return err
+	}
+	if err := oneOf("phase", r.Phase, phases); err != nil {
+		return err
+	}
+	switch {
+	case r.Operation != "" && r.Endpoint == EndpointGateway:
+		return fmt.Errorf("operation is %q; the gateway has only one operation, leave it out", r.Operation)
+	case r.Operation != "":
+		if err := oneOf("operation", r.Operation, operations); err != nil {
+			return err
+		}
+	}
+	switch takesStatus := r.Phase == PhaseBeforeAccept || r.Phase == PhaseAfterCharge; {
+	case r.ID != 0 || r.Matched != 0 || r.Struck != 0:
+		return fmt.Errorf("id, matched and struck are set by the server, leave them out")
+	case r.Nth < 0:
+		return fmt.Errorf("nth is %d; accepted are 1 and more", r.Nth)
+	case r.Times < 0:
+		return fmt.Errorf("times is %d; accepted are 1 and more, or every: true instead", r.Times)
+	case r.Every && r.Times != 0:
+		return fmt.Errorf("times and every exclude each other")
+	case r.Status != 0 && !takesStatus:
+		return fmt.Errorf("status does not go with phase %s; only %s and %s take one", r.Phase, PhaseBeforeAccept, PhaseAfterCharge)
+	case r.Status != 0 && (r.Status < 400 || r.Status > 599):
+		return fmt.Errorf("status is %d; accepted are 400 to 599", r.Status)
+	case r.LatencyMs < 0 || r.LatencyMs > maxLatencyMs:
+		return fmt.Errorf("latencyMs is %d; accepted are 0 to %d", r.LatencyMs, maxLatencyMs)
+	case r.Phase == PhaseLatency && r.LatencyMs == 0:
+		return fmt.Errorf("phase %s needs latencyMs, 1 to %d", PhaseLatency, maxLatencyMs)
+	}
+	r.Nth = max(r.Nth, 1)
+	if !r.Every {
+		r.Times = max(r.Times, 1)
+	}
+	if r.Phase == PhaseBeforeAccept && r.Status == 0 {
+		r.Status = http.StatusServiceUnavailable
+	}
+	return nil
+}
+
+func (r *Rule) matches(endpoint, operation, key string) bool {
+	return r.Endpoint == endpoint && (r.Operation == "" || r.Operation == operation) && strings.HasSuffix(key, r.KeySuffix)
+}
+
+// next counts a matching request and tells whether it is struck.
+func (r *Rule) next() bool {
+	r.Matched++
+	strikes := r.Matched >= r.Nth && (r.Every || r.Matched < r.Nth+r.Times)
+	if strikes {
+		r.Struck++
+	}
+	return strikes
+}
+
+// pick returns the rule that strikes this request: the oldest one that does. Every matching rule counts it.
+func (s *Server) pick(endpoint, operation, key string) (picked Rule, struck bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, rule := range s.rules {
+		if rule.matches(endpoint, operation, key) && rule.next() && !struck {
+			picked, struck = *rule, true
+		}
+	}
+	return picked, struck
+}
+
+// Intercept orders the gateway's faults; it is made for gateway.Config.Intercept.
+func (s *Server) Intercept(call gateway.Call) gateway.Fault {
+	rule, struck := s.pick(EndpointGateway, "", call.ImagePath)
+	if !struck {
+		if rule, struck = s.chaosCall(call.ImagePath); !struck {
+			return gateway.Fault{}
+		}
+	}
+	fault := gateway.Fault{Latency: time.Duration(rule.LatencyMs) * time.Millisecond}
+	switch rule.Phase {
+	case PhaseBeforeAccept:
+		refusal := refusalFor(rule.Status)
+		fault.Phase, fault.Refusal = gateway.PhaseBeforeAccept, &refusal
+	case PhaseAfterCharge:
+		fault.Phase, fault.Status = gateway.PhaseAfterCharge, rule.Status
+		if rule.Status == 0 {
+			fault.Effect = gateway.EffectClose
+		}
+	case PhaseMidBody:
+		fault.Phase, fault.Effect = gateway.PhaseMidBody, gateway.EffectClose
+	case PhaseThrottle:
+		fault.Phase, fault.Refusal = gateway.PhaseBeforeAccept, &gateway.ThrottledByAPP
+	case PhaseReset:
+		fault.Phase, fault.Effect = gateway.PhaseArrival, gateway.EffectReset
+	}
+	return fault
+}
+
+// refusalFor is what the gateway says with this status; it has its own words for a failure of each kind.
+func refusalFor(status int) gateway.Refusal {
+	for _, refusal := range []gateway.Refusal{
+		gateway.InternalError, gateway.ServiceUnavailable, gateway.BackendTimeout, gateway.Unauthorized, gateway.BodyTooLarge,
+	} {
+		if refusal.Status == status {
+			return refusal
+		}
+	}
+	return gateway.Refusal{Message: http.StatusText(status), Status: status}
+}
