@@ -26,8 +26,8 @@ type request struct {
 
 type answer struct {
 	ID    uint64 `json:"id"`
+	Found int    `json:"found"` // pieces of text seen, also those that could not be read
 	Lines []line `json:"lines"`
-	Found int    `json:"found"` // boxes before unreadable ones were dropped
 	Error *struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`

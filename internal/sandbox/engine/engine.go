@@ -98,42 +98,54 @@ func (e *Engine) Close() error {
 // ErrClosed, the one of ctx, and failures of the child process after one more try. It may be called from many goroutines;
 // as many pictures are read at a time as there are workers.
 func (e *Engine) Read(ctx context.Context, image []byte) (Card, error) {
+	if len(image) == 0 {
+		return Card{}, fmt.Errorf("%w: it is empty", ErrUnreadable)
+	}
 	image, err := decodable(image)
 	if err != nil {
 		return Card{}, err
 	}
-	var best Card
-	for _, l := range looks {
-		if !l.wanted(best) {
-			continue
-		}
-		a, err := e.ask(ctx, request{Image: image, Turn: l.turn, Side: l.side})
+	anyText := false
+	see := func(turn, side int) (Card, error) {
+		a, err := e.ask(ctx, request{Image: image, Turn: turn, Side: side})
 		if err != nil {
 			return Card{}, err
 		}
-		if a.Found == 0 && l.turn == 0 {
-			return best, nil // no text in one position is no text in any
-		}
-		best = best.or(parseCard(a.Lines))
+		anyText = anyText || a.Found > 0
+		return parseCard(a.Lines), nil
 	}
-	return best, nil
+	turn := 0
+	card, err := see(turn, usualSide)
+	if err != nil {
+		return Card{}, err
+	}
+	if card == (Card{}) && anyText {
+		for _, other := range []int{90, 270, 180} {
+			if card, err = see(other, usualSide); err != nil {
+				return Card{}, err
+			}
+			if card != (Card{}) {
+				turn = other
+				break
+			}
+		}
+	}
+	if !card.complete() {
+		closer, err := see(turn, closerSide)
+		if err != nil {
+			return Card{}, err
+		}
+		card = card.or(closer)
+	}
+	return card, nil
 }
 
-// look is one way of looking at a picture.
-type look struct {
-	turn, side int
-	wanted     func(Card) bool // given what the looks before it found
-}
-
-// looks are tried in turn. The first one suffices for nearly every card; the closer one finds small text and single
-// characters that the first did not see; the others serve pictures that lie on their side or upside down.
-var looks = []look{
-	{0, 640, func(c Card) bool { return true }},
-	{0, 960, func(c Card) bool { return !c.complete() }},
-	{180, 640, func(c Card) bool { return c.IDNumber == "" }},
-	{90, 640, func(c Card) bool { return c.IDNumber == "" }},
-	{270, 640, func(c Card) bool { return c.IDNumber == "" }},
-}
+// The longer side, in pixels, of what the detector sees. The usual one reads most cards best (640 beat 960 over 240
+// pictures); the closer one finds small text and single characters that the other missed.
+const (
+	usualSide  = 640
+	closerSide = 960
+)
 
 // ask has one of the workers look at a picture.
 func (e *Engine) ask(ctx context.Context, req request) (answer, error) {

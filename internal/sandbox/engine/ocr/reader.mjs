@@ -5,8 +5,9 @@
 //   {"id": 1, "error": {"code": "unreadable", "message": "…"}}
 //
 // "turn" (0, 90, 180, 270; clockwise) turns the upright picture before it is read; "side" is the longer side, in pixels, of
-// what the detector sees. "choices" holds for each character of "text" the likeliest ones, best first. The process ends when
-// stdin closes, so it never outlives the one that started it.
+// what the detector sees. "found" counts the pieces of text that were seen, also those that could not be read; "choices"
+// holds for each character of "text" the likeliest ones, best first. The process ends when stdin closes, so it never
+// outlives the one that started it.
 
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
@@ -36,10 +37,16 @@ const LINE_HEIGHT = 48
 const MIN_LINE_SCORE = 0.5
 const CHOICES = 6
 
+// Of the formats that sharp knows only pictures are read: SVG and the like are programs more than pictures.
+sharp.block({ operation: ['VipsForeignLoad'] })
+sharp.unblock({ operation: ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map((format) => `VipsForeignLoad${format}`) })
+
 class Unreadable extends Error {}
 
 async function decode(image, turn) {
   try {
+    const { width, height } = await sharp(image, { limitInputPixels: false }).metadata()
+    if (width * height > MAX_PIXELS) throw new Error(`${width} x ${height} pixels, at most ${MAX_PIXELS} are accepted`)
     const options = { limitInputPixels: MAX_PIXELS, failOn: 'error' }
     // The first rotate() honours the EXIF orientation; a second one on the same pipeline would replace it.
     const upright = await sharp(image, options)
