@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -148,6 +149,12 @@ func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key 
 	case gone(err):
 		writeFailure(w, r, failure(ImageNotFound, false, "there is no document for this key"))
 		return
+	case errors.Is(err, bucket.ErrTooLarge):
+		writeFailure(w, r, foreignDocument())
+		return
+	case errors.Is(err, bucket.ErrInvalid):
+		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "OSS refuses the key: %v", err))
+		return
 	case err != nil:
 		writeFailure(w, r, storageFailure(err))
 		return
@@ -155,7 +162,7 @@ func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key 
 	var d Document
 	switch err := json.Unmarshal(body, &d); {
 	case err != nil || (d.Status != Recognized && d.Status != Unrecognized && d.Status != Failed):
-		writeFailure(w, r, failure(Internal, false, "the object in the document's place is not one of this program"))
+		writeFailure(w, r, foreignDocument())
 	case r.Method != http.MethodPost || d.Status == Recognized:
 		writeBytes(w, http.StatusOK, body)
 	case d.Status == Unrecognized:
@@ -163,6 +170,10 @@ func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key 
 	default:
 		writeDocument(w, r, &d)
 	}
+}
+
+func foreignDocument() *Error {
+	return failure(Internal, false, "the object in the document's place is not one of this program")
 }
 
 // permitted answers requests that name no object, or one outside HTTP_ALLOW.

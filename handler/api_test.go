@@ -1,0 +1,487 @@
+package handler
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/ocrclient"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// call is an HTTP request as a caller makes it.
+type call struct {
+	method, target string // target: path and query, percent-encoded
+	contentType    string
+	header         map[string]string
+	body           string
+}
+
+// reply is what the caller gets.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// ways are the two ways of a call to the handler: as an event of FC's HTTP trigger, and to the custom runtime's port.
+var ways = map[string]func(t testing.TB, h *Handler, inv Invocation, c call) reply{
+	"event": throughEvent, "custom runtime": throughServer,
+}
+
+// triggerEvent is what FC's HTTP trigger makes of a call. Only text of some types is left as it is, and an empty body is
+// base64 of nothing, as in the captured events.
+func triggerEvent(t testing.TB, c call) []byte {
+	path, rawQuery, _ := strings.Cut(c.target, "?")
+	query, err := url.ParseQuery(rawQuery)
+	require.NoError(t, err)
+	kind, _, _ := mime.ParseMediaType(c.contentType)
+	headers := map[string]string{"Host": "cards-abcdefghij.cn-hangzhou.fcapp.run", "User-Agent": "curl/8.5.0", "Accept": "*/*"}
+	if c.contentType != "" {
+		headers["Content-Type"] = c.contentType
+	}
+	for name, value := range c.header {
+		headers[name] = value
+	}
+	body, encoded := c.body, kind != "application/json" && !strings.HasPrefix(kind, "text/") || c.body == ""
+	if encoded {
+		body = base64.StdEncoding.EncodeToString([]byte(body))
+	}
+	decodedPath, err := url.PathUnescape(path)
+	require.NoError(t, err)
+	event, err := json.Marshal(map[string]any{
+		"version": "v1", "rawPath": path, "body": body, "isBase64Encoded": encoded, "headers": headers, "queryParameters": joined(query),
+		"requestContext": map[string]any{
+			"accountId": "1234567890123456", "domainName": headers["Host"], "domainPrefix": "cards-abcdefghij", "requestId": "1-6740f0ad-15a1c7d2-0f1e2d3c4b5a",
+			"time": "2026-11-23T08:00:00Z", "timeEpoch": "1795420800000",
+			"http": map[string]any{"method": c.method, "path": decodedPath, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7", "userAgent": "curl/8.5.0"},
+		},
+	})
+	require.NoError(t, err)
+	return event
+}
+
+func joined(values map[string][]string) map[string]string {
+	single := map[string]string{}
+	for name, list := range values {
+		single[name] = strings.Join(list, ",")
+	}
+	return single
+}
+
+func throughEvent(t testing.TB, h *Handler, inv Invocation, c call) reply {
+	output, err := h.Invoke(t.Context(), inv, triggerEvent(t, c))
+	require.NoError(t, err, "a caller of the HTTP trigger is answered, whatever happens")
+	return platformReply(t, output)
+}
+
+// platformReply is what FC makes of a function's output: with FC's strictness, and none of its leniency.
+func platformReply(t testing.TB, output []byte) reply {
+	decoder := json.NewDecoder(bytes.NewReader(output))
+	decoder.DisallowUnknownFields()
+	var answer struct {
+		StatusCode      *int              `json:"statusCode"`
+		Headers         map[string]string `json:"headers"` // one value each
+		IsBase64Encoded *bool             `json:"isBase64Encoded"`
+		Body            *string           `json:"body"`
+	}
+	require.NoError(t, decoder.Decode(&answer), "%s", output)
+	require.NotNil(t, answer.StatusCode, "without it FC would make a 200 of the whole output")
+	require.NotNil(t, answer.IsBase64Encoded)
+	require.NotNil(t, answer.Body)
+	r := reply{status: *answer.StatusCode, header: http.Header{}, body: []byte(*answer.Body)}
+	if *answer.IsBase64Encoded {
+		decoded, err := base64.StdEncoding.DecodeString(*answer.Body)
+		require.NoError(t, err)
+		r.body = decoded
+	}
+	for name, value := range answer.Headers {
+		r.header.Set(name, value)
+	}
+	return r
+}
+
+// platformHeaders are those that FC adds to a request to a custom runtime.
+func platformHeaders(inv Invocation, controlPath string) http.Header {
+	header := http.Header{}
+	for name, value := range map[string]string{
+		"x-fc-request-id": inv.RequestID, "x-fc-region": inv.Region, "x-fc-retry-count": strconv.Itoa(inv.RetryCount), "x-fc-control-path": controlPath,
+		"x-fc-access-key-id": inv.Credentials.AccessKeyID, "x-fc-access-key-secret": inv.Credentials.AccessKeySecret, "x-fc-security-token": inv.Credentials.SecurityToken,
+		"x-fc-function-deadline": strconv.FormatInt(inv.Deadline.UnixMilli(), 10),
+	} {
+		header.Set(name, value)
+	}
+	return header
+}
+
+func throughServer(t testing.TB, h *Handler, inv Invocation, c call) reply {
+	server := httptest.NewServer(h.CustomRuntime())
+	defer server.Close()
+	return send(t, server, c, platformHeaders(inv, httpInvoke))
+}
+
+func send(t testing.TB, server *httptest.Server, c call, header http.Header) reply {
+	request, err := http.NewRequestWithContext(t.Context(), c.method, server.URL+c.target, strings.NewReader(c.body))
+	require.NoError(t, err)
+	request.Header = header
+	if c.contentType != "" {
+		request.Header.Set("Content-Type", c.contentType)
+	}
+	for name, value := range c.header {
+		request.Header.Set(name, value)
+	}
+	client := *server.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	for name, values := range response.Header {
+		assert.Len(t, values, 1, "the header %s is not single-valued", name)
+	}
+	return reply{status: response.StatusCode, header: response.Header, body: body}
+}
+
+// postObject is POST /recognitions for an object.
+func postObject(body string) call {
+	return call{method: "POST", target: "/recognitions", contentType: "application/json", body: body}
+}
+
+func postPicture(body string) call {
+	return call{method: "POST", target: "/recognitions", contentType: "image/jpeg", body: body}
+}
+
+func getStored(bucketName, key string) call {
+	return call{method: "GET", target: "/recognitions?" + url.Values{"bucket": {bucketName}, "key": {key}}.Encode()}
+}
+
+const theObject = `{"bucket":"cards","key":"2026/a.jpg"}`
+
+// settled makes the image one that was recognised before.
+func settled(w *world) {
+	_, err := w.Invoke(w.t.Context(), first("earlier"), w.event())
+	require.NoError(w.t, err)
+	w.ocr.requests, w.bucket.Fail = nil, nil
+	w.bucket.Requests()
+}
+
+func stored(document string) func(*world) {
+	return func(w *world) {
+		require.NoError(w.t, w.bucket.Write(w.t.Context(), resultKey, documentType, nil, []byte(document)))
+	}
+}
+
+func allow(entries ...string) func(*world) {
+	return func(w *world) { w.HTTPAllow = entries }
+}
+
+func storageFails(err error) func(*world) {
+	return func(w *world) {
+		w.bucket.Fail = func(op, key string) error { return fmt.Errorf("OSS %s: %w", op, err) }
+	}
+}
+
+// panicking is a Recognizer with a fault, whose text must be seen nowhere.
+type panicking struct{}
+
+func (panicking) Recognize(context.Context, ocrclient.Request) (*ocrclient.Answer, error) {
+	panic("canary-name 11010519491231002X")
+}
+
+const (
+	failedDocument = `{"schemaVersion":1,"status":"failed","image":{"bucket":"cards","key":"2026/a.jpg","size":9},"ocr":{"requestId":"","charged":false,"message":"","imageSource":"","details":true,"attempts":0,"possibleExtraCharges":0},"error":{"code":"Throttled","message":"too many","retryable":true},"requestId":"r","completedAt":"2026-11-23T08:00:00Z"}`
+	recordOfOther  = `{"owner":"0123456789abcdef0123456789abcdef","requestId":"other","retryCount":0,"leaseEnd":"9999-01-01T00:00:00Z","etag":"","nonce":"00000000-0000-4000-8000-000000000000","issuedAt":"2026-01-01T00:00:00Z"}` + "\n"
+)
+
+// routes is the whole route table with good and bad input.
+var routes = []struct {
+	name   string
+	plan   []string // of the gateway
+	setup  func(*world)
+	call   call
+	only   string // one of ways, if the case can go one way only
+	status int
+	code   Code   // of a problem
+	says   string // part of its detail
+	calls  int    // to the OCR API
+	check  func(t *testing.T, w *world, r reply)
+}{
+	// Objects.
+	{name: "an object is recognised", call: postObject(theObject), status: 200, calls: 1, check: func(t *testing.T, w *world, r reply) {
+		assert.Equal(t, string(w.bucket.Content(resultKey)), string(r.body), "the answer is the document beside the image")
+		assert.Nil(t, w.bucket.Content(claimKey))
+	}},
+	{name: "the media type may have parameters and any case", call: call{method: "POST", target: "/recognitions", contentType: `Application/JSON; charset="utf-8"`, body: theObject}, status: 200, calls: 1},
+	{name: "header names have any case", call: call{method: "POST", target: "/recognitions", header: map[string]string{"cONTENT-tYPE": "application/json"}, body: theObject}, status: 200, calls: 1},
+	{name: "blanks around the JSON do not count", call: postObject(" \r\n" + theObject + "\n"), status: 200, calls: 1},
+	{name: "a path may be percent-encoded", call: call{method: "POST", target: "/%72ecognitions", contentType: "application/json", body: theObject}, status: 200, calls: 1},
+	{name: "a settled object is not paid again", setup: settled, call: postObject(theObject), status: 200, check: func(t *testing.T, w *world, r reply) {
+		assert.Equal(t, string(w.bucket.Content(resultKey)), string(r.body))
+	}},
+	{name: "force false is no force", setup: settled, call: postObject(`{"bucket":"cards","key":"2026/a.jpg","force":false}`), status: 200},
+	{name: "force pays again", setup: settled, call: postObject(`{"bucket":"cards","key":"2026/a.jpg","force":true}`), status: 200, calls: 1},
+	{name: "no ID number in an object", plan: []string{"paidnone"}, call: postObject(theObject), status: 422, calls: 1, check: func(t *testing.T, w *world, r reply) {
+		assert.Equal(t, string(w.bucket.Content(resultKey)), string(r.body))
+	}},
+	{name: "a settled object without ID number", plan: []string{"paidnone"}, setup: settled, call: postObject(theObject), status: 422},
+	{name: "an object that is not there", call: postObject(`{"bucket":"cards","key":"2026/b.jpg"}`), status: 404, code: ImageNotFound, says: "no such object"},
+	{name: "an object in a bucket that is not there", setup: storageFails(bucket.ErrNoBucket), call: postObject(theObject), status: 404, code: ImageNotFound},
+	{name: "a URL for a key is a key", call: postObject(`{"bucket":"cards","key":"https://169.254.169.254/a.jpg"}`), status: 404, code: ImageNotFound, check: func(t *testing.T, w *world, r reply) {
+		assert.Contains(t, w.bucket.Requests(), "HEAD https://169.254.169.254/a.jpg")
+	}},
+	{name: "a percent-encoded key is not decoded", call: postObject(`{"bucket":"cards","key":"2026%2Fa.jpg"}`), status: 404, code: ImageNotFound},
+	{name: "an image that somebody works on", setup: func(w *world) {
+		_, err := w.bucket.Append(w.t.Context(), claimKey, 0, []byte(recordOfOther))
+		require.NoError(w.t, err)
+	}, call: postObject(theObject), status: 409, code: InProgress, check: func(t *testing.T, w *world, r reply) { assert.Equal(t, "5", r.header.Get("Retry-After")) }},
+	{name: "an object over MAX_IMAGE_BYTES", setup: func(w *world) { w.MaxImageBytes = 8 }, call: postObject(theObject), status: 413, code: ImageTooLarge, says: "MAX_IMAGE_BYTES (8)"},
+	{name: "an empty object", setup: func(w *world) { w.upload("") }, call: postObject(theObject), status: 415, code: ImageUnsupported},
+	{name: "a foreign object in the claim's place", setup: func(w *world) {
+		_, err := w.bucket.Append(w.t.Context(), claimKey, 0, []byte("mine"))
+		require.NoError(w.t, err)
+	}, call: postObject(theObject), status: 500, code: Internal, says: "CLAIM_SUFFIX"},
+	{name: "a panic at an object", setup: func(w *world) { w.OCR = panicking{} }, call: postObject(theObject), status: 500, code: Internal},
+
+	// What happens at OSS, gateway and provider.
+	{name: "OSS denies access", setup: storageFails(bucket.ErrDenied), call: postObject(theObject), status: 502, code: AccessDenied},
+	{name: "OSS is away", setup: storageFails(bucket.ErrTransient), call: postObject(theObject), status: 503, code: Unavailable, check: func(t *testing.T, w *world, r reply) {
+		assert.NotEmpty(t, r.header.Get("Retry-After"))
+	}},
+	{name: "no bucket can be opened", setup: func(w *world) {
+		w.Open = func(string, string, bucket.Credentials, *slog.Logger) (Store, error) {
+			return nil, fmt.Errorf("bucket: the invocation brought no credentials")
+		}
+	}, call: postObject(theObject), status: 502, code: AccessDenied},
+	{name: "the gateway throttles", plan: []string{"throttled"}, call: postObject(theObject), status: 429, code: Throttled, calls: 1, check: func(t *testing.T, w *world, r reply) {
+		assert.Equal(t, "10", r.header.Get("Retry-After"))
+	}},
+	{name: "the gateway is away", plan: []string{"503"}, call: postObject(theObject), status: 503, code: Unavailable, calls: 1},
+	{name: "no connection to the gateway", plan: []string{"never"}, call: postObject(theObject), status: 503, code: Unavailable, calls: 1},
+	{name: "no calls left", plan: []string{"quota"}, call: postObject(theObject), status: 502, code: QuotaExhausted, calls: 1},
+	{name: "a wrong AppKey", plan: []string{"wrongkey"}, call: postObject(theObject), status: 502, code: Unauthorized, calls: 1},
+	{name: "a wrong clock", plan: []string{"clock"}, call: postObject(theObject), status: 502, code: ClockSkew, calls: 1},
+	{name: "an answer that cannot be parsed", plan: []string{"garbled"}, call: postObject(theObject), status: 502, code: BadAnswer, calls: 1},
+	{name: "an answer that is lost", setup: func(w *world) { w.ParkLost, w.MaxAttempts = true, 2 }, plan: []string{"swallowed"}, call: postObject(theObject), status: 504, code: AnswerLost, calls: 2},
+	{name: "too little time for a call", setup: func(w *world) { w.Timeout = 2 * time.Minute }, call: postObject(theObject), status: 504, code: Timeout},
+
+	// Bodies that are not understood.
+	{name: "an empty JSON body", call: postObject(""), status: 400, code: BadRequest, says: "not a JSON object; expected"},
+	{name: "a body that is not JSON", call: postObject("bucket=cards"), status: 400, code: BadRequest, says: "not a JSON object"},
+	{name: "a cut JSON body", call: postObject(`{"bucket":"cards","key":"2026/a.j`), status: 400, code: BadRequest, says: "not a JSON object"},
+	{name: "an array", call: postObject(`[` + theObject + `]`), status: 400, code: BadRequest, says: "not a JSON object"},
+	{name: "null", call: postObject(`null`), status: 400, code: BadRequest, says: "not a JSON object"},
+	{name: "something after the object", call: postObject(theObject + theObject), status: 400, code: BadRequest, says: "something after the JSON object"},
+	{name: "garbage after the object", call: postObject(theObject + "x"), status: 400, code: BadRequest, says: "something after the JSON object"},
+	{name: "an unknown member is named", call: postObject(`{"bucket":"cards","key":"2026/a.jpg","url":"https://x"}`), status: 400, code: BadRequest, says: `member "url" is not known`},
+	{name: "a long unknown member is cut", call: postObject(`{"` + strings.Repeat("长", 100) + `":1}`), status: 400, code: BadRequest, says: strings.Repeat("长", 21) + `…" is not known`},
+	{name: "a member in other case is another member", call: postObject(`{"bucket":"cards","Key":"2026/a.jpg"}`), status: 400, code: BadRequest, says: `member "Key" is not known`},
+	{name: "a member twice", call: postObject(`{"bucket":"cards","key":"2026/a.jpg","key":"2026/b.jpg"}`), status: 400, code: BadRequest, says: `member "key" is there twice`},
+	{name: "a member twice, once escaped", call: postObject(`{"bucket":"cards","key":"2026/a.jpg","\u006bey":"2026/b.jpg"}`), status: 400, code: BadRequest, says: `member "key" is there twice`},
+	{name: "a number for a key", call: postObject(`{"bucket":"cards","key":1}`), status: 400, code: BadRequest, says: `member "key" has the wrong type`},
+	{name: "null for a key", call: postObject(`{"bucket":"cards","key":null}`), status: 400, code: BadRequest, says: `member "key" has the wrong type`},
+	{name: "an object for a bucket", call: postObject(`{"bucket":{"name":"cards"},"key":"2026/a.jpg"}`), status: 400, code: BadRequest, says: `member "bucket" has the wrong type`},
+	{name: "text for force", call: postObject(`{"bucket":"cards","key":"2026/a.jpg","force":"true"}`), status: 400, code: BadRequest, says: `member "force" has the wrong type`},
+	{name: "no key", call: postObject(`{"bucket":"cards"}`), status: 400, code: BadRequest, says: "bucket and key are required"},
+	{name: "an empty bucket", call: postObject(`{"bucket":"","key":"2026/a.jpg"}`), status: 400, code: BadRequest, says: "bucket and key are required"},
+	{name: "a body that is not UTF-8", call: postObject("{\"bucket\":\"cards\",\"key\":\"\xff.jpg\"}"), only: "custom runtime", status: 400, code: BadRequest, says: "not UTF-8"},
+	{name: "a key too long for its suffixes", call: postObject(`{"bucket":"cards","key":"` + strings.Repeat("k", 1010) + `.jpg"}`), status: 400, code: BadRequest, says: "longer than 1023 bytes"},
+	{name: "a key that OSS does not have", call: postObject(`{"bucket":"cards","key":"/2026/a.jpg"}`), status: 400, code: BadRequest, says: "begins with a slash"},
+	{name: "a key that is no image's", call: postObject(`{"bucket":"cards","key":"2026/a.txt"}`), status: 400, code: BadRequest, says: "IMAGE_SUFFIXES (.jpg, .heic)"},
+	{name: "a result is no image", setup: settled, call: postObject(`{"bucket":"cards","key":"` + resultKey + `"}`), status: 400, code: BadRequest, says: "IMAGE_SUFFIXES"},
+	{name: "a claim is no image", call: postObject(`{"bucket":"cards","key":"` + claimKey + `"}`), status: 400, code: BadRequest, says: "IMAGE_SUFFIXES"},
+	{name: "a JSON body of 16 KiB and more", call: postObject(`{"bucket":"cards","key":"` + strings.Repeat("k", 16<<10) + `.jpg"}`), status: 413, code: ImageTooLarge, says: "16384 bytes"},
+	{name: "no media type", call: call{method: "POST", target: "/recognitions", body: theObject}, status: 415, code: BadRequest, says: "application/json"},
+	{name: "a form", call: call{method: "POST", target: "/recognitions", contentType: "application/x-www-form-urlencoded", body: "bucket=cards"}, status: 415, code: BadRequest},
+	{name: "a multipart form", call: call{method: "POST", target: "/recognitions", contentType: "multipart/form-data; boundary=x", body: "--x--"}, status: 415, code: BadRequest},
+	{name: "a media type that is none", call: call{method: "POST", target: "/recognitions", contentType: "image/", body: "x"}, status: 415, code: BadRequest},
+	{name: "a media type that ends like JSON", call: call{method: "POST", target: "/recognitions", contentType: "text/json", body: theObject}, status: 415, code: BadRequest},
+
+	// Pictures.
+	{name: "a picture is recognised and nothing is stored", call: postPicture("\xff\xd8\xff picture"), status: 200, calls: 1, check: func(t *testing.T, w *world, r reply) {
+		var d Document
+		require.NoError(t, json.Unmarshal(r.body, &d))
+		assert.Equal(t, Image{Size: 11}, d.Image)
+		assert.Equal(t, SourceData, d.OCR.ImageSource)
+		assert.Empty(t, w.bucket.Requests())
+		assert.Empty(t, w.ocr.requests[0].ImageURL)
+	}},
+	{name: "any image type is taken", call: call{method: "POST", target: "/recognitions", contentType: "IMAGE/Heic", body: "picture"}, status: 200, calls: 1},
+	{name: "a picture needs no HTTP_ALLOW", setup: allow(), call: postPicture("picture"), status: 200, calls: 1},
+	{name: "no ID number in a picture", plan: []string{"paidnone"}, call: postPicture("picture"), status: 422, calls: 1},
+	{name: "a picture that the provider cannot read", plan: []string{"rejected"}, call: postPicture("picture"), status: 422, calls: 1},
+	{name: "a picture of no bytes", call: postPicture(""), status: 400, code: BadRequest, says: "empty"},
+	{name: "a picture of MAX_IMAGE_BYTES", setup: func(w *world) { w.MaxImageBytes = 1000 }, call: postPicture(strings.Repeat("p", 1000)), status: 200, calls: 1},
+	{name: "a picture over MAX_IMAGE_BYTES", setup: func(w *world) { w.MaxImageBytes = 1000 }, call: postPicture(strings.Repeat("p", 1001)), status: 413, code: ImageTooLarge, says: "MAX_IMAGE_BYTES (1000)"},
+	{name: "a picture when the gateway throttles", plan: []string{"throttled"}, call: postPicture("picture"), status: 429, code: Throttled, calls: 1},
+	{name: "a picture whose answer is lost", setup: func(w *world) { w.ParkLost, w.MaxAttempts = true, 2 }, plan: []string{"swallowed"}, call: postPicture("picture"), status: 504, code: AnswerLost, calls: 2},
+	{name: "a panic at a picture", setup: func(w *world) { w.OCR = panicking{} }, call: postPicture("picture"), status: 500, code: Internal},
+
+	// Stored documents.
+	{name: "a stored document", setup: settled, call: getStored("cards", imageKey), status: 200, check: func(t *testing.T, w *world, r reply) {
+		assert.Equal(t, string(w.bucket.Content(resultKey)), string(r.body))
+		assert.Equal(t, []string{"GET " + resultKey}, w.bucket.Requests())
+	}},
+	{name: "a stored failure is a document, too", setup: stored(failedDocument), call: getStored("cards", imageKey), status: 200, check: func(t *testing.T, w *world, r reply) {
+		assert.Equal(t, failedDocument, string(r.body))
+	}},
+	{name: "a stored document without ID number", plan: []string{"paidnone"}, setup: settled, call: getStored("cards", imageKey), status: 200},
+	{name: "HEAD of a stored document", setup: settled, call: call{method: "HEAD", target: "/recognitions?bucket=cards&key=2026/a.jpg"}, status: 200},
+	{name: "no document", call: getStored("cards", imageKey), status: 404, code: ImageNotFound, says: "no document"},
+	{name: "HEAD of no document", call: call{method: "HEAD", target: "/recognitions?bucket=cards&key=2026/a.jpg"}, status: 404},
+	{name: "no key in the query", call: call{method: "GET", target: "/recognitions?bucket=cards"}, status: 400, code: BadRequest, says: "?bucket=...&key=..."},
+	{name: "no query", call: call{method: "GET", target: "/recognitions"}, status: 400, code: BadRequest},
+	{name: "an empty key in the query", call: call{method: "GET", target: "/recognitions?bucket=cards&key="}, status: 400, code: BadRequest, says: "required"},
+	{name: "a parameter twice", setup: settled, call: call{method: "GET", target: "/recognitions?bucket=cards&key=2026/a.jpg&key=2026/b.jpg"}, only: "custom runtime", status: 400, code: BadRequest, says: "once each"},
+	{name: "a parameter twice is another key through the trigger", setup: settled, call: call{method: "GET", target: "/recognitions?bucket=cards&key=2026/a.jpg&key=2026/b.jpg"}, only: "event", status: 404, code: ImageNotFound},
+	{name: "a query that is not percent-encoded", call: call{method: "GET", target: "/recognitions?bucket=cards&key=100%25%zz.jpg"}, only: "custom runtime", status: 400, code: BadRequest, says: "percent-encoded"},
+	{name: "a document outside HTTP_ALLOW", setup: allow("scans"), call: getStored("cards", imageKey), status: 403, code: NotAllowed},
+	{name: "a foreign object in the document's place", setup: stored("<html>"), call: getStored("cards", imageKey), status: 500, code: Internal},
+	{name: "foreign JSON in the document's place", setup: stored(`{"secret":"canary-foreign"}`), call: getStored("cards", imageKey), status: 500, code: Internal},
+	{name: "a document that cannot be one", setup: stored(strings.Repeat(" ", maxClaimBytes+1)), call: getStored("cards", imageKey), status: 500, code: Internal},
+	{name: "a document that OSS does not give", setup: storageFails(bucket.ErrDenied), call: getStored("cards", imageKey), status: 502, code: AccessDenied},
+	{name: "a document when OSS is away", setup: storageFails(bucket.ErrTransient), call: getStored("cards", imageKey), status: 503, code: Unavailable},
+	{name: "a document that OSS refuses to look for", setup: storageFails(bucket.ErrInvalid), call: getStored("cards", imageKey), status: 400, code: BadRequest},
+
+	// HTTP_ALLOW.
+	{name: "another bucket", call: postObject(`{"bucket":"scans","key":"2026/a.jpg"}`), status: 403, code: NotAllowed, says: "HTTP_ALLOW"},
+	{name: "a bucket that begins like an allowed one", call: postObject(`{"bucket":"cards-evil","key":"2026/a.jpg"}`), status: 403, code: NotAllowed},
+	{name: "a bucket with a path in it", call: postObject(`{"bucket":"cards/2026","key":"a.jpg"}`), status: 403, code: NotAllowed},
+	{name: "nothing is allowed by default", setup: allow(), call: postObject(theObject), status: 403, code: NotAllowed},
+	{name: "a key outside the prefix", setup: allow("cards/2027/"), call: postObject(theObject), status: 403, code: NotAllowed},
+
+	// The service, and paths and methods that are none.
+	{name: "health", call: call{method: "GET", target: "/healthz"}, status: 200, check: func(t *testing.T, w *world, r reply) {
+		assert.JSONEq(t, `{"status":"ok","version":"1.2.3","uptimeSeconds":0,"configuration":{"HTTP_ALLOW":["cards"],"OCR_APP_SECRET":true}}`, string(r.body))
+		assert.Empty(t, w.bucket.Requests())
+	}},
+	{name: "HEAD of health", call: call{method: "HEAD", target: "/healthz"}, status: 200},
+	{name: "the description", call: call{method: "GET", target: "/openapi.yaml"}, status: 200, check: func(t *testing.T, w *world, r reply) {
+		assert.Equal(t, "application/yaml", r.header.Get("Content-Type"))
+		assert.Equal(t, string(openAPI), string(r.body))
+	}},
+	{name: "HEAD of the description", call: call{method: "HEAD", target: "/openapi.yaml"}, status: 200},
+	{name: "the root", call: call{method: "GET", target: "/"}, status: 404, code: BadRequest, says: "/recognitions, /healthz and /openapi.yaml"},
+	{name: "an unknown path", call: call{method: "POST", target: "/recognition", contentType: "application/json", body: theObject}, status: 404, code: BadRequest},
+	{name: "two slashes are not redirected", call: call{method: "POST", target: "//recognitions", contentType: "application/json", body: theObject}, status: 404, code: BadRequest},
+	{name: "a slash at the end is not redirected", call: call{method: "GET", target: "/recognitions/?bucket=cards&key=2026/a.jpg"}, status: 404, code: BadRequest},
+	{name: "dots are not redirected", call: call{method: "GET", target: "/x/../healthz"}, status: 404, code: BadRequest},
+	{name: "encoded dots are not redirected", call: call{method: "GET", target: "/healthz%2F.."}, status: 404, code: BadRequest},
+	{name: "another case is another path", call: call{method: "GET", target: "/Healthz"}, status: 404, code: BadRequest},
+	{name: "a caller cannot send events", call: call{method: "POST", target: "/invoke", contentType: "application/json", body: string(eventFor(imageKey, ""))}, status: 404, code: BadRequest},
+	{name: "a caller cannot initialize", call: call{method: "POST", target: "/initialize"}, status: 404, code: BadRequest},
+	{name: "a caller cannot stop", call: call{method: "GET", target: "/pre-stop"}, status: 404, code: BadRequest},
+	{name: "PUT", call: call{method: "PUT", target: "/recognitions", contentType: "application/json", body: theObject}, status: 405, code: BadRequest, check: allows("GET, HEAD, POST")},
+	{name: "DELETE", call: call{method: "DELETE", target: "/recognitions?bucket=cards&key=2026/a.jpg"}, status: 405, code: BadRequest, check: allows("GET, HEAD, POST")},
+	{name: "PATCH", call: call{method: "PATCH", target: "/recognitions"}, status: 405, code: BadRequest, check: allows("GET, HEAD, POST")},
+	{name: "OPTIONS", call: call{method: "OPTIONS", target: "/recognitions"}, status: 405, code: BadRequest, check: allows("GET, HEAD, POST")},
+	{name: "POST to health", call: call{method: "POST", target: "/healthz"}, status: 405, code: BadRequest, check: allows("GET, HEAD")},
+	{name: "a method of nobody", call: call{method: "BREW", target: "/openapi.yaml"}, status: 405, code: BadRequest, check: allows("GET, HEAD")},
+}
+
+func allows(methods string) func(*testing.T, *world, reply) {
+	return func(t *testing.T, w *world, r reply) { assert.Equal(t, methods, r.header.Get("Allow")) }
+}
+
+func TestEveryRouteBothWays(t *testing.T) {
+	t.Parallel()
+	description := newDescription(t)
+	for wayName, way := range ways {
+		for _, c := range routes {
+			if c.only != "" && c.only != wayName {
+				continue
+			}
+			t.Run(wayName+"/"+c.name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, c.plan...)
+				w.MaxAttempts, w.Version, w.Settings = 1, "1.2.3", map[string]any{"OCR_APP_SECRET": true, "HTTP_ALLOW": []string{"cards"}}
+				if c.setup != nil {
+					c.setup(w)
+				}
+				w.bucket.Requests()
+				got := way(t, w.Handler, first("request-7"), c.call)
+
+				require.Equal(t, c.status, got.status, "%s", got.body)
+				checkAnswer(t, c.call, got)
+				if c.code != "" {
+					checkProblem(t, c.status, c.code, c.says, got)
+				}
+				assert.Len(t, w.ocr.requests, c.calls, "calls to the OCR API")
+				if c.check != nil {
+					c.check(t, w, got)
+				}
+				for _, secret := range []string{"canary", "11010519491231002X", "19491231"} {
+					assert.NotContains(t, w.log.String(), secret, "the log tells what nobody may know")
+				}
+				description.checkResponse(t, c.call, got)
+			})
+		}
+	}
+}
+
+// checkAnswer checks what holds of every answer.
+func checkAnswer(t *testing.T, c call, got reply) {
+	assert.Equal(t, "no-store", got.header.Get("Cache-Control"))
+	assert.Equal(t, "nosniff", got.header.Get("X-Content-Type-Options"))
+	assert.Empty(t, got.header.Get("Location"))
+	kind, _, err := mime.ParseMediaType(got.header.Get("Content-Type"))
+	require.NoError(t, err)
+	assert.Contains(t, []string{"application/json", "application/problem+json", "application/yaml"}, kind)
+	assert.Equal(t, got.status >= 400 && got.status != 422, kind == "application/problem+json")
+	switch {
+	case c.method == "HEAD":
+		assert.Empty(t, got.body)
+	case kind != "application/yaml":
+		assert.True(t, json.Valid(got.body), "%s", got.body)
+	}
+	if waits := got.status == 409 || got.status == 429 || got.status == 503; waits {
+		seconds, err := strconv.Atoi(got.header.Get("Retry-After"))
+		assert.True(t, err == nil && seconds > 0, "Retry-After: %s", got.header.Get("Retry-After"))
+	} else {
+		assert.Empty(t, got.header.Get("Retry-After"))
+	}
+}
+
+func checkProblem(t *testing.T, status int, code Code, says string, got reply) {
+	var p problemDocument
+	decoder := json.NewDecoder(bytes.NewReader(got.body))
+	decoder.DisallowUnknownFields()
+	require.NoError(t, decoder.Decode(&p))
+	assert.Equal(t, "about:blank", p.Type)
+	assert.Equal(t, http.StatusText(status), p.Title)
+	assert.Equal(t, status, p.Status)
+	assert.Equal(t, code, p.Code)
+	assert.Equal(t, "request-7", p.RequestID)
+	assert.Contains(t, p.Detail, says)
+	assert.NotEmpty(t, p.Detail)
+	assert.NotContains(t, p.Detail, "canary")
+}
+
+// Every code that a document can have needs its status; a new one must not become a 500 unnoticed.
+func TestEveryCodeHasItsStatus(t *testing.T) {
+	for _, code := range allCodes {
+		if code == NotRecognized || code == ImageRejected { // these are documents
+			continue
+		}
+		assert.Contains(t, statusOf, code)
+	}
+}
+
+// allCodes is the closed set.
+var allCodes = []Code{NotRecognized, ImageRejected, ImageTooLarge, ImageUnsupported, ImageNotFound, AccessDenied, Throttled, QuotaExhausted, Unauthorized,
+	ClockSkew, Unavailable, Timeout, BadAnswer, AnswerLost, InProgress, BadRequest, NotAllowed, Internal}
