@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/management"
 	"fc-idcard-ocr/internal/sandbox/runtime"
 )
 
@@ -39,9 +42,9 @@ func main() {
 
 // flags are what the command line says.
 type flags struct {
-	dir, runtime, function, engineDir, demo string
-	port                                    int
-	once, logs                              bool
+	dir, runtime, function, engineDir, demo, chaos string
+	port                                           int
+	once, logs                                     bool
 }
 
 // usageError is a mistake of the caller.
@@ -71,8 +74,10 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 				return usageError{fmt.Errorf("unexpected argument %q: pictures come after --once", files[0])}
 			case f.once && f.demo != "":
 				return usageError{errors.New("--once and --demo exclude each other")}
-			case f.port < 0 || f.port > 65533:
-				return usageError{fmt.Errorf("--port %d: accepted are 0 (free ports) to 65533", f.port)}
+			case f.port < 0 || f.port > 65532:
+				return usageError{fmt.Errorf("--port %d: accepted are 0 (free ports) to 65532", f.port)}
+			case f.chaos != "" && f.chaos != randomSeed && !isSeed(f.chaos):
+				return usageError{fmt.Errorf("--chaos=%s: accepted is a whole number from 0 to 18446744073709551615, or nothing (a seed is drawn and shown)", f.chaos)}
 			case !slices.Contains([]string{"go1", "custom"}, f.runtime):
 				return usageError{fmt.Errorf("--runtime %q: accepted are go1 and custom", f.runtime)}
 			}
@@ -92,12 +97,14 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	command.CompletionOptions.DisableDefaultCmd = true
 	set := command.Flags()
 	set.StringVar(&f.dir, "dir", ".sandbox", "folder for objects and everything else that is kept")
-	set.IntVar(&f.port, "port", 8900, "first of three ports (HTTP trigger, OSS, OCR gateway); 0 takes free ones")
+	set.IntVar(&f.port, "port", 8900, "first of four ports (HTTP trigger, OSS, OCR gateway, management); 0 takes free ones")
 	set.StringVar(&f.runtime, "runtime", "go1", "how the function runs: go1 or custom")
 	set.StringVar(&f.function, "function", "", "a built function binary (default: built from this checkout)")
 	set.StringVar(&f.engineDir, "engine-dir", "", "folder of the OCR engine (default: the one of this checkout)")
 	set.StringVar(&f.demo, "demo", "", "upload this picture after the start and show its card")
 	set.BoolVar(&f.once, "once", false, "recognise the pictures named as arguments, print their documents as a JSON array, and end")
+	set.StringVar(&f.chaos, "chaos", "", "let things go wrong at random, the same with the same seed:\n5% throttles, 5% duplicate events, 1% lost answers")
+	set.Lookup("chaos").NoOptDefVal = randomSeed
 	set.BoolVar(&f.logs, "logs", false, "show what the function logs, on stderr")
 
 	err := command.ExecuteContext(ctx)
@@ -134,6 +141,14 @@ func explain(err error) string {
 	return text
 }
 
+// randomSeed is the value of --chaos without one.
+const randomSeed = "random"
+
+func isSeed(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 64)
+	return err == nil
+}
+
 // session is one run of the command.
 type session struct {
 	flags          *flags
@@ -150,6 +165,14 @@ func (s *session) start(ctx context.Context, dir string, port int, change func(*
 	}
 	if s.flags.logs {
 		options.Logs = s.stderr
+	}
+	if s.flags.chaos != "" {
+		seed, err := strconv.ParseUint(s.flags.chaos, 10, 64)
+		if err != nil { // randomSeed: everything else was refused before
+			seed = uint64(rand.Uint32())
+		}
+		options.Chaos = management.DefaultChaos(seed)
+		fmt.Fprintf(s.stderr, "Chaos: 5 %% throttles, 5 %% duplicate events, 1 %% lost answers. The same again: --chaos=%d\n", seed)
 	}
 	if change != nil {
 		change(&options)

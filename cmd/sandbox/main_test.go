@@ -119,7 +119,8 @@ func TestMistakesAreToldWithTheirFix(t *testing.T) {
 	}{
 		"an unknown flag":         {[]string{"--runtme", "go1"}, exitUsage, "unknown flag: --runtme"},
 		"a wrong runtime":         {[]string{"--runtime", "go2"}, exitUsage, `--runtime "go2": accepted are go1 and custom`},
-		"a wrong port":            {[]string{"--port", "70000"}, exitUsage, "accepted are 0 (free ports) to 65533"},
+		"a wrong port":            {[]string{"--port", "70000"}, exitUsage, "accepted are 0 (free ports) to 65532"},
+		"a wrong seed":            {[]string{"--chaos=x"}, exitUsage, "--chaos=x: accepted is a whole number"},
 		"once without pictures":   {[]string{"--once"}, exitUsage, "--once needs at least one picture"},
 		"pictures without once":   {[]string{picture}, exitUsage, "pictures come after --once"},
 		"once and demo":           {[]string{"--once", "--demo", picture, picture}, exitUsage, "exclude each other"},
@@ -182,11 +183,21 @@ func TestServeShowsTheDemoAndWhatIsDroppedIn(t *testing.T) {
 	}
 }
 
+func TestChaosTellsItsSeed(t *testing.T) {
+	t.Parallel()
+	for flag, pattern := range map[string]string{"--chaos": `--chaos=\d+\n`, "--chaos=7": `--chaos=7\n`} {
+		var stdout, stderr output
+		code := run(t.Context(), []string{"--function", function, flag, "--once", file(t, "a.jpg", "card")}, &stdout, &stderr, reader{})
+		assert.Equal(t, exitOK, code, stderr.String())
+		assert.Regexp(t, pattern, stderr.String())
+	}
+}
+
 func TestHelpShowsEveryFlag(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr output
 	assert.Equal(t, exitOK, run(t.Context(), []string{"--help"}, &stdout, &stderr, nil))
-	for _, flag := range []string{"--dir", "--port", "--runtime", "--once", "--demo", "--engine-dir", "--function", "--logs"} {
+	for _, flag := range []string{"--dir", "--port", "--runtime", "--once", "--demo", "--engine-dir", "--function", "--logs", "--chaos"} {
 		assert.Contains(t, stdout.String(), flag)
 	}
 }

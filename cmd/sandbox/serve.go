@@ -107,11 +107,13 @@ func (s *session) howTo(c *sandbox.Cloud) {
   events that FC gave up:                 %[9]s
   OCR API:                                %[10]s
                                           AppKey %[11]s, AppSecret %[12]s, AppCode %[13]s
+  faults, ledger, requests:               %[14]s (docs/sandbox.md)
 
 Ctrl-C stops it.
 
 `, c.Folder, c.TriggerURL, c.Bucket, c.OSSEndpoint, sandbox.Region, sandbox.AccessKeyID, sandbox.AccessKeySecret,
-		sandbox.ResultSuffix, c.FailureDir, c.OCREndpoint, sandbox.AppKey, sandbox.AppSecret, sandbox.AppCode)
+		sandbox.ResultSuffix, c.FailureDir, c.OCREndpoint, sandbox.AppKey, sandbox.AppSecret, sandbox.AppCode,
+		c.ManagementURL)
 }
 
 // showResults prints a line for each document that is written.

@@ -24,6 +24,7 @@ import (
 
 	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/management"
 	"fc-idcard-ocr/internal/sandbox/oss"
 	"fc-idcard-ocr/internal/sandbox/runtime"
 )
@@ -68,7 +69,7 @@ type Options struct {
 	Function string
 	// Mode is how the function runs, runtime.ModeGo1 by default.
 	Mode runtime.Mode
-	// Port is the first of three ports: HTTP trigger, OSS, OCR gateway. 0 takes free ports.
+	// Port is the first of four ports: HTTP trigger, OSS, OCR gateway, management. 0 takes free ports.
 	Port int
 	// Env are further environment variables of the function, which win over those set here.
 	Env []string
@@ -94,8 +95,12 @@ type Options struct {
 	// Gateway configures the gateway further; what the sandbox sets itself (Apps, AppCodes, Reader) is overwritten.
 	Gateway gateway.Config
 
+	// Chaos lets things go wrong at random; nil leaves that to the rules of the management port.
+	Chaos *management.Chaos
+
 	// Deliver, if set, stands between the bucket's notifications and the function: it gets each event that the trigger
-	// matches, and calls invoke as often and whenever it likes. It must return soon.
+	// matches, and calls invoke as often and whenever it likes. It must return soon. Without it, the management port
+	// decides.
 	Deliver func(event oss.Event, invoke func(oss.Event))
 	// WrapOSS, WrapGateway and WrapTrigger stand in front of the services, for observers and faults.
 	WrapOSS, WrapGateway, WrapTrigger func(http.Handler) http.Handler
@@ -113,13 +118,15 @@ type Cloud struct {
 	OSS     *oss.Server
 	Gateway *gateway.Server
 	Runtime *runtime.Runtime
+	// Management orders faults and records requests.
+	Management *management.Server
 	// Keys may be given further credentials, or have some removed.
 	Keys *oss.MemoryKeyring
 
 	// Bucket is the watched bucket, Folder the folder of its objects, FailureDir that of the events given up.
 	Bucket, Folder, FailureDir string
-	// OSSEndpoint, OCREndpoint and TriggerURL are where the services listen.
-	OSSEndpoint, OCREndpoint, TriggerURL string
+	// OSSEndpoint, OCREndpoint, TriggerURL and ManagementURL are where the services listen.
+	OSSEndpoint, OCREndpoint, TriggerURL, ManagementURL string
 
 	log     *slog.Logger
 	engine  *engine.Engine
@@ -211,6 +218,10 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 	c.OSSEndpoint = "http://" + listeners[1].Addr().String()
 	c.OCREndpoint = "http://" + listeners[2].Addr().String() + gateway.Path
 
+	c.ManagementURL = "http://" + listeners[3].Addr().String()
+	if err := c.manage(&options); err != nil {
+		return err
+	}
 	config := options.Gateway
 	config.Apps, config.AppCodes, config.Reader = map[string]string{AppKey: AppSecret}, []string{AppCode}, reader
 	if config.Log == nil {
@@ -234,9 +245,18 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	for n, service := range []struct {
+		name    string
 		handler http.Handler
 		wrap    func(http.Handler) http.Handler
-	}{{c.Runtime.HTTPTrigger(), options.WrapTrigger}, {c.OSS, options.WrapOSS}, {c.Gateway, options.WrapGateway}} {
+	}{
+		{management.ServiceTrigger, c.Runtime.HTTPTrigger(), options.WrapTrigger},
+		{management.ServiceOSS, c.OSS, options.WrapOSS},
+		{management.ServiceGateway, c.Gateway, options.WrapGateway},
+		{"", c.Management.Handler(c.Gateway, nil), nil},
+	} {
+		if service.name != "" {
+			service.handler = c.Management.Wrap(service.name, service.handler)
+		}
 		if service.wrap != nil {
 			service.handler = service.wrap(service.handler)
 		}
@@ -246,6 +266,36 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 		}
 		c.servers = append(c.servers, server)
 		go server.Serve(listeners[n]) //nolint:errcheck // ends with Close
+	}
+	return nil
+}
+
+// manage makes the management port and puts it in front of what the options have.
+func (c *Cloud) manage(options *Options) (err error) {
+	c.Management, err = management.New(management.Config{
+		ExpireCredentials: func() int { return c.Keys.ExpireTokens(time.Now()) },
+		SetVersioning:     func(status string) error { return c.OSS.SetVersioning(c.Bucket, status) },
+		Chaos:             options.Chaos,
+	})
+	if err != nil {
+		return err
+	}
+	if options.Deliver == nil {
+		options.Deliver = c.Management.Deliver
+	}
+	intercept, onCall := options.Gateway.Intercept, options.Gateway.OnCall
+	options.Gateway.Intercept = func(call gateway.Call) gateway.Fault {
+		fault := c.Management.Intercept(call)
+		if intercept != nil && fault.String() == "" {
+			fault = intercept(call)
+		}
+		return fault
+	}
+	options.Gateway.OnCall = func(call gateway.Call) {
+		c.Management.OnCall(call)
+		if onCall != nil {
+			onCall(call)
+		}
 	}
 	return nil
 }
@@ -313,11 +363,7 @@ func (c *Cloud) notify(options Options, event oss.Event) {
 	c.mu.Lock()
 	delete(c.givenUp, event.Key)
 	c.mu.Unlock()
-	if options.Deliver != nil {
-		options.Deliver(event, c.invoke)
-		return
-	}
-	c.invoke(event)
+	options.Deliver(event, c.invoke)
 }
 
 // invoke hands an event to the function, asynchronously.
@@ -373,10 +419,10 @@ func (c *Cloud) announce() {
 // ErrPortBusy is in the error of Start when another program has one of the ports.
 var ErrPortBusy = errors.New("the port is in use")
 
-// listen opens the three ports on loopback, counted from first, or free ones if it is 0.
+// listen opens the four ports on loopback, counted from first, or free ones if it is 0.
 func listen(first int) ([]net.Listener, error) {
 	var listeners []net.Listener
-	for n := range 3 {
+	for n := range 4 {
 		port := 0
 		if first != 0 {
 			port = first + n

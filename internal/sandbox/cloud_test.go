@@ -261,3 +261,55 @@ func TestTheEngineReadsASpecimen(t *testing.T) {
 	assert.Equal(t, "1904-03-07", document.Card.BirthDate)
 	assert.Equal(t, "北京市东城区样本胡同12号院3号楼4单元501室", document.Card.Address)
 }
+
+func TestFaultsAreOrderedAtTheManagementPort(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) { // so that the duplicate does not run out of retries meanwhile
+		o.Async.MaxRetries, o.Async.Backoff = 8, func(int) time.Duration { return 500 * time.Millisecond }
+	})
+	manage := func(method, path, body string) (answer string) {
+		request, err := http.NewRequestWithContext(t.Context(), method, cloud.ManagementURL+path, bytes.NewReader([]byte(body)))
+		require.NoError(t, err)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		content, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Less(t, response.StatusCode, 300, string(content))
+		return string(content)
+	}
+	manage("POST", "/faults", `{"endpoint":"gateway","keySuffix":"a.jpg","phase":"throttle"}`)
+	manage("POST", "/faults", `{"endpoint":"oss","operation":"APPEND","keySuffix":"a.jpg.ocr.claim","phase":"after-charge"}`)
+	manage("POST", "/events/duplicate", `{"enabled":true}`)
+	require.NoError(t, cloud.Upload(t.Context(), "a.jpg", specimen(t, "scan-01.jpg")))
+	_, document, err := cloud.Await(t.Context(), "a.jpg")
+	require.NoError(t, err)
+	assert.True(t, document.Recognized())
+	require.NoError(t, cloud.Runtime.Wait(t.Context()))
+
+	var faults struct{ Faults []struct{ Struck int } }
+	require.NoError(t, json.Unmarshal([]byte(manage("GET", "/faults", "")), &faults))
+	require.Len(t, faults.Faults, 2)
+	for _, fault := range faults.Faults {
+		assert.Equal(t, 1, fault.Struck)
+	}
+	var ledger struct {
+		Calls             []gateway.Call
+		Accepted, Charged int
+	}
+	require.NoError(t, json.Unmarshal([]byte(manage("GET", "/ledger", "")), &ledger))
+	assert.Len(t, ledger.Calls, 2)
+	assert.Equal(t, 1, ledger.Charged, "paid once, though throttled and delivered twice")
+	requests := manage("GET", "/requests?service=oss", "")
+	assert.Contains(t, requests, `"operation": "APPEND"`)
+	assert.Contains(t, requests, `"path": "/cards/a.jpg.ocr.json"`)
+
+	assert.Contains(t, manage("POST", "/credentials/expire", ""), `"expired"`)
+	assert.JSONEq(t, `{"expired":0}`, manage("POST", "/credentials/expire", ""), "they have ended")
+	manage("PUT", "/versioning", `{"status":"Enabled"}`)
+	manage("POST", "/events/duplicate", `{"enabled":false}`)
+	require.NoError(t, cloud.Upload(t.Context(), "b.jpg", specimen(t, "scan-01.jpg")))
+	_, document, err = cloud.Await(t.Context(), "b.jpg")
+	require.NoError(t, err)
+	assert.True(t, document.Recognized(), "later invocations have fresh credentials")
+}

@@ -49,6 +49,21 @@ func (k *MemoryKeyring) Remove(accessKeyID string) {
 	delete(k.keys, accessKeyID)
 }
 
+// ExpireTokens ends all temporary credentials that are still good at that time, and returns how many there were.
+func (k *MemoryKeyring) ExpireTokens(now time.Time) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	expired := 0
+	for id, c := range k.keys {
+		if c.SecurityToken != "" && (c.Expires.IsZero() || c.Expires.After(now)) {
+			c.Expires = now
+			k.keys[id] = c
+			expired++
+		}
+	}
+	return expired
+}
+
 // Lookup implements Keyring.
 func (k *MemoryKeyring) Lookup(accessKeyID string) (Credentials, bool) {
 	k.mu.RLock()
