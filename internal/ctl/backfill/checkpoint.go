@@ -71,9 +71,14 @@ type Checkpoint struct {
 	lines int // since the file was written anew
 }
 
-// Open reads the checkpoint of a job, or begins one: then no file is made until something is to be remembered.
+// New begins a checkpoint. No file is made, or looked at, until something is to be remembered.
+func New(path string, job Identity) *Checkpoint {
+	return &Checkpoint{path: path, head: head{Version: 1, Job: job}, ahead: make(map[string]note)}
+}
+
+// Open reads the checkpoint of a job, or begins one.
 func Open(path string, job Identity) (*Checkpoint, error) {
-	c := &Checkpoint{path: path, head: head{Version: 1, Job: job}, ahead: make(map[string]note)}
+	c := New(path, job)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
@@ -109,6 +114,9 @@ func same(a, b Identity) bool {
 	y, _ := json.Marshal(b)
 	return bytes.Equal(x, y)
 }
+
+// Job is what the checkpoint belongs to.
+func (c *Checkpoint) Job() Identity { return c.head.Job }
 
 // Path is the file's.
 func (c *Checkpoint) Path() string { return c.path }

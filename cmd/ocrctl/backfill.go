@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"fc-idcard-ocr/internal/ctl/backfill"
+	"fc-idcard-ocr/internal/ctl/masking"
+
+	"github.com/spf13/cobra"
+)
+
+// backfillFlags are what the command line says beside the options of the job.
+type backfillFlags struct {
+	backfill.Options
+	all, restart             bool
+	since, retry, checkpoint string
+	price                    float64
+}
+
+func newBackfill(s *settings) *cobra.Command {
+	var f backfillFlags
+	c := &cobra.Command{
+		Use:   "backfill (--prefix PREFIX | --all)",
+		Short: "Submit the images of a bucket that have no result yet to the function",
+		Long: `Submit the images of a bucket that have no result yet to the function, as if they had just been uploaded. The command lists
+and submits, asynchronously; the function recognises, and pays. Start with --dry-run.
+
+An image is submitted if it has no document; if its document is older than it is; or if a claim older than --claim-age lies
+beside it. The listing tells times and no ETags of documents, so an image that was replaced within the very second in which
+its document was written counts as done. With --retry-failed each document is read, and the chosen failures are submitted
+again; the document of a final failure is removed just before, as the function would let it stand.
+
+The run can be stopped (Ctrl-C) or killed at any time; the same command goes on where it stopped, from a checkpoint file.
+Nothing is paid twice by that: what is submitted twice is recognised once. A run ends early at --limit (of this run) or
+--max-charge (of all runs of the same job), and at the first request that fails for good.`,
+		Example: `  ocrctl backfill -b cards -r cn-hangzhou --prefix 2026/ --dry-run --price 0.02
+  ocrctl backfill -b cards -r cn-hangzhou --account 1234567890123456 --prefix 2026/ --rate 5 --max-charge 1000
+  ocrctl backfill -b cards -r cn-hangzhou --account 1234567890123456 --all --retry-failed Throttled,QuotaExhausted
+  ocrctl backfill --sandbox --all`,
+		Args: cobra.NoArgs,
+	}
+	s.bucketFlags(c.Flags())
+	s.functionFlags(c.Flags())
+	flags := c.Flags()
+	flags.StringVarP(&f.Prefix, "prefix", "p", "", "only keys that begin with this `prefix`")
+	flags.BoolVar(&f.all, "all", false, "the whole bucket; required if there is no --prefix, as it costs money")
+	flags.StringVar(&f.since, "since", "", "only images changed since this `time`: a date, a time, or a duration back from now (48h)")
+	flags.StringVar(&f.retry, "retry-failed", "", "submit failures again: `codes` separated by commas, retryable, or all (status failed)")
+	flags.BoolVarP(&f.DryRun, "dry-run", "n", false, "list and count only: nothing is written or called")
+	flags.Float64Var(&f.Rate, "rate", 10, "images submitted per `second`, more than 0 and at most 1000")
+	flags.Int64Var(&f.Limit, "limit", 0, "submit at most this `number` of images in this run; 0 means no limit")
+	flags.Int64Var(&f.MaxCharge, "max-charge", 0, "stop before all runs together cause more than this `number` of paid calls, one per image; 0 means no limit")
+	flags.Float64Var(&f.price, "price", 0, "`price` of a call, for the estimate")
+	flags.DurationVar(&f.ClaimAge, "claim-age", claimAge, "`age` from which a claim counts as left behind; more than the function's time-out")
+	flags.IntVar(&f.Parallel, "parallel", 16, "`number` of requests at a time, 1 to 256")
+	flags.StringVar(&f.checkpoint, "checkpoint", "", "`file` to go on from (default: one per job in ocrctl's folder of the user's cache)")
+	flags.BoolVar(&f.restart, "restart", false, "forget the checkpoint and begin anew")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		return s.backfill(c.Context(), f)
+	}
+	return c
+}
+
+func (f *backfillFlags) check() (err error) {
+	if f.since != "" {
+		if f.Since, err = ago(f.since, time.Now()); err != nil {
+			return err
+		}
+	}
+	if f.Retry, err = backfill.ParseSelection(f.retry); err != nil {
+		return usageError{fmt.Errorf("--retry-failed: %w", err)}
+	}
+	switch {
+	case f.Prefix == "" && !f.all:
+		return usageError{errors.New("neither --prefix nor --all: recognising a whole bucket costs money, so it has to be asked for; try --all --dry-run first")}
+	case f.Prefix != "" && f.all:
+		return usageError{errors.New("--prefix and --all exclude each other")}
+	case !(f.Rate > 0 && f.Rate <= 1000):
+		return usageError{fmt.Errorf("--rate %v: accepted is more than 0, up to 1000", f.Rate)}
+	case f.Limit < 0 || f.MaxCharge < 0:
+		return usageError{errors.New("--limit and --max-charge: accepted are whole numbers from 0")}
+	case !(f.price >= 0 && f.price < 1e6):
+		return usageError{fmt.Errorf("--price %v: accepted is 0 or more, such as 0.02", f.price)}
+	case f.ClaimAge <= 0:
+		return usageError{fmt.Errorf("--claim-age %s: accepted is more than 0", f.ClaimAge)}
+	}
+	return checkParallel(f.Parallel)
+}
+
+func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
+	conf, err := s.config(false)
+	if err != nil {
+		return err
+	}
+	bucket, err := s.store(conf)
+	if err != nil {
+		return err
+	}
+	j := &backfill.Job{Options: f.Options, Store: bucket}
+	if !f.DryRun {
+		client, err := s.functions()
+		if err != nil {
+			return err
+		}
+		j.Invoker = client
+	}
+	s.function = first(s.function, os.Getenv("OCRCTL_FUNCTION"), "idcard-ocr")
+	if s.found != nil {
+		s.function = s.found.Function
+	}
+	j.Bucket, j.Region, j.Function, j.Names, j.MaxImageBytes = s.bucket, s.region, s.function, names(conf), conf.MaxImageBytes
+	// A duration back from now would make each run another job.
+	identity := j.Identity()
+	if _, err := time.ParseDuration(f.since); err == nil {
+		identity.Since = time.Time{}
+	}
+	if j.Checkpoint, err = s.openCheckpoint(f, identity); err != nil {
+		return err
+	}
+	if at := j.Checkpoint.After(); at != "" {
+		images, _ := j.Checkpoint.Submitted()
+		s.note("Going on after %s: %d images were submitted before. --restart begins anew.", s.key(at), images)
+	}
+	bar := s.progress("submitting images", max(f.Limit, -1))
+	if f.Limit == 0 {
+		bar = s.progress("submitting images", -1)
+	}
+	if f.DryRun {
+		bar = s.progress("counting images", -1)
+	}
+	counted := s.count(ctx, j, bar)
+	j.Progress = func(c backfill.Counts) {
+		if f.DryRun {
+			bar.at(c.Images)
+			return
+		}
+		bar.at(c.Total())
+	}
+	started := time.Now()
+	report, err := j.Run(ctx)
+	bar.end()
+	counted()
+	if printErr := s.printBackfill(report, f, j.Checkpoint, time.Since(started)); err == nil {
+		err = printErr
+	}
+	switch {
+	case err != nil:
+		return err
+	case report.Stopped == backfill.Interrupted:
+		return statusError{exitInterrupted, "interrupted; the same command goes on where it stopped"}
+	case report.Stopped != "" && !f.DryRun:
+		return statusError{exitStopped, fmt.Sprintf("stopped at the %s; the same command goes on where it stopped", report.Stopped)}
+	}
+	return nil
+}
+
+// count finds out beside the work how much there is to do, so that the bar can tell the time left. It reads the listing a
+// second time, and does so only for somebody who looks at the bar.
+func (s *settings) count(ctx context.Context, j *backfill.Job, b bar) (stop func()) {
+	if b.bar == nil || j.DryRun || j.Limit > 0 || j.Retry.Any() {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		dry := &backfill.Job{Options: j.Options, Store: j.Store}
+		dry.DryRun = true
+		var err error
+		if dry.Checkpoint, err = backfill.Open(j.Checkpoint.Path(), j.Checkpoint.Job()); err != nil {
+			return
+		}
+		if report, err := dry.Run(ctx); err == nil && ctx.Err() == nil {
+			b.total(report.Total())
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+func (s *settings) openCheckpoint(f backfillFlags, identity backfill.Identity) (*backfill.Checkpoint, error) {
+	path := f.checkpoint
+	if path == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return nil, configurationError{fmt.Errorf("there is no folder for the checkpoint; name a file with --checkpoint: %w", err)}
+		}
+		path = filepath.Join(cache, "ocrctl", identity.FileName())
+	}
+	if f.restart && !f.DryRun {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	if f.restart && f.DryRun {
+		return backfill.New(path, identity), nil
+	}
+	c, err := backfill.Open(path, identity)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+// key is an object key as it may be shown.
+func (s *settings) key(key string) string {
+	if s.show {
+		return key
+	}
+	return masking.Key(key)
+}
+
+func (s *settings) printBackfill(r backfill.Report, f backfillFlags, c *backfill.Checkpoint, took time.Duration) error {
+	cost := float64(r.Charges) * f.price
+	if s.json() {
+		out := struct {
+			Bucket string `json:"bucket"`
+			Prefix string `json:"prefix"`
+			DryRun bool   `json:"dryRun"`
+			backfill.Report
+			Cost       *float64 `json:"cost,omitempty"` // of Charges, if --price was given
+			Checkpoint string   `json:"checkpoint,omitempty"`
+			Seconds    float64  `json:"seconds"`
+		}{Bucket: s.bucket, Prefix: f.Prefix, DryRun: f.DryRun, Report: r, Seconds: took.Round(time.Millisecond).Seconds()}
+		if f.price > 0 {
+			out.Cost = &cost
+		}
+		if r.Stopped != "" && !f.DryRun {
+			out.Checkpoint = c.Path()
+		}
+		return s.print(out)
+	}
+	verb := "submitted"
+	if f.DryRun {
+		verb = "to submit"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d images seen, %d %s", r.Images, r.Total(), verb)
+	list(&b, r.Submitted)
+	fmt.Fprintf(&b, "; %d skipped", r.Images-r.Total())
+	list(&b, r.Skipped)
+	fmt.Fprintf(&b, "\n%d paid calls, if each image is recognised at the first", r.Charges)
+	if f.price > 0 {
+		fmt.Fprintf(&b, ": %.2f at %v each", cost, f.price)
+	}
+	if r.Earlier > 0 {
+		fmt.Fprintf(&b, "\n%d images (%d paid calls) were submitted by earlier runs", r.Earlier, r.EarlierCharges)
+	}
+	if r.Stopped != "" && !f.DryRun {
+		fmt.Fprintf(&b, "\ncheckpoint: %s", c.Path())
+	}
+	if r.Total() > 0 && !f.DryRun && r.Stopped == "" {
+		b.WriteString("\nThe function is at work now; `ocrctl status` shows what becomes of them.")
+	}
+	_, err := fmt.Fprintln(s.stdout, b.String())
+	return err
+}
+
+func list[K ~string](b *strings.Builder, counts map[K]int64) {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	if len(parts) > 0 {
+		fmt.Fprintf(b, " (%s)", strings.Join(parts, ", "))
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/ctl/export"
+
+	"github.com/spf13/cobra"
+)
+
+// exportFlags are what the command line says.
+type exportFlags struct {
+	export.Options
+	format, file, status string
+	resume               bool
+}
+
+func newExport(s *settings) *cobra.Command {
+	var f exportFlags
+	c := &cobra.Command{
+		Use:   "export",
+		Short: "Write the result documents of a bucket as CSV, JSON lines or a table",
+		Long: `Write the result documents of a bucket as CSV, JSON lines or a table, in the order of their keys, read side by side and in
+constant memory. Nothing is written to the bucket.
+
+CSV is made for spreadsheets: UTF-8 with a byte order mark, CRLF, every document on one row. Text that a spreadsheet would take
+for a formula gets an apostrophe in front, and text that is all digits, such as most ID numbers, a tab, as
+spreadsheets round numbers to 15 digits. Programs should read JSON lines, which hold the documents as they are.
+
+CSV and JSON lines are not masked unless --mask is given; a table is, unless --show is. With --file an export that broke off
+is completed by --resume: what is incomplete at its end is cut off first.`,
+		Example: `  ocrctl export -b cards -r cn-hangzhou --prefix 2026/ --file cards.csv
+  ocrctl export -b cards -r cn-hangzhou --format jsonl --status recognized | jq .card.idNumber
+  ocrctl export --sandbox --format table`,
+		Args: cobra.NoArgs,
+	}
+	s.bucketFlags(c.Flags())
+	flags := c.Flags()
+	flags.StringVarP(&f.Prefix, "prefix", "p", "", "only keys that begin with this `prefix`")
+	flags.StringVarP(&f.format, "format", "F", "", "`format`: csv, jsonl or table (default csv, or jsonl with --output json)")
+	flags.StringVar(&f.file, "file", "", "`file` to write to, readable by its owner only (default standard output)")
+	flags.BoolVar(&f.resume, "resume", false, "complete the --file of an export that broke off")
+	flags.StringVar(&f.status, "status", "", "only documents of this `status`: recognized, unrecognized or failed")
+	flags.BoolVar(&f.Mask, "mask", false, "mask names, addresses and ID numbers")
+	flags.IntVar(&f.Parallel, "parallel", 16, "`number` of documents read at a time, 1 to 256")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if f.format == "" {
+			f.format = "csv"
+			if s.json() {
+				f.format = "jsonl"
+			}
+		}
+		f.Status = handler.Status(f.status)
+		switch {
+		case !slices.Contains([]string{"csv", "jsonl", "table"}, f.format):
+			return usageError{fmt.Errorf("--format %q: accepted are csv, jsonl and table", f.format)}
+		case f.status != "" && !slices.Contains([]handler.Status{handler.Recognized, handler.Unrecognized, handler.Failed}, f.Status):
+			return usageError{fmt.Errorf("--status %q: accepted are recognized, unrecognized and failed", f.status)}
+		case f.resume && (f.file == "" || f.format == "table"):
+			return usageError{errors.New("--resume needs --file, and csv or jsonl")}
+		case f.resume && f.Mask:
+			return usageError{errors.New("--resume and --mask exclude each other: a masked file does not tell where it ended")}
+		}
+		if err := checkParallel(f.Parallel); err != nil {
+			return err
+		}
+		return s.export(c.Context(), f)
+	}
+	return c
+}
+
+func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
+	conf, err := s.config(false)
+	if err != nil {
+		return err
+	}
+	bucket, err := s.store(conf)
+	if err != nil {
+		return err
+	}
+	f.Suffix = conf.ResultSuffix
+	f.Mask = f.Mask || (f.format == "table" && !s.show)
+	var out io.Writer = s.stdout
+	headed := false
+	if f.file != "" {
+		file, after, err := openExport(f)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if closeErr := file.Close(); err == nil {
+				err = closeErr
+			}
+		}()
+		if at, err := file.Seek(0, io.SeekCurrent); err != nil {
+			return err
+		} else if at > 0 {
+			headed = true
+		}
+		out, f.After = file, after
+	}
+	var w export.Writer
+	switch export.Format(f.format) {
+	case export.JSONLines:
+		w = export.NewJSONLines(out)
+	case export.Table:
+		w = export.NewTable(out)
+	default:
+		if w, err = export.NewCSV(out, headed); err != nil {
+			return err
+		}
+	}
+	progress := s.progress("exporting documents", -1)
+	if f.file == "" && terminal(s.stdout) {
+		progress = bar{} // the documents themselves are seen
+	}
+	report, err := export.Run(ctx, bucket, f.Options, w, func(r export.Report) { progress.at(r.Written) })
+	progress.end()
+	if err != nil {
+		if f.file != "" && f.format != "table" {
+			s.note("%d documents were written; the same command with --resume completes the file", report.Written)
+		}
+		return err
+	}
+	if f.file != "" && s.json() {
+		return s.print(report)
+	}
+	s.note("%d documents written", report.Written)
+	if report.Unreadable > 0 {
+		s.note("%d objects named like documents are none of this program; they were left out", report.Unreadable)
+	}
+	return nil
+}
+
+func openExport(f exportFlags) (*os.File, string, error) {
+	if f.resume {
+		file, after, err := export.Resume(f.file, export.Format(f.format))
+		if err != nil {
+			return nil, "", usageError{fmt.Errorf("--resume: %w", err)}
+		}
+		return file, after, nil
+	}
+	file, err := os.OpenFile(f.file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil, "", usageError{fmt.Errorf("--file %s is there already; complete it with --resume, or name another", f.file)}
+	}
+	if err != nil {
+		return nil, "", usageError{err}
+	}
+	return file, "", nil
+}

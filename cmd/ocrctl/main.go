@@ -1,0 +1,132 @@
+// Command ocrctl is for the people who run the function: recognise local pictures, catch up a bucket, count and export its
+// results, find out what is wrong. It never recognises a bucket itself (the function does), and shows people's data only if asked to.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"fc-idcard-ocr/internal/ctl/account"
+	"fc-idcard-ocr/internal/ctl/functions"
+	"fc-idcard-ocr/internal/ctl/store"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// The exit codes.
+const (
+	exitOK            = 0
+	exitFailed        = 1   // something was not recognised, not done, or found wrong
+	exitUsage         = 2   // a wrong flag or argument
+	exitConfiguration = 3   // credentials, permissions, names or addresses
+	exitStopped       = 4   // stopped at --limit or --max-charge
+	exitInterrupted   = 130 // Ctrl-C
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+// configurationError is something that has to be set up.
+type configurationError struct{ error }
+
+// statusError ends the program with a code; its text, if it has one, was not shown yet.
+type statusError struct {
+	code int
+	text string
+}
+
+func (e statusError) Error() string { return e.text }
+
+// run is the program.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot(stdin, stdout, stderr)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	var configuration configurationError
+	var status statusError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &status):
+		if status.text != "" {
+			fmt.Fprintln(stderr, "ocrctl:", status.text)
+		}
+		return status.code
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ctx.Err())):
+		fmt.Fprintln(stderr, "ocrctl: interrupted")
+		return exitInterrupted
+	}
+	fmt.Fprintln(stderr, "ocrctl:", err)
+	switch {
+	case errors.As(err, &usage):
+		fmt.Fprintln(stderr, "Run the command with -h to see what it accepts.")
+		return exitUsage
+	case errors.As(err, &configuration), store.Configuration(err), functions.Configuration(err), errors.Is(err, account.ErrNone):
+		fmt.Fprintln(stderr, "Run `ocrctl doctor` to find out what has to be set up.")
+		return exitConfiguration
+	}
+	return exitFailed
+}
+
+// newRoot builds the tree of commands.
+func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+	s := &settings{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := &cobra.Command{
+		Use:   "ocrctl",
+		Short: "Run and look after the ID-card recognition of a bucket",
+		Long: `Run and look after the ID-card recognition of a bucket.
+
+Each setting is taken from its flag, else from the environment variable in brackets, else from its default. The variables
+of the function itself (OCR_APP_KEY, OCR_APP_SECRET, OSS_PUBLIC_ENDPOINT, OSS_PUBLIC_CNAME, IMAGE_SUFFIXES, RESULT_SUFFIX,
+CLAIM_SUFFIX ...) mean the same here. Credentials of Alibaba Cloud are found as by the vendor's own tools: from
+ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, ~/.aliyun/config.json, ~/.alibabacloud/credentials or
+the machine's role.
+
+Text on the terminal masks names, addresses and ID numbers unless --show is given; --output json does not.
+
+Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2 wrong usage; 3 credentials, permissions, names
+or addresses are wrong; 4 stopped at --limit or --max-charge; 130 interrupted.`,
+		Version: version, SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return s.check(c) },
+	}
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddGroup(&cobra.Group{ID: "work", Title: "Commands:"})
+	s.global(root)
+	for _, command := range []*cobra.Command{newRecognize(s), newStatus(s), newBackfill(s), newExport(s), newDoctor(s)} {
+		command.GroupID = "work"
+		check := command.Args
+		command.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+		root.AddCommand(command)
+	}
+	root.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usageError{fmt.Errorf("unknown command %q; there are recognize, status, backfill, export, doctor and completion", args[0])}
+		}
+		return nil
+	}
+	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	return root
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/ctl/masking"
+	"fc-idcard-ocr/ocrclient"
+
+	"github.com/spf13/cobra"
+)
+
+func newRecognize(s *settings) *cobra.Command {
+	var details, source string
+	c := &cobra.Command{
+		Use:   "recognize FILE... | -",
+		Short: "Recognise pictures on this machine, straight through the OCR API",
+		Long: `Recognise pictures on this machine, straight through the OCR API: no bucket and no function take part. "-" reads one
+picture from standard input. Every call is paid, also for a picture that was recognised before.
+
+Calls are retried, charges counted and cards checked as the function does it, by the same code and with the same variables
+(OCR_APP_KEY, OCR_APP_SECRET or OCR_APP_CODE, OCR_ENDPOINT, OCR_TIMEOUT, OCR_MAX_ATTEMPTS, OCR_ON_LOST_ANSWER, MAX_IMAGE_BYTES).
+With --output json each picture gives one line {"file","document"} or {"file","error"}.`,
+		Example: `  ocrctl recognize card.jpg
+  ocrctl recognize --show *.jpg
+  ocrctl recognize --source url 'https://example.com/card.jpg'
+  ocrctl recognize --sandbox testdata/cards/scan-01.jpg`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	c.Flags().StringVar(&details, "details", "", "ask for more than the number: `true or false` [OCR_DETAILS] (default true)")
+	c.Flags().StringVar(&source, "source", "data", "how pictures reach the provider: data (FILE is a file that is sent) or url (FILE is a URL that the provider fetches)")
+	c.RunE = func(c *cobra.Command, files []string) error {
+		if source != "data" && source != "url" {
+			return usageError{fmt.Errorf("--source %q: accepted are data and url", source)}
+		}
+		conf, err := s.config(true)
+		if err != nil {
+			return err
+		}
+		switch details {
+		case "":
+		case "true", "false":
+			conf.Details = details == "true"
+		default:
+			return usageError{fmt.Errorf("--details %q: accepted are true and false", details)}
+		}
+		return s.recognize(c.Context(), conf, source == "url", files)
+	}
+	return c
+}
+
+func (s *settings) recognize(ctx context.Context, conf config.Config, byURL bool, files []string) error {
+	pictures := make([][]byte, len(files)) // read before anything is paid
+	for i, file := range files {
+		var err error
+		if pictures[i], err = s.picture(file, byURL, conf.MaxImageBytes); err != nil {
+			return usageError{err}
+		}
+	}
+	api := newRecognizer(conf, byURL)
+	failed, configuration := 0, false
+	for i, file := range files {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r := api.recognize(ctx, file, pictures[i], conf)
+		pictures[i] = nil
+		if r.Document == nil || r.Document.Status != handler.Recognized {
+			failed++
+		}
+		configuration = configuration || (r.Error != nil && wrongSetUp[r.Error.Code])
+		if err := s.printRecognition(r); err != nil {
+			return err
+		}
+	}
+	switch {
+	case configuration:
+		return statusError{code: exitConfiguration}
+	case failed > 0:
+		return statusError{code: exitFailed}
+	}
+	return nil
+}
+
+// wrongSetUp are the codes that no other picture would change.
+var wrongSetUp = map[handler.Code]bool{handler.Unauthorized: true, handler.QuotaExhausted: true, handler.ClockSkew: true, handler.BadRequest: true}
+
+// picture reads a file, or checks a URL.
+func (s *settings) picture(file string, byURL bool, limit int64) ([]byte, error) {
+	if byURL {
+		u, err := url.Parse(file)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+			return nil, errors.New("--source url: an argument is no http(s) URL")
+		}
+		return []byte(file), nil
+	}
+	var from io.Reader = s.stdin
+	if file != "-" {
+		opened, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer opened.Close()
+		from = opened
+	}
+	picture, err := io.ReadAll(io.LimitReader(from, limit+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(picture) == 0:
+		return nil, fmt.Errorf("%s is empty; expected a picture", file)
+	case int64(len(picture)) > limit:
+		return nil, fmt.Errorf("%s has more than %d bytes (MAX_IMAGE_BYTES)", file, limit)
+	}
+	return picture, nil
+}
+
+// recognition is what became of one picture.
+type recognition struct {
+	File     string            `json:"file"`
+	Document *handler.Document `json:"document,omitempty"`
+	Error    *problem          `json:"error,omitempty"`
+}
+
+// problem is a failure as the function's HTTP API tells it.
+type problem struct {
+	Code      handler.Code `json:"code"`
+	Detail    string       `json:"message"`
+	Retryable bool         `json:"retryable"`
+}
+
+// recognizer is the function's own HTTP API, within this process: so that retries, charges and checks are the same.
+type recognizer struct {
+	api   http.Handler
+	byURL bool
+}
+
+func newRecognizer(c config.Config, byURL bool) recognizer {
+	var auth ocrclient.Auth = ocrclient.AppKey{Key: string(c.AppKey), Secret: string(c.AppSecret)}
+	if c.AppCode != "" {
+		auth = ocrclient.AppCode(c.AppCode)
+	}
+	var calls handler.Recognizer = &ocrclient.Client{Endpoint: c.Endpoint, Auth: auth, UserAgent: "ocrctl/" + version}
+	if byURL {
+		calls = urlCalls{calls}
+	}
+	return recognizer{byURL: byURL, api: handler.New(handler.Options{
+		OCR: calls, ImageSource: handler.SourceData, Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
+		ParkLost: c.OnLostAnswer == config.Park, MaxImageBytes: c.MaxImageBytes, Log: slog.New(slog.DiscardHandler),
+	}).API()}
+}
+
+// urlCalls sends what was given as a picture as the address of one.
+type urlCalls struct{ next handler.Recognizer }
+
+func (u urlCalls) Recognize(ctx context.Context, r ocrclient.Request) (*ocrclient.Answer, error) {
+	r.ImageURL, r.Image = string(r.Image), nil
+	return u.next.Recognize(ctx, r)
+}
+
+func (a recognizer) recognize(ctx context.Context, file string, picture []byte, c config.Config) recognition {
+	const between = 6 * time.Second // pauses of retries, and the rest
+	deadline := time.Now().Add(time.Duration(c.MaxAttempts+1) * (c.Timeout + between))
+	ctx = handler.WithInvocation(ctx, handler.Invocation{Deadline: deadline})
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "/recognitions", bytes.NewReader(picture))
+	if err != nil {
+		return recognition{File: file, Error: &problem{Code: handler.Internal, Detail: "the request cannot be made"}}
+	}
+	request.Header.Set("Content-Type", "image/*")
+	w := answer{header: http.Header{}}
+	a.api.ServeHTTP(&w, request)
+	if w.status == http.StatusOK || w.status == http.StatusUnprocessableEntity {
+		var d handler.Document
+		if err = json.Unmarshal(w.body.Bytes(), &d); err == nil {
+			if a.byURL {
+				d.OCR.ImageSource, d.Image.Size = handler.SourceURL, 0
+			}
+			return recognition{File: file, Document: &d}
+		}
+	}
+	p := problem{Code: handler.Internal, Detail: "the answer is not understood"}
+	var told struct {
+		Code      handler.Code
+		Detail    string
+		Retryable bool
+	}
+	if json.Unmarshal(w.body.Bytes(), &told) == nil && told.Code != "" {
+		p = problem{told.Code, told.Detail, told.Retryable}
+	}
+	return recognition{File: file, Error: &p}
+}
+
+// answer is an http.ResponseWriter that keeps what was answered.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
+
+// printRecognition shows one picture's outcome.
+func (s *settings) printRecognition(r recognition) error {
+	if s.json() {
+		return s.print(r)
+	}
+	file := r.File
+	if strings.Contains(file, "://") { // a signed URL is a secret
+		file, _, _ = strings.Cut(file, "?")
+	}
+	if !s.show {
+		file = masking.Key(file)
+	}
+	if r.Error != nil {
+		_, err := fmt.Fprintf(s.stdout, "%s: failed, %s: %s\n", file, r.Error.Code, r.Error.Detail)
+		return err
+	}
+	d := *r.Document
+	if !s.show {
+		d = masking.Document(d)
+	}
+	paid := "free"
+	if d.OCR.Charged {
+		paid = "charged"
+	}
+	if d.OCR.PossibleExtraCharges > 0 {
+		paid += fmt.Sprintf(", and perhaps %d calls more", d.OCR.PossibleExtraCharges)
+	}
+	fmt.Fprintf(s.stdout, "%s: %s (%s)\n", file, d.Status, paid)
+	if d.Error != nil {
+		fmt.Fprintf(s.stdout, "  %s: %s\n", d.Error.Code, d.Error.Message)
+	}
+	if d.Card != nil {
+		for _, field := range []struct{ name, value string }{{"name", d.Card.Name}, {"sex", d.Card.Sex}, {"ethnicity", d.Card.Ethnicity},
+			{"birth date", d.Card.BirthDate}, {"address", d.Card.Address}, {"ID number", d.Card.IDNumber}} {
+			if field.value != "" {
+				fmt.Fprintf(s.stdout, "  %-10s %s\n", field.name, field.value)
+			}
+		}
+		fmt.Fprintf(s.stdout, "  %-10s %s\n", "valid", valid(d.Validation))
+	}
+	return nil
+}
+
+// valid says in words what the checks found.
+func valid(v *handler.Validation) string {
+	if v == nil {
+		return "not checked"
+	}
+	if v.Valid {
+		return "yes"
+	}
+	var wrong []string
+	for _, check := range []struct {
+		name  string
+		holds *bool
+	}{{"check digit", v.CheckDigit}, {"region", v.Region}, {"birth date", v.BirthDate}, {"sex", v.Sex}} {
+		if check.holds != nil && !*check.holds {
+			wrong = append(wrong, check.name)
+		}
+	}
+	return "no: " + strings.Join(wrong, ", ")
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/ctl/account"
+	"fc-idcard-ocr/internal/ctl/functions"
+	"fc-idcard-ocr/internal/ctl/listing"
+	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/sandbox/address"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+)
+
+// settings are what all commands share. Values come from flags, else the environment, else defaults.
+type settings struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	output  string // text or json
+	show    bool
+	sandbox string
+	profile string
+
+	bucket, region, endpoint string
+	cname                    bool
+
+	function, qualifier, accountID, fcEndpoint string
+
+	found *address.Address // of the sandbox
+}
+
+// global adds the flags of all commands.
+func (s *settings) global(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.StringVarP(&s.output, "output", "o", "text", "`format` of what is printed: text or json")
+	flags.BoolVar(&s.show, "show", false, "do not mask names, addresses and ID numbers in text")
+	flags.StringVar(&s.sandbox, "sandbox", "", "use the sandbox on this machine instead of Alibaba Cloud; its `address` is its folder or the URL of its HTTP port (default "+address.DefaultDir+")")
+	flags.Lookup("sandbox").NoOptDefVal = address.DefaultDir
+	flags.StringVar(&s.profile, "profile", "", "`name` of the profile with the credentials [ALIBABA_CLOUD_PROFILE]")
+}
+
+// bucketFlags adds the flags of commands that look into a bucket.
+func (s *settings) bucketFlags(flags *pflag.FlagSet) {
+	flags.StringVarP(&s.bucket, "bucket", "b", "", "`name` of the bucket [OCRCTL_BUCKET]")
+	flags.StringVarP(&s.region, "region", "r", "", "`region` of bucket and function, such as cn-hangzhou [OCRCTL_REGION, ALIBABA_CLOUD_REGION_ID]")
+	flags.StringVar(&s.endpoint, "oss-endpoint", "", "`URL` of OSS [OSS_PUBLIC_ENDPOINT] (default https://oss-<region>.aliyuncs.com)")
+	flags.BoolVar(&s.cname, "oss-cname", false, "the endpoint is a custom domain bound to the bucket [OSS_PUBLIC_CNAME]")
+}
+
+// functionFlags adds the flags of commands that call the function.
+func (s *settings) functionFlags(flags *pflag.FlagSet) {
+	flags.StringVarP(&s.function, "function", "f", "", "`name` of the function [OCRCTL_FUNCTION] (default idcard-ocr)")
+	flags.StringVar(&s.qualifier, "qualifier", "", "`version` or alias of the function (default LATEST)")
+	flags.StringVar(&s.accountID, "account", "", "`ID` of the Alibaba Cloud account, of which the API's address is made [OCRCTL_ACCOUNT]")
+	flags.StringVar(&s.fcEndpoint, "fc-endpoint", "", "`URL` of the Function Compute API [OCRCTL_FC_ENDPOINT] (default https://<account>.<region>.fc.aliyuncs.com)")
+}
+
+// check resolves what is the same for all commands.
+func (s *settings) check(c *cobra.Command) error {
+	if !slices.Contains([]string{"text", "json"}, s.output) {
+		return usageError{fmt.Errorf("--output %q: accepted are text and json", s.output)}
+	}
+	if !c.Flags().Changed("sandbox") {
+		return nil
+	}
+	found, err := address.Find(s.sandbox)
+	if err != nil {
+		return configurationError{err}
+	}
+	s.found = &found
+	return nil
+}
+
+// first returns the first that is not empty.
+func first(values ...string) string {
+	for _, value := range values {
+		if value = strings.TrimSpace(value); value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// config reads the function's variables. Commands that never call the OCR API need no key for it.
+func (s *settings) config(withKey bool) (config.Config, error) {
+	environ := os.Environ()
+	if s.found != nil {
+		environ = append(environ, "OCR_ENDPOINT="+s.found.OCR, "OCR_APP_KEY="+s.found.AppKey, "OCR_APP_SECRET="+s.found.AppSecret, "OCR_APP_CODE=",
+			"OSS_PUBLIC_ENDPOINT="+s.found.OSS, "OSS_PUBLIC_CNAME=false", "OSS_ENDPOINT=")
+	}
+	if !withKey {
+		environ = append(environ, "OCR_APP_CODE=unused")
+	}
+	c, err := config.Parse(environ)
+	if err != nil {
+		return c, configurationError{err}
+	}
+	return c, nil
+}
+
+func names(c config.Config) listing.Names {
+	return listing.Names{Images: c.ImageSuffixes, Document: c.ResultSuffix, Claim: c.ClaimSuffix}
+}
+
+// account is who calls.
+func (s *settings) account() account.Source {
+	if s.found != nil {
+		return account.Fixed(account.Credentials{AccessKeyID: s.found.AccessKeyID, AccessKeySecret: s.found.AccessKeySecret})
+	}
+	return account.Chain(s.profile)
+}
+
+// place resolves bucket and region.
+func (s *settings) place() error {
+	s.bucket, s.region = first(s.bucket, os.Getenv("OCRCTL_BUCKET")), first(s.region, os.Getenv("OCRCTL_REGION"), os.Getenv("ALIBABA_CLOUD_REGION_ID"))
+	if s.found != nil {
+		s.bucket, s.region = first(s.bucket, s.found.Bucket), s.found.Region
+	}
+	s.region = strings.TrimPrefix(s.region, "oss-")
+	switch {
+	case s.bucket == "":
+		return usageError{errors.New("no bucket; name it with --bucket or OCRCTL_BUCKET")}
+	case s.region == "":
+		return usageError{errors.New("no region; name it with --region or OCRCTL_REGION, such as cn-hangzhou")}
+	}
+	return nil
+}
+
+// store opens the bucket.
+func (s *settings) store(c config.Config) (*store.Store, error) {
+	if err := s.place(); err != nil {
+		return nil, err
+	}
+	endpoint, cname := first(s.endpoint, c.OSSPublicEndpoint), s.cname || (s.endpoint == "" && c.OSSPublicCNAME)
+	opened, err := store.Open(store.Config{Bucket: s.bucket, Region: s.region, Endpoint: endpoint, CNAME: cname, Account: s.account()})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return opened, nil
+}
+
+// functions returns the client of the function.
+func (s *settings) functions() (*functions.Client, error) {
+	if err := s.place(); err != nil {
+		return nil, err
+	}
+	s.function = first(s.function, os.Getenv("OCRCTL_FUNCTION"))
+	endpoint := first(s.fcEndpoint, os.Getenv("OCRCTL_FC_ENDPOINT"))
+	if s.found != nil {
+		endpoint, s.function = s.found.FC, first(s.function, s.found.Function)
+	}
+	if endpoint == "" {
+		id := first(s.accountID, os.Getenv("OCRCTL_ACCOUNT"))
+		if id == "" || strings.Trim(id, "0123456789") != "" {
+			return nil, usageError{errors.New("no account ID (a number), of which the address of Function Compute is made; name it with --account or OCRCTL_ACCOUNT, or give --fc-endpoint")}
+		}
+		endpoint = functions.Endpoint(id, s.region)
+	}
+	if !strings.HasPrefix(endpoint, "https://") && s.found == nil {
+		return nil, usageError{fmt.Errorf("--fc-endpoint %q: accepted is an https:// URL", endpoint)}
+	}
+	s.function = first(s.function, "idcard-ocr")
+	return &functions.Client{Endpoint: endpoint, Function: s.function, Qualifier: s.qualifier, Account: s.account()}, nil
+}
+
+// json reports whether output is for machines.
+func (s *settings) json() bool { return s.output == "json" }
+
+// print writes v as JSON.
+func (s *settings) print(v any) error {
+	encoder := json.NewEncoder(s.stdout)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+// note writes a line for people: to stderr, so that stdout stays what the command makes.
+func (s *settings) note(format string, args ...any) { fmt.Fprintf(s.stderr, format+"\n", args...) }
+
+// terminal reports whether w is one.
+func terminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// ago reads the text of --since.
+func ago(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(-d).UTC().Truncate(time.Second), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02"} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, usageError{fmt.Errorf("--since %q: accepted are a date (2026-11-23), a time (2026-11-23T08:00:00Z) and a duration back from now (48h)", text)}
+}
