@@ -115,30 +115,22 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 		}
 		j.Invoker = client
 	}
-	s.function = first(s.function, os.Getenv("OCRCTL_FUNCTION"), "idcard-ocr")
-	if s.found != nil {
-		s.function = s.found.Function
-	}
-	j.Bucket, j.Region, j.Function, j.Names, j.MaxImageBytes = s.bucket, s.region, s.function, names(conf), conf.MaxImageBytes
-	// A duration back from now would make each run another job.
-	identity := j.Identity()
-	if _, err := time.ParseDuration(f.since); err == nil {
-		identity.Since = time.Time{}
-	}
-	if j.Checkpoint, err = s.openCheckpoint(f, identity); err != nil {
+	j.Bucket, j.Region, j.Function, j.Names, j.MaxImageBytes = s.bucket, s.region, s.functionName(), names(conf), conf.MaxImageBytes
+	if j.Checkpoint, err = s.openCheckpoint(f, j.Identity(f.since)); err != nil {
 		return err
 	}
 	if at := j.Checkpoint.After(); at != "" {
 		images, _ := j.Checkpoint.Submitted()
 		s.note("Going on after %s: %d images were submitted before. --restart begins anew.", s.key(at), images)
 	}
-	bar := s.progress("submitting images", max(f.Limit, -1))
-	if f.Limit == 0 {
-		bar = s.progress("submitting images", -1)
+	what, total := "submitting images", int64(-1)
+	switch {
+	case f.DryRun:
+		what = "counting images"
+	case f.Limit > 0:
+		total = f.Limit
 	}
-	if f.DryRun {
-		bar = s.progress("counting images", -1)
-	}
+	bar := s.progress(what, total)
 	counted := s.count(ctx, j, bar)
 	j.Progress = func(c backfill.Counts) {
 		if f.DryRun {

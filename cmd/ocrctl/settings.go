@@ -155,10 +155,9 @@ func (s *settings) functions() (*functions.Client, error) {
 	if err := s.place(); err != nil {
 		return nil, err
 	}
-	s.function = first(s.function, os.Getenv("OCRCTL_FUNCTION"))
 	endpoint := first(s.fcEndpoint, os.Getenv("OCRCTL_FC_ENDPOINT"))
 	if s.found != nil {
-		endpoint, s.function = s.found.FC, first(s.function, s.found.Function)
+		endpoint = s.found.FC
 	}
 	if endpoint == "" {
 		id := first(s.accountID, os.Getenv("OCRCTL_ACCOUNT"))
@@ -170,8 +169,16 @@ func (s *settings) functions() (*functions.Client, error) {
 	if !strings.HasPrefix(endpoint, "https://") && s.found == nil {
 		return nil, usageError{fmt.Errorf("--fc-endpoint %q: accepted is an https:// URL", endpoint)}
 	}
-	s.function = first(s.function, "idcard-ocr")
-	return &functions.Client{Endpoint: endpoint, Function: s.function, Qualifier: s.qualifier, Account: s.account()}, nil
+	return &functions.Client{Endpoint: endpoint, Function: s.functionName(), Qualifier: s.qualifier, Account: s.account()}, nil
+}
+
+// functionName resolves the function's name.
+func (s *settings) functionName() string {
+	theirs := ""
+	if s.found != nil {
+		theirs = s.found.Function
+	}
+	return first(s.function, theirs, os.Getenv("OCRCTL_FUNCTION"), "idcard-ocr")
 }
 
 // json reports whether output is for machines.

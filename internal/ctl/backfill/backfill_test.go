@@ -135,7 +135,7 @@ func job(t *testing.T, s Store, f Invoker, path string, change ...func(*Options)
 	for _, c := range change {
 		c(&o)
 	}
-	checkpoint, err := Open(path, o.Identity())
+	checkpoint, err := Open(path, o.Identity(""))
 	require.NoError(t, err)
 	return &Job{Options: o, Store: s, Invoker: f, Checkpoint: checkpoint, Now: func() time.Time { return noon }}
 }
@@ -387,10 +387,10 @@ func TestACheckpointOfAnotherJobIsRefused(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "it holds keys")
-	_, err = Open(path, Options{Bucket: "other", Names: names}.Identity())
+	_, err = Open(path, Options{Bucket: "other", Names: names}.Identity(""))
 	assert.ErrorContains(t, err, "another backfill")
 	require.NoError(t, os.WriteFile(path, []byte("hello\n"), 0o600))
-	_, err = Open(path, Options{Bucket: "cards"}.Identity())
+	_, err = Open(path, Options{Bucket: "cards"}.Identity(""))
 	assert.ErrorContains(t, err, "no checkpoint")
 	assert.NotEqual(t, Identity{Bucket: "a"}.FileName(), Identity{Bucket: "a", Prefix: "b"}.FileName())
 }

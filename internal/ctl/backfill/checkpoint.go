@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"fc-idcard-ocr/internal/ctl/listing"
 )
@@ -26,14 +25,14 @@ type Identity struct {
 	Bucket   string        `json:"bucket"`
 	Prefix   string        `json:"prefix"`
 	Function string        `json:"function"`
-	Since    time.Time     `json:"since"`
+	Since    string        `json:"since"` // as the caller wrote it: "48h" is the same job tomorrow
 	Retry    string        `json:"retryFailed"`
 	Names    listing.Names `json:"names"`
 }
 
-// Identity returns that of the job's options. Rate, limits and the like may differ from run to run.
-func (o Options) Identity() Identity {
-	return Identity{Bucket: o.Bucket, Prefix: o.Prefix, Function: o.Function, Since: o.Since, Retry: o.Retry.String(), Names: o.Names}
+// Identity returns that of the job's options, with Since as it was written. Rate, limits and the like may differ from run to run.
+func (o Options) Identity(since string) Identity {
+	return Identity{Bucket: o.Bucket, Prefix: o.Prefix, Function: o.Function, Since: since, Retry: o.Retry.String(), Names: o.Names}
 }
 
 // FileName is the name of the job's checkpoint if none is given.

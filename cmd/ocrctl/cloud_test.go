@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/sandbox/address"
+	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/fcapi"
+	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/ocrclient"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	bucketName = "cards"
+	secret     = "canary-access-key-secret"
+	appSecret  = "canary-app-secret"
+)
+
+// card is what the gateway's reader always sees.
+var card = engine.Card{Name: "卡纳丽", Sex: "女", Ethnicity: "汉", BirthDate: "1949-12-31", Address: "上海市某路7号", IDNumber: "11010519491231002X"}
+
+type reader struct{}
+
+func (reader) Read(_ context.Context, image []byte) (engine.Card, error) {
+	switch {
+	case bytes.HasPrefix(image, []byte("not a picture")):
+		return engine.Card{}, engine.ErrUnreadable
+	case bytes.HasPrefix(image, []byte("no card")):
+		return engine.Card{}, nil
+	}
+	return card, nil
+}
+
+// cloud is a sandbox within the test: the sandbox's own OSS, gateway and FC API, and the function's own handler.
+type cloud struct {
+	t       testing.TB
+	dir     string // of the note
+	gateway *gateway.Server
+	bucket  *bucket.Bucket
+	handler *handler.Handler
+
+	ocrURL string
+
+	work sync.WaitGroup
+
+	mu       sync.Mutex
+	idle     bool // events are taken and not worked on
+	requests []string
+	invoked  []string
+	onInvoke func(n int)
+}
+
+func (c *cloud) Invoke(context.Context, []byte, runtime.Options) (runtime.Result, error) {
+	return runtime.Result{}, nil
+}
+
+// InvokeAsync does what FC does, without its queue.
+func (c *cloud) InvokeAsync(payload []byte, o runtime.Options) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.invoked = append(c.invoked, string(payload))
+	if c.onInvoke != nil {
+		c.onInvoke(len(c.invoked))
+	}
+	if c.idle {
+		return o.RequestID, nil
+	}
+	c.work.Go(func() {
+		inv := handler.Invocation{RequestID: o.RequestID, Deadline: time.Now().Add(time.Minute), Credentials: bucket.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret}}
+		c.handler.Invoke(context.Background(), inv, payload) //nolint:errcheck // the document tells
+	})
+	return o.RequestID, nil
+}
+
+// keys are the keys of the events so far.
+func (c *cloud) keys() (keys []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, payload := range c.invoked {
+		var event struct {
+			Events []struct {
+				OSS struct{ Object struct{ Key string } }
+			}
+		}
+		require.NoError(c.t, json.Unmarshal([]byte(payload), &event))
+		keys = append(keys, event.Events[0].OSS.Object.Key)
+	}
+	return keys
+}
+
+// seen returns the requests that OSS got so far from ocrctl and the function, and forgets them.
+func (c *cloud) seen() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := c.requests
+	c.requests = nil
+	return list
+}
+
+func start(t testing.TB) *cloud {
+	c := &cloud{t: t, dir: t.TempDir()}
+	for _, name := range []string{"OCR_APP_KEY", "OCR_APP_SECRET", "OCR_APP_CODE", "OCRCTL_BUCKET", "OCRCTL_REGION", "OCRCTL_ACCOUNT", "OCRCTL_FUNCTION", "OCRCTL_FC_ENDPOINT", "ALIBABA_CLOUD_REGION_ID"} {
+		t.(*testing.T).Setenv(name, "")
+	}
+	t.(*testing.T).Setenv("XDG_CACHE_HOME", t.TempDir())
+	files, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: oss.NewKeyring(oss.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret})})
+	require.NoError(t, err)
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		c.requests = append(c.requests, r.Method+" "+r.URL.Path)
+		c.mu.Unlock()
+		files.ServeHTTP(w, r)
+	}))
+	t.Cleanup(store.Close)
+	c.gateway, err = gateway.New(gateway.Config{Apps: map[string]string{"100000001": appSecret}, Reader: reader{}})
+	require.NoError(t, err)
+	ocr := httptest.NewServer(c.gateway)
+	t.Cleanup(ocr.Close)
+	function := httptest.NewServer(fcapi.New(fcapi.Config{Name: "idcard-ocr", Function: c, Keys: map[string]string{"sandbox": secret},
+		Description: map[string]any{"runtime": "go1", "timeout": 60},
+		Triggers: []map[string]any{{"triggerName": "upload", "triggerType": "oss", "sourceArn": "acs:oss:cn-hangzhou:1234567890123456:cards",
+			"triggerConfig": `{"events":["oss:ObjectCreated:*"],"filter":{"key":{"prefix":"","suffix":".jpg"}}}`}}}))
+	t.Cleanup(function.Close)
+	t.Cleanup(c.work.Wait)
+
+	c.ocrURL = ocr.URL + gateway.Path
+	open := bucket.New(bucket.Config{Endpoint: store.URL, PublicEndpoint: store.URL})
+	c.handler = handler.New(handler.Options{
+		Open: func(name, _ string, k bucket.Credentials, log *slog.Logger) (handler.Store, error) {
+			return open.Open(name, "cn-hangzhou", k, log)
+		},
+		OCR:         &ocrclient.Client{Endpoint: ocr.URL + gateway.Path, Auth: ocrclient.AppKey{Key: "100000001", Secret: appSecret}},
+		ImageSource: handler.SourceAuto, Details: true, Timeout: 5 * time.Second, MaxAttempts: 3, URLTTL: time.Minute,
+		ImageSuffixes: []string{".jpg"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim", MaxImageBytes: 20 << 20,
+	})
+	c.bucket, err = open.Open(bucketName, "cn-hangzhou", bucket.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.NoError(t, address.Address{OSS: store.URL, OCR: ocr.URL + gateway.Path, FC: function.URL, Region: "cn-hangzhou", Bucket: bucketName, Function: "idcard-ocr",
+		AccessKeyID: "sandbox", AccessKeySecret: secret, AppKey: "100000001", AppSecret: appSecret}.Write(c.dir))
+	return c
+}
+
+func (c *cloud) put(key, content string) {
+	require.NoError(c.t, c.bucket.Write(c.t.Context(), key, "image/jpeg", nil, []byte(content)))
+}
+
+func (c *cloud) putMany(n int) {
+	for i := range n {
+		c.put(fmt.Sprintf("2026/%04d.jpg", i), "a picture")
+	}
+}
+
+// result is how a run of ocrctl ended.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func (c *cloud) run(args ...string) result { return c.runWith(c.t.Context(), args...) }
+
+func (c *cloud) runWith(ctx context.Context, args ...string) result {
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, append(args, "--sandbox="+c.dir), strings.NewReader("a picture from standard input"), &stdout, &stderr)
+	for _, canary := range []string{secret, appSecret} {
+		require.NotContains(c.t, stdout.String()+stderr.String(), canary)
+	}
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// fresh are the options of a delivery of its own.
+func fresh(payload string) runtime.Options {
+	return runtime.Options{RequestID: fmt.Sprintf("1-%d-%p", time.Now().UnixNano(), &payload)}
+}
+
+func picture(t testing.TB, content string) string {
+	name := filepath.Join(t.TempDir(), "card.jpg")
+	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
+	return name
+}
