@@ -94,7 +94,8 @@ func serve(h *handler.Handler, log *slog.Logger) error {
 			port = value
 		}
 	}
-	server := &http.Server{Addr: net.JoinHostPort("", port), Handler: h.CustomRuntime(), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 20 * time.Minute}
+	// FC_SERVER_HOST is the sandbox's, which serves on loopback only; FC itself wants all interfaces.
+	server := &http.Server{Addr: net.JoinHostPort(os.Getenv("FC_SERVER_HOST"), port), Handler: h.CustomRuntime(), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 20 * time.Minute}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	ended := make(chan error, 1)

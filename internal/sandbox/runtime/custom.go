@@ -63,7 +63,7 @@ func freePort() (int, error) {
 
 func (d *customDriver) env() []string {
 	port := strconv.Itoa(d.port)
-	return []string{"FC_SERVER_PORT=" + port, "FC_CUSTOM_LISTEN_PORT=" + port}
+	return []string{"FC_SERVER_HOST=127.0.0.1", "FC_SERVER_PORT=" + port, "FC_CUSTOM_LISTEN_PORT=" + port}
 }
 
 func (d *customDriver) close() { d.client.CloseIdleConnections() }
