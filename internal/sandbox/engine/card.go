@@ -23,27 +23,54 @@ type Card struct {
 	IDNumber  string // 18 characters as printed, X upper case: its check digit may be wrong
 }
 
-// complete reports whether every field was read and the number holds together, so that nothing is left to look for.
-func (c Card) complete() bool {
-	return c.Name != "" && c.Sex != "" && c.Ethnicity != "" && c.BirthDate != "" && c.Address != "" && idnumber.Valid(c.IDNumber)
+// certain reports whether every field was read, a name has its usual two characters and more, and number, birth date and
+// sex bear one another out, so that a second look would bring nothing.
+func (c Card) certain() bool {
+	return utf8.RuneCountInString(c.Name) > 1 && c.Ethnicity != "" && c.Address != "" && idnumber.Valid(c.IDNumber) &&
+		c.BirthDate == birthDateOf(c.IDNumber) && c.Sex == sexOf(c.IDNumber)
 }
 
-// or fills what c lacks from a second reading of the same picture.
-func (c Card) or(other Card) Card {
-	first := func(a, b string) string {
-		if a != "" {
-			return a
+// or completes c from a second reading of the same picture. What the first one read stays, unless the second one's is
+// borne out by the number.
+func (c Card) or(second Card) Card {
+	if c.IDNumber == "" || !idnumber.Valid(c.IDNumber) && idnumber.Valid(second.IDNumber) {
+		c.IDNumber = second.IDNumber
+	}
+	if c.BirthDate == "" || second.BirthDate != "" && second.BirthDate == birthDateOf(c.IDNumber) {
+		c.BirthDate = second.BirthDate
+	}
+	if c.Sex == "" || second.Sex != "" && second.Sex == sexOf(c.IDNumber) {
+		c.Sex = second.Sex
+	}
+	if utf8.RuneCountInString(c.Name) < 2 && second.Name != "" {
+		c.Name = second.Name
+	}
+	if c.Ethnicity == "" {
+		c.Ethnicity = second.Ethnicity
+	}
+	if c.Address == "" {
+		c.Address = second.Address
+	}
+	return c
+}
+
+// birthDateOf returns the ISO date that a number holds, or "".
+func birthDateOf(number string) string {
+	if n, err := idnumber.Parse(number); err == nil {
+		if date, ok := n.BirthDate(); ok {
+			return date.Format(time.DateOnly)
 		}
-		return b
 	}
-	number := first(c.IDNumber, other.IDNumber)
-	if !idnumber.Valid(number) && idnumber.Valid(other.IDNumber) {
-		number = other.IDNumber
+	return ""
+}
+
+// sexOf returns the sex that a number holds, or "".
+func sexOf(number string) string {
+	n, err := idnumber.Parse(number)
+	if err != nil {
+		return ""
 	}
-	return Card{
-		Name: first(c.Name, other.Name), Sex: first(c.Sex, other.Sex), Ethnicity: first(c.Ethnicity, other.Ethnicity),
-		BirthDate: first(c.BirthDate, other.BirthDate), Address: first(c.Address, other.Address), IDNumber: number,
-	}
+	return n.Sex().String()
 }
 
 // portraitBegins is where the portrait's column begins, as a share of the way from the labels' left edge to the end of
@@ -125,17 +152,14 @@ func parseCard(lines []line) Card {
 }
 
 // fillFromNumber takes sex and birth date, if they were not read, from the number, which holds both once more. A number
-// whose check digit fails is trusted only for a date that the printed digits agree with.
+// whose check digit fails is trusted only for a date whose printed year agrees.
 func (c Card) fillFromNumber(birthDigits string) Card {
-	number, err := idnumber.Parse(c.IDNumber)
-	if err != nil {
-		return c
+	sound := idnumber.Valid(c.IDNumber)
+	if c.Sex == "" && sound {
+		c.Sex = sexOf(c.IDNumber)
 	}
-	if c.Sex == "" && number.CheckDigit() {
-		c.Sex = number.Sex().String()
-	}
-	if date, ok := number.BirthDate(); ok && c.BirthDate == "" && (number.CheckDigit() || date.Format("200612") == birthDigits) {
-		c.BirthDate = date.Format(time.DateOnly)
+	if date := birthDateOf(c.IDNumber); c.BirthDate == "" && date != "" && (sound || strings.HasPrefix(birthDigits, date[:4])) {
+		c.BirthDate = date
 	}
 	return c
 }
@@ -269,7 +293,12 @@ func personName(text string) string {
 			b.WriteRune('·')
 		}
 	}
-	return strings.Trim(b.String(), "·")
+	name := strings.Trim(b.String(), "·")
+	// 一 before a name is a stroke between the label and it; as a surname it is all but unknown.
+	if rest := strings.TrimPrefix(name, "一"); utf8.RuneCountInString(rest) > 1 {
+		return rest
+	}
+	return name
 }
 
 // sexAndGroup reads the row that holds both: 性别 男 民族 汉.

@@ -95,7 +95,10 @@ func TestParseCardWithstandsWhatReadersDo(t *testing.T) {
 		"an unread address label is told by the row above": {func(l map[string]*line) { l["address label"] = nil }, whole},
 		"an unread sex comes from the number":              {func(l map[string]*line) { l["sex"].Text = "性别" }, whole},
 		"an unread date comes from the number":             {func(l map[string]*line) { l["birth"] = nil }, whole},
-		"an impossible date comes from the number":         {func(l map[string]*line) { l["birth"].Text = "1904年13月7日" }, whole},
+		"an impossible date comes from a number with a wrong check digit if the year agrees": {func(l map[string]*line) {
+			l["number"].Text, l["birth"].Text = misprint, "1904年30月7日"
+		}, with(func(c *Card) { c.IDNumber = misprint })},
+		"an impossible date comes from the number": {func(l map[string]*line) { l["birth"].Text = "1904年13月7日" }, whole},
 		"a printed date that differs from the number is kept": {
 			func(l map[string]*line) { l["birth"].Text = "1904年3月8日" }, with(func(c *Card) { c.BirthDate = "1904-03-08" }),
 		},
@@ -127,7 +130,7 @@ func TestParseCardWithstandsWhatReadersDo(t *testing.T) {
 			func(l map[string]*line) { l["name"].Text = "艾力．吐尔逊" }, with(func(c *Card) { c.Name = "艾力·吐尔逊" }),
 		},
 		"strokes of the background are no part of name and address": {func(l map[string]*line) {
-			l["name"].Text, l["address"].Text = "—张三-", "一"+longLines
+			l["name"].Text, l["address"].Text = "一张三-", "一"+longLines
 		}, whole},
 		"half-width parentheses become full-width": {
 			func(l map[string]*line) { l["address 2"].Text = "号(样本)" }, with(func(c *Card) { c.Address = longLines + "号（样本）" }),
@@ -155,6 +158,37 @@ func TestParseCardFindsNoneWhereThereIsNone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			assert.Empty(t, parseCard(lines))
+		})
+	}
+}
+
+func TestASecondReadingCompletesTheFirst(t *testing.T) {
+	t.Parallel()
+	whole := Card{Name: "张三", Sex: "男", Ethnicity: "汉", BirthDate: "1904-03-07", Address: "北京市", IDNumber: number}
+	other := Card{Name: "张王", Sex: "女", Ethnicity: "满", BirthDate: "1904-08-07", Address: "北京", IDNumber: misprint}
+	require.True(t, whole.certain())
+	for name, test := range map[string]struct {
+		change func(first *Card)
+		second Card
+		want   Card
+	}{
+		"what is missing is filled in":              {func(c *Card) { *c = Card{} }, whole, whole},
+		"what was read stays":                       {func(*Card) {}, other, whole},
+		"nothing read twice is nothing":             {func(c *Card) { *c = Card{} }, Card{}, Card{}},
+		"a second empty reading changes nothing":    {func(c *Card) { c.BirthDate = "1904-03-01" }, Card{}, Card{"张三", "男", "汉", "1904-03-01", "北京市", number}},
+		"the birth date that the number bears out":  {func(c *Card) { c.BirthDate = "1904-03-01" }, whole, whole},
+		"the sex that the number bears out":         {func(c *Card) { c.Sex = "女" }, whole, whole},
+		"the number whose check digit is right":     {func(c *Card) { c.IDNumber = misprint }, whole, whole},
+		"a name of one character is read once more": {func(c *Card) { c.Name = "张" }, whole, whole},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := whole
+			test.change(&first)
+			if first != whole {
+				assert.False(t, first.certain(), "this calls for a second look")
+			}
+			assert.Equal(t, test.want, first.or(test.second))
 		})
 	}
 }

@@ -130,7 +130,7 @@ func (e *Engine) Read(ctx context.Context, image []byte) (Card, error) {
 			}
 		}
 	}
-	if !card.complete() {
+	if !card.certain() {
 		closer, err := see(turn, closerSide)
 		if err != nil {
 			return Card{}, err
