@@ -28,7 +28,7 @@ clients: $(CLIENTS)/node_modules/.installed
 
 # npm writes node_modules anew, so the stamp inside is as new as what was installed.
 %/node_modules/.installed: %/package.json %/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 18.17 or newer (https://nodejs.org)" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer (https://nodejs.org)" >&2; exit 1; }
 	@echo "Installing $* ..."
 	cd $* && $(NPM_CI)
 	@touch $@
