@@ -89,7 +89,9 @@ func invocationOf(header http.Header) Invocation {
 		Credentials: bucket.Credentials{AccessKeyID: header.Get("x-fc-access-key-id"), AccessKeySecret: header.Get("x-fc-access-key-secret"),
 			SecurityToken: header.Get("x-fc-security-token")},
 	}
-	inv.RetryCount, _ = strconv.Atoi(header.Get("x-fc-retry-count"))
+	if count, err := strconv.Atoi(header.Get("x-fc-retry-count")); err == nil && count > 0 {
+		inv.RetryCount = count
+	}
 	if ms, err := strconv.ParseInt(header.Get("x-fc-function-deadline"), 10, 64); err == nil && ms > 0 {
 		inv.Deadline = time.UnixMilli(ms)
 	} else if seconds, err := strconv.Atoi(header.Get("x-fc-function-timeout")); err == nil && seconds > 0 {

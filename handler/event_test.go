@@ -1,0 +1,238 @@
+package handler
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const eventFiles = "../testdata/events"
+
+func readEvent(t testing.TB, name string) []byte {
+	text, err := os.ReadFile(filepath.Join(eventFiles, name+".json"))
+	require.NoError(t, err)
+	return text
+}
+
+// what an event of testdata/events holds.
+type decoded struct {
+	images  []string // bucket/key
+	skipped int
+	problem string // of records
+	refused string // of the whole event
+	http    bool
+}
+
+var events = map[string]decoded{
+	"native-put-object":            {images: []string{"cards/2026/a.jpg"}},
+	"native-batch":                 {images: []string{"cards/2026/a.jpg", "cards/2026/b.JPG", "cards/2026/c.heic", "scans/2026/a.jpg"}, skipped: 4},
+	"native-oss-prefix":            {images: []string{"cards/2026/a.jpg"}},
+	"native-old":                   {images: []string{"cards/2026/a.jpg"}},
+	"native-overwrite":             {images: []string{"cards/2026/a.jpg"}},
+	"native-ignored-names":         {skipped: 9},
+	"native-removed":               {skipped: 3},
+	"native-empty":                 {},
+	"native-awkward-keys":          {images: []string{"cards/100%/a+b c.jpg", "cards/2026%2Fa.jpg", "cards/身份证/张三 (1).jpg", "cards/../cards/a.jpg", "cards/2026//a.jpg", "cards/a\nb.jpg", `cards/<&>"'\.jpg`, "cards/😀.jpg", "cards/.jpg"}},
+	"native-malformed-among-good":  {images: []string{"cards/2026/a.jpg", "cards/2026/b.jpg"}, problem: "record 4 of 5"},
+	"native-record-without-key":    {problem: "record 1 of 1 lacks eventName, oss.bucket.name or oss.object.key; expected"},
+	"native-record-without-bucket": {problem: "record 1 of 1 lacks"},
+	"native-record-without-name":   {problem: "record 1 of 1 lacks"},
+
+	"eventbridge-object":               {images: []string{"cards/2026/a.jpg"}},
+	"eventbridge-array":                {images: []string{"cards/2026/a.jpg", "cards/2026/b.jpg"}},
+	"eventbridge-removed":              {skipped: 1},
+	"eventbridge-malformed-among-good": {images: []string{"cards/2026/a.jpg", "cards/2026/b.jpg"}, problem: "record 4 of 5"},
+
+	"http-get-without-body":        {http: true},
+	"http-post-object":             {http: true},
+	"http-post-object-base64":      {http: true},
+	"http-post-picture":            {http: true},
+	"http-post-picture-not-base64": {http: true},
+	"http-post-picture-plain":      {http: true},
+	"http-get-stored":              {http: true},
+	"http-headers-of-wrong-type":   {http: true},
+	"http-path-not-valid":          {http: true},
+
+	"malformed-empty":                {refused: "it is not JSON"},
+	"malformed-cut":                  {refused: "it is not JSON"},
+	"malformed-array-cut":            {refused: "it is not JSON"},
+	"malformed-null":                 {refused: "none of the known shapes"},
+	"malformed-number":               {refused: "neither a JSON object nor an array"},
+	"malformed-string":               {refused: "neither a JSON object nor an array"},
+	"malformed-object":               {refused: "none of the known shapes"},
+	"malformed-events-null":          {refused: "none of the known shapes"},
+	"malformed-events-object":        {refused: "none of the known shapes"},
+	"malformed-http-without-context": {refused: "none of the known shapes"},
+	"malformed-http-v2":              {refused: "none of the known shapes"},
+	"malformed-cloudevent-text-data": {refused: "none of the known shapes"},
+	"malformed-s3":                   {refused: "none of the known shapes"},
+}
+
+func TestEventsAreUnderstoodByTheirShape(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(eventFiles, "*.json"))
+	require.NoError(t, err)
+	assert.Len(t, events, len(files), "each file of testdata/events has its entry")
+	for name, want := range events {
+		t.Run(name, func(t *testing.T) {
+			e, refused := newWorld(t).decode(readEvent(t, name))
+			if want.refused != "" {
+				require.NotNil(t, refused)
+				assert.Equal(t, BadRequest, refused.Code)
+				assert.False(t, refused.Retryable)
+				assert.Contains(t, refused.Message, want.refused)
+				assert.Contains(t, refused.Message, expected, "the error says what was expected")
+				assert.NotContains(t, refused.Message, "canary", "the error echoes the event")
+				return
+			}
+			require.Nil(t, refused)
+			var images []string
+			for _, image := range e.images {
+				images = append(images, image.Bucket+"/"+image.Key)
+				assert.Equal(t, "cn-hangzhou", image.region)
+				assert.True(t, strings.HasPrefix(image.ETag, "7D73E1052AF595535DE90994F4C3E6D5"))
+				assert.EqualValues(t, 29203, image.Size)
+			}
+			assert.Equal(t, want.images, images)
+			assert.Equal(t, want.skipped, e.skipped)
+			assert.Equal(t, want.http, e.http != nil)
+			if want.problem == "" {
+				assert.Nil(t, e.problem)
+				return
+			}
+			require.NotNil(t, e.problem)
+			assert.Contains(t, e.problem.Message, want.problem)
+			assert.Contains(t, e.problem.Message, expected)
+			assert.NotContains(t, e.problem.Message, "canary")
+		})
+	}
+}
+
+// What is wrong with one record is told to FC, after the others were recognised.
+func TestMalformedRecordDoesNotStopTheOthers(t *testing.T) {
+	for _, name := range []string{"native-malformed-among-good", "eventbridge-malformed-among-good"} {
+		w := newWorld(t)
+		w.ocr.onCall = nil // it looks at the claim of one image
+		require.NoError(t, w.bucket.Write(t.Context(), "2026/b.jpg", "image/jpeg", nil, []byte("b")))
+		_, err := w.Invoke(t.Context(), first("r"), readEvent(t, name))
+		require.Error(t, err)
+		assert.Equal(t, BadRequest, AsError(err).Code)
+		assert.NotNil(t, w.bucket.Content(resultKey), name)
+		assert.NotNil(t, w.bucket.Content("2026/b.jpg.ocr.json"), name)
+		assert.Len(t, w.ocr.requests, 2)
+
+		_, err = w.Invoke(t.Context(), retry("r", 1), readEvent(t, name))
+		assert.Error(t, err)
+		assert.Len(t, w.ocr.requests, 2, "the retry that FC makes of it pays nothing")
+	}
+}
+
+// A malformed event is an error that leaves the process alive and the log clean.
+func TestMalformedEventsAreRefusedOneAfterTheOther(t *testing.T) {
+	w := newWorld(t)
+	for name, e := range events {
+		if e.refused != "" {
+			_, err := w.Invoke(t.Context(), first("r"), readEvent(t, name))
+			assert.Equal(t, BadRequest, AsError(err).Code, name)
+		}
+	}
+	assert.NotContains(t, w.log.String(), "canary")
+	assert.Empty(t, w.ocr.requests)
+	_, err := w.Invoke(t.Context(), first("r"), append([]byte("\xef\xbb\xbf \n"), w.event()...))
+	require.NoError(t, err, "a good event after them, with a byte order mark")
+	assert.Len(t, w.ocr.requests, 1)
+}
+
+// What is decoded, written as an event again, decodes to the same.
+func TestEventsRoundTrip(t *testing.T) {
+	w := newWorld(t)
+	for name, e := range events {
+		if e.refused != "" || e.http {
+			continue
+		}
+		was, refused := w.decode(readEvent(t, name))
+		require.Nil(t, refused)
+		for shape, encode := range map[string]func([]namedImage) []byte{"native": encodeNative, "EventBridge": encodeCloudEvents} {
+			again, refused := w.decode(encode(was.images))
+			require.Nil(t, refused)
+			assert.Equal(t, was.images, again.images, name+" as "+shape)
+			assert.Nil(t, again.problem)
+		}
+	}
+}
+
+func records(images []namedImage) []objectRecord {
+	list := []objectRecord{}
+	for _, image := range images {
+		r := objectRecord{EventName: "ObjectCreated:PutObject", Region: image.region}
+		r.OSS.Bucket.Name, r.OSS.Object.Key, r.OSS.Object.ETag, r.OSS.Object.Size = image.Bucket, image.Key, image.ETag, image.Size
+		list = append(list, r)
+	}
+	return list
+}
+
+func encodeNative(images []namedImage) []byte {
+	text, _ := json.Marshal(map[string]any{"events": records(images)})
+	return text
+}
+
+func encodeCloudEvents(images []namedImage) []byte {
+	list := []any{}
+	for _, r := range records(images) {
+		list = append(list, map[string]any{"specversion": "1.0", "type": "oss:ObjectCreated:PutObject", "data": r})
+	}
+	text, _ := json.Marshal(list)
+	return text
+}
+
+// Results and claims are never images, whatever the case of their endings.
+func TestResultsAndClaimsAreNoImages(t *testing.T) {
+	w := newWorld(t)
+	for key, want := range map[string]bool{
+		"a.jpg": true, "a.JPG": true, "a.HeiC": true, ".jpg": true, "a.jpg.ocr.jpg": true, "身份证.jpg": true,
+		"a.jpg.ocr.json": false, "a.jpg.ocr.claim": false, "a.jpg.OCR.JSON": false, "a.jpg/": false, "ajpg": false, "": false, "a.jpg ": false,
+	} {
+		assert.Equal(t, want, w.isImage(key), key)
+	}
+}
+
+func FuzzDecodeEvent(f *testing.F) {
+	for name := range events {
+		f.Add(readEvent(f, name))
+	}
+	h := newWorld(f).Handler
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		e, refused := h.decode(payload)
+		if refused != nil {
+			if e.http != nil || e.images != nil || refused.Code != BadRequest || !strings.Contains(refused.Message, expected) {
+				t.Fatalf("refused with %v and %+v", refused, e)
+			}
+			return
+		}
+		if !json.Valid(slices.Clone(bytesWithoutMark(payload))) {
+			t.Fatal("took what is not JSON")
+		}
+		if e.problem != nil && len(e.problem.Message) > 500 {
+			t.Fatalf("the error echoes the event: %s", e.problem.Message)
+		}
+		seen := map[string]bool{}
+		for _, image := range e.images {
+			id := image.Bucket + "/" + image.Key
+			if image.Bucket == "" || !h.isImage(image.Key) || seen[id] {
+				t.Fatalf("not an image, or twice: %q", id)
+			}
+			seen[id] = true
+		}
+		again, refused := h.decode(encodeNative(e.images))
+		if refused != nil || !slices.Equal(again.images, e.images) {
+			t.Fatalf("%+v became %+v", e.images, again.images)
+		}
+	})
+}
+
+func bytesWithoutMark(b []byte) []byte { return []byte(strings.TrimPrefix(string(b), "\xef\xbb\xbf")) }
