@@ -1,0 +1,137 @@
+package doctor
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/ctl/account"
+	"fc-idcard-ocr/internal/ctl/functions"
+	"fc-idcard-ocr/internal/ctl/store"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// cloud answers each path with a status and a body.
+type cloud map[string]struct {
+	status int
+	body   string
+}
+
+func (c cloud) answer(path string, status int, body string) cloud {
+	c[path] = struct {
+		status int
+		body   string
+	}{status, body}
+	return c
+}
+
+func (c cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a, ok := c[r.URL.Path]
+	if !ok {
+		a.status = http.StatusNotFound
+	}
+	w.WriteHeader(a.status)
+	w.Write([]byte(a.body)) //nolint:errcheck // a test
+}
+
+// patient is one whose services are all played by c.
+func patient(t *testing.T, c cloud) Patient {
+	server := httptest.NewServer(c)
+	t.Cleanup(server.Close)
+	conf, err := config.Parse([]string{"OCR_APP_CODE=canary", "OCR_ENDPOINT=" + server.URL + "/ocrIdCard"})
+	require.NoError(t, err)
+	key := account.Fixed(account.Credentials{AccessKeyID: "id", AccessKeySecret: "canary"})
+	bucket, err := store.Open(store.Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: server.URL, Account: key})
+	require.NoError(t, err)
+	return Patient{Config: conf, Bucket: bucket, Functions: &functions.Client{Endpoint: server.URL, Function: "f", Account: key, Pause: func(context.Context, time.Duration) error { return nil }}}
+}
+
+func examine(t *testing.T, p Patient) map[string]Finding {
+	found := make(map[string]Finding)
+	p.Examine(t.Context(), func(f Finding) {
+		found[f.Check] = f
+		assert.Equal(t, f.Result == Warning || f.Result == Failure, f.Fix != "", "a fix for each finding, and only for those: %+v", f)
+		assert.NotContains(t, f.Detail+f.Fix, "canary")
+	})
+	return found
+}
+
+func TestTriggersAreJudged(t *testing.T) {
+	whole := `[\"oss:ObjectCreated:PutObject\",\"oss:ObjectCreated:PostObject\",\"oss:ObjectCreated:CompleteMultipartUpload\",\"oss:ObjectCreated:CopyObject\"]`
+	trigger := func(events, suffix string) string {
+		return `{"triggers":[{"triggerName":"t","triggerType":"oss","sourceArn":"acs:oss:cn-hangzhou:1:cards","triggerConfig":"{\"events\":` + events + `,\"filter\":{\"key\":{\"prefix\":\"\",\"suffix\":\"` + suffix + `\"}}}"}]}`
+	}
+	for body, want := range map[string]Result{
+		trigger(whole, ".jpg"):                                           OK,
+		trigger(`[\"oss:ObjectCreated:*\"]`, ".jpg"):                     OK,
+		trigger(`[\"oss:ObjectCreated:PutObject\"]`, ".jpg"):             Warning,
+		trigger(whole, ""):                                               Warning,
+		trigger(whole, ".json"):                                          Failure,
+		trigger(whole, ".ocr.claim"):                                     Failure,
+		`{"triggers":[]}`:                                                Failure,
+		`{"triggers":[{"triggerName":"e","triggerType":"eventbridge"}]}`: OK,
+		`{"triggers":[{"triggerName":"t","triggerType":"oss","sourceArn":"acs:oss:cn-hangzhou:1:other","triggerConfig":"{}"}]}`: Failure,
+	} {
+		found := examine(t, patient(t, cloud{}.answer("/2023-03-30/functions/f/triggers", 200, body)))
+		assert.Equal(t, want, found["trigger"].Result, "%s: %+v", body, found["trigger"])
+	}
+}
+
+func TestTheFunctionsSettingsAreCompared(t *testing.T) {
+	for body, want := range map[string]Result{
+		`{"runtime":"go1","timeout":60}`: OK,
+		`{"runtime":"go1","timeout":60,"environmentVariables":{"RESULT_SUFFIX":".ocr.json","X":"canary"}}`: OK,
+		`{"runtime":"go1","timeout":3}`: Failure,
+		`{"runtime":"go1","timeout":60,"environmentVariables":{"RESULT_SUFFIX":".card.json"}}`: Failure,
+	} {
+		found := examine(t, patient(t, cloud{}.answer("/2023-03-30/functions/f", 200, body)))
+		assert.Equal(t, want, found["function"].Result, "%s: %+v", body, found["function"])
+	}
+	found := examine(t, patient(t, cloud{}.answer("/2023-03-30/functions/f", 404, `{"Code":"FunctionNotFound"}`)))
+	assert.Contains(t, found["function"].Fix, "--function")
+	found = examine(t, patient(t, cloud{}.answer("/2023-03-30/functions/f", 403, `{"Code":"AccessDenied","Message":"canary"}`)))
+	assert.Contains(t, found["function"].Fix, "fc:GetFunction")
+}
+
+func TestNewAccountsAreToldOfTheCustomDomain(t *testing.T) {
+	forbidden := `<Error><Code>PublicEndpointForbidden</Code><EC>0048-00000401</EC></Error>`
+	found := examine(t, patient(t, cloud{}.answer("/cards/", 400, forbidden).answer("/cards/ocrctl-doctor-there-is-no-such-object", 400, forbidden)))
+	assert.Equal(t, Failure, found["signed URL"].Result)
+	assert.Contains(t, found["signed URL"].Fix, "OSS_PUBLIC_CNAME")
+	assert.Contains(t, found["bucket"].Fix, "OSS_PUBLIC_CNAME")
+	p := patient(t, cloud{})
+	p.Config.ImageSource = config.Data
+	assert.Equal(t, OK, examine(t, p)["signed URL"].Result)
+}
+
+func TestVersioningIsToldOf(t *testing.T) {
+	found := examine(t, patient(t, cloud{}.answer("/cards/", 200, `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`)))
+	assert.Equal(t, Warning, found["versioning"].Result)
+	assert.Contains(t, found["versioning"].Fix, "lifecycle")
+}
+
+func TestAClockThatIsOffIsFound(t *testing.T) {
+	for off, want := range map[time.Duration]Result{0: OK, 5 * time.Minute: Warning, -20 * time.Minute: Failure} {
+		p := patient(t, cloud{})
+		p.Now = func() time.Time { return time.Now().Add(off) }
+		assert.Equal(t, want, examine(t, p)["clock"].Result, off)
+	}
+}
+
+func TestAnAddressThatDoesNotAnswerIsFound(t *testing.T) {
+	p := patient(t, cloud{})
+	p.Config.Endpoint = "http://127.0.0.1:1/ocrIdCard"
+	found := examine(t, p)
+	assert.Equal(t, Failure, found["OCR address"].Result)
+	assert.Equal(t, Failure, found["OCR key"].Result)
+	p.Bucket, p.Functions = nil, nil
+	found = examine(t, p)
+	for _, check := range []string{"bucket", "versioning", "signed URL", "function", "trigger"} {
+		assert.Equal(t, Skipped, found[check].Result)
+	}
+}

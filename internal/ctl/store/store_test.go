@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/ctl/account"
+	"fc-idcard-ocr/internal/sandbox/oss"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// strange are keys that listings, signatures and URLs like to spoil.
+var strange = []string{"a b+c%2F.jpg", "a//b.jpg", "身份证/中 文.jpg", "x\x01y.jpg", "&<>\"'.jpg", "?a=b#c.jpg", "é.jpg", "..jpg", "~!@$^*()_+={}[]|:;,.jpg"}
+
+func start(t *testing.T) (config Config, dir string, write *bucket.Bucket) {
+	dir = t.TempDir()
+	files, err := oss.New(oss.Config{Dir: dir, Region: "cn-hangzhou", Buckets: []string{"cards"}, Keys: oss.NewKeyring(oss.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"})})
+	require.NoError(t, err)
+	server := httptest.NewServer(files)
+	t.Cleanup(server.Close)
+	write, err = bucket.New(bucket.Config{Endpoint: server.URL, PublicEndpoint: server.URL}).
+		Open("cards", "cn-hangzhou", bucket.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	return Config{Bucket: "cards", Region: "oss-cn-hangzhou", Endpoint: server.URL, Account: account.Fixed(account.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"})}, dir, write
+}
+
+func list(t *testing.T, s *Store, prefix, after string) (keys []string) {
+	for o, err := range s.List(t.Context(), prefix, after) {
+		require.NoError(t, err)
+		keys = append(keys, o.Key)
+	}
+	return keys
+}
+
+func TestKeysSurviveListingReadingAndRemoving(t *testing.T) {
+	config, _, write := start(t)
+	for _, key := range strange {
+		require.NoError(t, write.Write(t.Context(), key, "image/jpeg", nil, []byte("of "+key)))
+	}
+	s, err := Open(config)
+	require.NoError(t, err)
+	sorted := slices.Sorted(slices.Values(strange))
+	assert.Equal(t, sorted, list(t, s, "", ""))
+	for i, key := range sorted {
+		assert.Equal(t, sorted[i+1:], append([]string{}, list(t, s, "", key)...), "after %q", key)
+		assert.Contains(t, list(t, s, key[:1], ""), key)
+		body, err := s.Read(t.Context(), key, 100)
+		require.NoError(t, err)
+		assert.Equal(t, "of "+key, string(body))
+		signed, err := s.SignURL(t.Context(), key, time.Minute)
+		require.NoError(t, err)
+		response, err := http.Get(signed)
+		require.NoError(t, err)
+		fetched, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		require.NoError(t, err)
+		assert.Equal(t, string(body), string(fetched))
+	}
+	for _, key := range sorted {
+		require.NoError(t, s.Remove(t.Context(), key))
+		require.NoError(t, s.Remove(t.Context(), key))
+	}
+	assert.Empty(t, list(t, s, "", ""))
+}
+
+func TestAListingOfManyPagesIsWholeAndInOrder(t *testing.T) {
+	config, dir, _ := start(t)
+	var want []string
+	for i := range 2345 {
+		key := fmt.Sprintf("%05d.jpg", i)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "cards", key), []byte("x"), 0o600))
+		want = append(want, key)
+	}
+	s, err := Open(config)
+	require.NoError(t, err)
+	assert.Equal(t, want, list(t, s, "", ""))
+	assert.Equal(t, want[1500:], list(t, s, "", want[1499]))
+	for o, err := range s.List(t.Context(), "", "") {
+		require.NoError(t, err)
+		assert.EqualValues(t, 1, o.Size)
+		assert.Equal(t, bucket.ETag(o.ETag), o.ETag, "as events write it")
+		assert.WithinDuration(t, time.Now(), o.LastModified, time.Minute)
+		break
+	}
+}
+
+func TestErrorsTellTheKindAndNothingElse(t *testing.T) {
+	config, _, write := start(t)
+	require.NoError(t, write.Write(t.Context(), "canary-key.jpg", "image/jpeg", nil, []byte("0123456789")))
+	s, err := Open(config)
+	require.NoError(t, err)
+	_, err = s.Read(t.Context(), "canary-nothing", 10)
+	assert.True(t, NotFound(err), err)
+	assert.False(t, Configuration(err))
+	assert.NotContains(t, err.Error(), "canary")
+	_, err = s.Read(t.Context(), "canary-key.jpg", 9)
+	assert.ErrorContains(t, err, "TooLarge")
+	assert.NotContains(t, err.Error(), "canary")
+	state, err := s.Versioning(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, state)
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Read(ended, "canary-key.jpg", 10)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.NotContains(t, err.Error(), "canary")
+
+	for name, change := range map[string]func(*Config){
+		"SignatureDoesNotMatch": func(c *Config) {
+			c.Account = account.Fixed(account.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-wrong"})
+		},
+		"InvalidAccessKeyId": func(c *Config) {
+			c.Account = account.Fixed(account.Credentials{AccessKeyID: "canary", AccessKeySecret: "canary-wrong"})
+		},
+		"NoSuchBucket": func(c *Config) { c.Bucket = "canary-other" },
+		"no credentials": func(c *Config) {
+			c.Account = func(context.Context) (account.Credentials, error) { return account.Credentials{}, account.ErrNone }
+		},
+	} {
+		wrong := config
+		change(&wrong)
+		s, err := Open(wrong)
+		require.NoError(t, err)
+		for _, err := range s.List(t.Context(), "canary", "") {
+			assert.ErrorContains(t, err, name)
+			assert.True(t, Configuration(err), name)
+			assert.NotContains(t, err.Error(), "canary")
+		}
+	}
+}
+
+func TestWrongNamesAreRefusedAtOnce(t *testing.T) {
+	for _, c := range []Config{{Bucket: "No", Region: "cn-hangzhou"}, {Bucket: "cards"}, {Bucket: "cards", Region: "cn hangzhou"}} {
+		_, err := Open(c)
+		assert.ErrorContains(t, err, "expected")
+	}
+}
