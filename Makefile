@@ -15,13 +15,20 @@ CARD        ?= testdata/cards/scan-01.jpg
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: deps
-deps: engine clients dist/.modules ## Fetch everything that building, running and testing needs
+deps: engine clients browser dist/.modules ## Fetch everything that building, running and testing needs
 
 .PHONY: engine
 engine: $(ENGINE)/node_modules/.installed ## Install the sandbox's OCR engine
+
+# The console is tested in a real browser.
+.PHONY: browser
+browser: ## Install Chromium for the tests of the console, if there is none
+	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && apt-get install -y --no-install-recommends chromium fonts-noto-cjk; \
+	else echo "Chromium is missing: install it, on Debian with: sudo apt-get install chromium" >&2; exit 1; fi
 
 .PHONY: clients
 clients: $(CLIENTS)/node_modules/.installed
@@ -42,6 +49,10 @@ dist/.modules: go.mod go.sum
 .PHONY: run
 run: engine dist/.modules ## Start the sandbox and recognise a specimen (CARD=FILE for another picture)
 	@go run ./cmd/sandbox --demo $(CARD)
+
+.PHONY: screenshots
+screenshots: engine browser dist/.modules ## Take the pictures of the console: docs/images/console-*.png
+	go run ./internal/sandbox/console/screenshots
 
 .PHONY: test
 test: deps lint ## Check and test everything

@@ -96,6 +96,7 @@ func (s *session) demo(ctx context.Context, cloud *sandbox.Cloud, key string, co
 func (s *session) howTo(c *sandbox.Cloud) {
 	fmt.Fprintf(s.stdout, `The sandbox is running. Drop in a picture of an ID card's front:
 
+  browser   %[14]s
   copy      cp card.jpg %[1]s/
   HTTP      curl --data-binary @card.jpg -H 'Content-Type: image/jpeg' %[2]s/recognitions
   ossutil   ossutil cp card.jpg oss://%[3]s/ -e %[4]s --force-path-style \

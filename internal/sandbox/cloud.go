@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"fc-idcard-ocr/internal/sandbox/console"
 	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/management"
@@ -125,7 +126,8 @@ type Cloud struct {
 
 	// Bucket is the watched bucket, Folder the folder of its objects, FailureDir that of the events given up.
 	Bucket, Folder, FailureDir string
-	// OSSEndpoint, OCREndpoint, TriggerURL and ManagementURL are where the services listen.
+	// OSSEndpoint, OCREndpoint, TriggerURL and ManagementURL are where the services listen. The console is at
+	// ManagementURL.
 	OSSEndpoint, OCREndpoint, TriggerURL, ManagementURL string
 
 	log     *slog.Logger
@@ -244,6 +246,13 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
+	page, err := console.New(console.Config{
+		Bucket: c.Bucket, Store: c, Activity: c.Management, Ledger: c.Gateway.Ledger, IsImage: IsImage,
+		ImageSuffixes: ImageSuffixes, ResultSuffix: ResultSuffix, ClaimSuffix: ClaimSuffix, Log: c.log,
+	})
+	if err != nil {
+		return err
+	}
 	for n, service := range []struct {
 		name    string
 		handler http.Handler
@@ -252,7 +261,7 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 		{management.ServiceTrigger, c.Runtime.HTTPTrigger(), options.WrapTrigger},
 		{management.ServiceOSS, c.OSS, options.WrapOSS},
 		{management.ServiceGateway, c.Gateway, options.WrapGateway},
-		{"", c.Management.Handler(c.Gateway, nil), nil},
+		{"", c.Management.Handler(c.Gateway, page), nil},
 	} {
 		if service.name != "" {
 			service.handler = c.Management.Wrap(service.name, service.handler)

@@ -3,6 +3,7 @@ package management
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -146,9 +147,13 @@ func (s *Server) pick(endpoint, operation, key string) (picked Rule, struck bool
 
 // Intercept orders the gateway's faults; it is made for gateway.Config.Intercept.
 func (s *Server) Intercept(call gateway.Call) gateway.Fault {
-	rule, struck := s.pick(EndpointGateway, "", call.ImagePath)
+	image := call.ImagePath
+	if decoded, err := url.PathUnescape(image); err == nil { // SDKs escape even the slashes of a key
+		image = decoded
+	}
+	rule, struck := s.pick(EndpointGateway, "", image)
 	if !struck {
-		if rule, struck = s.chaosCall(call.ImagePath); !struck {
+		if rule, struck = s.chaosCall(image); !struck {
 			return gateway.Fault{}
 		}
 	}

@@ -1,0 +1,93 @@
+package console_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"fc-idcard-ocr/internal/sandbox/console"
+)
+
+// ask sends a request and returns the answer with its body.
+func ask(t *testing.T, method, url, languages string, body io.Reader) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	require.NoError(t, err)
+	request.Header.Set("Accept-Language", languages)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response, string(content)
+}
+
+func TestThePageIsInTheLanguageThatIsPreferred(t *testing.T) {
+	t.Parallel()
+	cloud := start(t)
+	for languages, expected := range map[string]string{
+		"": "en", "fr": "en", "en-GB": "en", "zh": "zh-CN", "zh-TW,en;q=0.9": "zh-CN", "en;q=0.8,zh-CN;q=0.9": "zh-CN",
+		"zh;q=0.5,en": "en", "zh;q=0": "en", "de, zh-CN;q=0.7, en;q=x": "zh-CN",
+	} {
+		response, body := ask(t, "GET", cloud.ManagementURL+"/", languages, nil)
+		assert.Contains(t, body, fmt.Sprintf(`<html lang="%s">`, expected), languages)
+		policy := response.Header.Get("Content-Security-Policy")
+		assert.Contains(t, policy, "default-src 'none'")
+		assert.NotContains(t, policy, "unsafe")
+		assert.NotContains(t, policy, "http")
+	}
+}
+
+func TestMistakesOfThePageAreAnsweredClearly(t *testing.T) {
+	t.Parallel()
+	cloud := start(t)
+	require.NoError(t, cloud.Upload(t.Context(), "page.jpg", []byte("<html><script>alert(1)</script>")))
+	for _, test := range []struct {
+		method, path, body string
+		status             int
+		text               string
+	}{
+		{"POST", "/console/images", "x", 400, "name must be a file name"},
+		{"POST", "/console/images?name=..%2Fa.jpg", "x", 400, "without folders"},
+		{"POST", "/console/images?name=a%5Cb.jpg", "x", 400, "without folders"},
+		{"POST", "/console/images?name=a.jpg.ocr.json", "x", 415, "must end in one of .jpg"},
+		{"POST", "/console/images?name=a.jpg", "", 400, "the body must be the picture"},
+		{"POST", "/console/images?name=a.jpg", strings.Repeat("x", console.MaxPicture+1), 413, "at most 20 MB"},
+		{"GET", "/console/image?key=a.jpg.ocr.json", "", 400, "key must be that of an image"},
+		{"GET", "/console/picture?key=absent.jpg", "", 404, "no such picture"},
+		{"GET", "/console/picture?key=page.jpg", "", 415, "cannot be shown here"},
+		{"GET", "/nothing", "", 404, "the console is at /"},
+	} {
+		response, body := ask(t, test.method, cloud.ManagementURL+test.path, "", strings.NewReader(test.body))
+		assert.Equal(t, test.status, response.StatusCode, test.path)
+		assert.Contains(t, body, test.text)
+	}
+	_, err := console.New(console.Config{})
+	assert.ErrorContains(t, err, "incomplete")
+}
+
+func TestIDNumbersLeaveTheServerMaskedUnlessAskedFor(t *testing.T) {
+	t.Parallel()
+	cloud := start(t)
+	content, err := os.ReadFile(specimen)
+	require.NoError(t, err)
+	response, _ := ask(t, "POST", cloud.ManagementURL+"/console/images?name=a.jpg", "", bytes.NewReader(content))
+	require.Equal(t, http.StatusCreated, response.StatusCode)
+	_, document, err := cloud.Await(t.Context(), console.Folder+"a.jpg")
+	require.NoError(t, err)
+	require.Equal(t, idNumber, document.Card.IDNumber)
+	for path, shown := range map[string]bool{
+		"/console/images": false, "/console/image?key=console/a.jpg": false, "/console/image?key=console/a.jpg&reveal=1": true,
+	} {
+		_, body := ask(t, "GET", cloud.ManagementURL+path, "", nil)
+		assert.Contains(t, body, "110101")
+		assert.Equal(t, shown, strings.Contains(body, idNumber), path)
+	}
+}
