@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"fc-idcard-ocr/internal/sandbox/address"
 	"fc-idcard-ocr/internal/sandbox/console"
 	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
@@ -211,6 +212,9 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 	if err := c.Runtime.Warm(ctx); err != nil {
 		return nil, fmt.Errorf("sandbox: the function does not start: %w", err)
 	}
+	if err := c.note().Write(c.dir()); err != nil {
+		return nil, fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
+	}
 	return c, nil
 }
 
@@ -258,7 +262,7 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 		handler http.Handler
 		wrap    func(http.Handler) http.Handler
 	}{
-		{management.ServiceTrigger, c.Runtime.HTTPTrigger(), options.WrapTrigger},
+		{management.ServiceTrigger, c.frontDoor(options.Mode, c.Runtime.HTTPTrigger()), options.WrapTrigger},
 		{management.ServiceOSS, c.OSS, options.WrapOSS},
 		{management.ServiceGateway, c.Gateway, options.WrapGateway},
 		{"", c.Management.Handler(c.Gateway, page), nil},
@@ -455,6 +459,7 @@ func listen(first int) ([]net.Listener, error) {
 func (c *Cloud) Close() error {
 	var errs []error
 	c.closing.Do(func() {
+		errs = append(errs, address.Remove(c.dir()))
 		if c.Runtime != nil {
 			errs = append(errs, c.Runtime.Close())
 		}
