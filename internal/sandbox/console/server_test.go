@@ -1,13 +1,17 @@
 package console_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -90,4 +94,40 @@ func TestIDNumbersLeaveTheServerMaskedUnlessAskedFor(t *testing.T) {
 		assert.Contains(t, body, "110101")
 		assert.Equal(t, shown, strings.Contains(body, idNumber), path)
 	}
+}
+
+func TestTheStepsAreToldAsTheyHappen(t *testing.T) {
+	t.Parallel()
+	cloud := start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, "GET", cloud.ManagementURL+"/console/steps", nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	assert.Equal(t, "text/event-stream", response.Header.Get("Content-Type"))
+	lines := bufio.NewScanner(response.Body)
+	require.True(t, lines.Scan())
+	require.Equal(t, ": connected", lines.Text())
+
+	content, err := os.ReadFile(specimen)
+	require.NoError(t, err)
+	require.NoError(t, cloud.Upload(ctx, "a.jpg", content))
+	seen := map[string]bool{}
+	for !seen["release"] && lines.Scan() {
+		data, isData := strings.CutPrefix(lines.Text(), "data: ")
+		if !isData {
+			continue
+		}
+		var step console.Step
+		require.NoError(t, json.Unmarshal([]byte(data), &step))
+		assert.Equal(t, "a.jpg", step.Key)
+		if step.Service == "gateway" {
+			assert.Equal(t, "recognized", step.Outcome)
+			assert.True(t, step.Charged)
+		}
+		seen[step.Step] = true
+	}
+	assert.Equal(t, map[string]bool{"upload": true, "claim": true, "look": true, "recognize": true, "write": true, "release": true}, seen)
 }

@@ -29,7 +29,8 @@ const (
 	CallerClient    = "client"    // anybody else
 )
 
-// ringSize is how many requests of each service are kept.
+// ringSize is how many requests of each service are kept, for OSS of each kind of caller: somebody who looks at many
+// objects does not push out what the function did.
 const ringSize = 1000
 
 // Request is the record of a request that ended. It holds no query, header or body, so neither signature nor token.
@@ -59,8 +60,8 @@ func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []Request
-	for _, service := range []string{ServiceOSS, ServiceGateway, ServiceTrigger} {
-		all = append(all, s.requests[service]...)
+	for _, ring := range s.requests {
+		all = append(all, ring...)
 	}
 	slices.SortStableFunc(all, func(a, b Request) int { return a.Time.Compare(b.Time) })
 	return all
@@ -99,8 +100,9 @@ func (s *Server) publish(notice Notice) {
 func (s *Server) record(request Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ring := append(s.requests[request.Service], request)
-	s.requests[request.Service] = ring[max(0, len(ring)-ringSize):]
+	from := request.Service + " " + request.Caller
+	ring := append(s.requests[from], request)
+	s.requests[from] = ring[max(0, len(ring)-ringSize):]
 	s.publish(Notice{Request: &request})
 }
 

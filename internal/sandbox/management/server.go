@@ -38,7 +38,7 @@ type Server struct {
 	mu          sync.Mutex
 	rules       []*Rule
 	lastRule    int
-	requests    map[string][]Request
+	requests    map[string][]Request // by service and caller
 	subscribers map[chan Notice]struct{}
 	events      Events
 	held        *heldEvent

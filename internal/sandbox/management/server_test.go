@@ -186,6 +186,15 @@ func TestTheLastThousandRequestsAreKept(t *testing.T) {
 	assert.Equal(t, "/3", requests[0].Path)
 	assert.Equal(t, "/1002", requests[999].Path)
 	assert.Equal(t, http.StatusNotFound, requests[0].Status)
+
+	for range 1003 {
+		p.Wrap(management.ServiceOSS, http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/cards/a.jpg", nil))
+	}
+	assert.Len(t, p.Requests(), 2000, "of each service")
+	byFunction := httptest.NewRequest("GET", "/cards/a.jpg", nil)
+	byFunction.Header.Set("x-oss-security-token", "token")
+	p.Wrap(management.ServiceOSS, http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), byFunction)
+	assert.Len(t, p.Requests(), 2001, "and for OSS of each kind of caller")
 }
 
 func TestFaultsStrikeOSS(t *testing.T) {
