@@ -45,8 +45,12 @@ func Start(ctx context.Context, languages string) (page context.Context, stop fu
 	)
 	page, cancelPage := chromedp.NewContext(allocator)
 	stop = func() {
+		chromedp.Cancel(page) //nolint:errcheck // asks the browser to end; what follows makes sure
 		cancelPage()
 		cancelAllocator()
+		if state := chromedp.FromContext(page); state != nil && state.Allocator != nil {
+			state.Allocator.Wait() // a browser that is still ending would write into its profile again
+		}
 		os.RemoveAll(profile) //nolint:errcheck // it is in the folder for temporary files
 	}
 	if err := chromedp.Run(page); err != nil {
