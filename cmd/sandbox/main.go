@@ -44,7 +44,7 @@ func main() {
 type flags struct {
 	dir, runtime, function, engineDir, demo, chaos string
 	port                                           int
-	once, logs                                     bool
+	once, logs, freeze                             bool
 }
 
 // usageError is a mistake of the caller.
@@ -105,6 +105,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	set.BoolVar(&f.once, "once", false, "recognise the pictures named as arguments, print their documents as a JSON array, and end")
 	set.StringVar(&f.chaos, "chaos", "", "let things go wrong at random, the same with the same seed:\n5% throttles, 5% duplicate events, 1% lost answers")
 	set.Lookup("chaos").NoOptDefVal = randomSeed
+	set.BoolVar(&f.freeze, "freeze", false, "stop idle instances between invocations, as Function Compute freezes them")
 	set.BoolVar(&f.logs, "logs", false, "show what the function logs, on stderr")
 
 	err := command.ExecuteContext(ctx)
@@ -160,7 +161,7 @@ type session struct {
 func (s *session) start(ctx context.Context, dir string, port int, change func(*sandbox.Options)) (*sandbox.Cloud, error) {
 	options := sandbox.Options{
 		Dir: dir, Port: port, Function: s.flags.function, Mode: runtime.Mode(s.flags.runtime),
-		Reader: s.reader, EngineDir: s.flags.engineDir,
+		Reader: s.reader, EngineDir: s.flags.engineDir, Freeze: s.flags.freeze,
 		Log: slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if s.flags.logs {
