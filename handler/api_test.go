@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -485,3 +487,28 @@ func TestEveryCodeHasItsStatus(t *testing.T) {
 // allCodes is the closed set.
 var allCodes = []Code{NotRecognized, ImageRejected, ImageTooLarge, ImageUnsupported, ImageNotFound, AccessDenied, Throttled, QuotaExhausted, Unauthorized,
 	ClockSkew, Unavailable, Timeout, BadAnswer, AnswerLost, InProgress, BadRequest, NotAllowed, Internal}
+
+// The tables of statuses in the documentation are those of the program.
+func TestDocumentedStatuses(t *testing.T) {
+	for _, name := range []string{"../docs/http-api.md", "../docs/http-api.zh-CN.md"} {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		rows := regexp.MustCompile(`(?m)^\| (\d{3}) \|([^|]*)\|`).FindAllStringSubmatch(string(text), -1)
+		documented := map[Code][]int{}
+		for _, row := range rows {
+			status, _ := strconv.Atoi(row[1])
+			for _, code := range regexp.MustCompile("[A-Za-z]+").FindAllString(row[2], -1) {
+				documented[Code(code)] = append(documented[Code(code)], status)
+			}
+		}
+		for code, status := range statusOf {
+			assert.Contains(t, documented[code], status, "%s: %s", name, code)
+		}
+		assert.Len(t, documented, len(statusOf))
+		for _, c := range routes {
+			if c.code != "" {
+				assert.Contains(t, documented[c.code], c.status, "%s: %s", name, c.name)
+			}
+		}
+	}
+}
