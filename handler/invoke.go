@@ -89,8 +89,9 @@ func (h *Handler) images(ctx context.Context, inv Invocation, images []namedImag
 }
 
 // object recognises one object. A caller that goes away does not stop it: the call may be paid already.
-func (h *Handler) object(ctx context.Context, inv Invocation, image namedImage, force bool) outcome {
+func (h *Handler) object(ctx context.Context, inv Invocation, image namedImage, force bool) (o outcome) {
 	log := h.logger(inv, image.Image)
+	defer survive(log, &o)
 	if time.Until(inv.Deadline) < writeReserve {
 		log.Warn("image done", "status", string(Failed), "code", string(Timeout), "retryable", true)
 		return outcome{status: Failed, err: failure(Timeout, true, "no time left in this invocation")}

@@ -53,12 +53,7 @@ func (j *job) run(ctx context.Context) (o outcome) {
 	ctx, cancel := context.WithDeadline(ctx, j.inv.Deadline)
 	defer cancel()
 	defer func() { j.report(o) }()
-	defer func() {
-		if p := recover(); p != nil { // its value may hold anything: only its type and place are told
-			j.log.Error("panic", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			o = outcome{status: Failed, err: failure(Internal, true, "the function broke off in an image")}
-		}
-	}()
+	defer survive(j.log, &o)
 
 	claim, err := j.claim(ctx)
 	if err != nil {
@@ -89,6 +84,14 @@ func (j *job) run(ctx context.Context) (o outcome) {
 		return j.finish(ctx, claim, j.failed(storageFailure(err)), nil)
 	}
 	return j.finish(ctx, claim, document, open)
+}
+
+// survive makes a panic the outcome of its image. The panic's value may hold anything: only its type and place are told.
+func survive(log *slog.Logger, o *outcome) {
+	if p := recover(); p != nil {
+		log.Error("panic", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+		*o = outcome{status: Failed, err: failure(Internal, true, "the function broke off in an image")}
+	}
 }
 
 func (j *job) claim(ctx context.Context) (*claim, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -408,6 +409,15 @@ func TestNoCallWithoutItsNonceInTheClaim(t *testing.T) {
 			assert.Nil(t, w.bucket.Content(claimKey), "nothing is open, so nothing is left behind")
 		})
 	}
+}
+
+func TestPanicIsTheFateOfItsImageOnly(t *testing.T) {
+	w := newWorld(t)
+	w.Open = func(string, string, bucket.Credentials, *slog.Logger) (Store, error) { panic("canary-name") }
+	_, err := w.Invoke(t.Context(), first("r1"), w.event())
+	assert.Equal(t, Internal, AsError(err).Code)
+	assert.Contains(t, w.log.String(), "panic")
+	assert.NotContains(t, w.log.String()+err.Error(), "canary")
 }
 
 func TestServerSaysHowLongToWait(t *testing.T) {
