@@ -102,12 +102,11 @@ func (c *Client) Recognize(ctx context.Context, r Request) (*Answer, error) {
 	}
 
 	req := &http.Request{
-		Method:        http.MethodPost,
-		URL:           endpoint,
-		Host:          endpoint.Host,
-		Header:        make(http.Header, 9),
-		ContentLength: form.length(),
-		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(form.reader()), nil },
+		Method:  http.MethodPost,
+		URL:     endpoint,
+		Host:    endpoint.Host,
+		Header:  make(http.Header, 9),
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(form.reader()), nil },
 	}
 	req.Body, _ = req.GetBody()
 	req.Header.Set("Accept", acceptHeader)
@@ -125,6 +124,7 @@ func (c *Client) Recognize(ctx context.Context, r Request) (*Answer, error) {
 		params: slices.Concat(form.params, queryParams(endpoint.Query())), // on a clash of names the form is signed
 	}
 	c.Auth.authorize(req.Header, &signed)
+	req.ContentLength = form.length() // after the signature, which passes over the picture anyway
 	return c.exchange(ctx, req, &signed)
 }
 

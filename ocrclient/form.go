@@ -78,6 +78,7 @@ func (f *form) reader() io.Reader {
 type picture struct {
 	raw     []byte
 	encoded string // instead of raw: encoded already
+	escaped int64  // length on the wire, 0 until writeTo has passed over the picture
 }
 
 const (
@@ -95,29 +96,29 @@ func (p *picture) chunk(i int, buf []byte) []byte {
 	return base64.StdEncoding.AppendEncode(buf[:0], p.raw[start:min(start+rawChunk, len(p.raw))])
 }
 
+// writeTo writes the base64 form, and notes on the way how long it is on the wire, where each "+", "/" and "=" takes three
+// bytes.
 func (p *picture) writeTo(w io.Writer) {
+	p.escaped = 0
 	buf := make([]byte, 0, base64Chunk)
 	for i := 0; ; i++ {
 		if buf = p.chunk(i, buf); len(buf) == 0 {
 			return
 		}
 		w.Write(buf)
+		p.escaped += int64(len(buf) + 2*(bytes.Count(buf, []byte{'+'})+bytes.Count(buf, []byte{'/'})+bytes.Count(buf, []byte{'='})))
 	}
 }
 
-// escapedLength is the length on the wire, where each "+", "/" and "=" takes three bytes.
+// escapedLength is the length on the wire.
 func (p *picture) escapedLength() int64 {
 	if p == nil {
 		return 0
 	}
-	var n int64
-	buf := make([]byte, 0, base64Chunk)
-	for i := 0; ; i++ {
-		if buf = p.chunk(i, buf); len(buf) == 0 {
-			return n
-		}
-		n += int64(len(buf) + 2*(bytes.Count(buf, []byte{'+'})+bytes.Count(buf, []byte{'/'})+bytes.Count(buf, []byte{'='})))
+	if p.escaped == 0 { // not signed, so nobody has passed over it
+		p.writeTo(io.Discard)
 	}
+	return p.escaped
 }
 
 // escapedPicture reads a picture as base64 in URL encoding.
@@ -136,22 +137,30 @@ func (e *escapedPicture) Read(b []byte) (int, error) {
 			return 0, io.EOF
 		}
 		e.next++
-		e.escaped = e.escaped[:0]
-		for _, c := range e.plain {
-			switch c {
-			case '+':
-				e.escaped = append(e.escaped, "%2B"...)
-			case '/':
-				e.escaped = append(e.escaped, "%2F"...)
-			case '=':
-				e.escaped = append(e.escaped, "%3D"...)
-			default:
-				e.escaped = append(e.escaped, c)
-			}
-		}
+		e.escaped = appendEscaped(e.escaped[:0], e.plain)
 		e.pending = e.escaped
 	}
 	n := copy(b, e.pending)
 	e.pending = e.pending[n:]
 	return n, nil
+}
+
+// appendEscaped appends base64 text in URL encoding.
+func appendEscaped(to, text []byte) []byte {
+	for {
+		i := bytes.IndexAny(text, "+/=")
+		if i < 0 {
+			return append(to, text...)
+		}
+		to = append(to, text[:i]...)
+		switch text[i] {
+		case '+':
+			to = append(to, "%2B"...)
+		case '/':
+			to = append(to, "%2F"...)
+		default:
+			to = append(to, "%3D"...)
+		}
+		text = text[i+1:]
+	}
 }

@@ -1,8 +1,6 @@
 package ocrclient
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -125,35 +123,5 @@ func TestPictureIsEncodedAsTheStandardLibraryDoes(t *testing.T) {
 			p.writeTo(&b)
 			assert.Equal(t, want, b.String(), "%s %d", name, size)
 		}
-	}
-}
-
-// The plain HMAC-SHA256 of the same bytes is the floor.
-
-func BenchmarkSignature(b *testing.B) {
-	auth := AppKey{Key: "203753385", Secret: "benchmark-secret"}
-	for name, request := range map[string]Request{
-		"URL":  {ImageURL: "https://cards.oss-cn-hangzhou.aliyuncs.com/a.jpg?x-oss-signature=" + strings.Repeat("a", 1500), Details: true},
-		"2 MB": {Image: make([]byte, 2<<20), Details: true},
-	} {
-		f, err := newForm(request)
-		require.NoError(b, err)
-		s := signable{method: "POST", accept: acceptHeader, contentType: contentTypeHeader, path: "/ocrIdCard", params: f.params,
-			headers: params([2]string{"x-ca-nonce", "0b3b2b0a-5b0c-4b0e-8b0a-0b3b2b0a5b0c"}, [2]string{"x-ca-timestamp", "1525872629832"}, [2]string{"x-ca-key", "203753385"})}
-		b.Run("sign "+name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				auth.sign(&s)
-			}
-		})
-		text := []byte(s.text())
-		b.Run("floor "+name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				mac := hmac.New(sha256.New, []byte(auth.Secret))
-				mac.Write(text)
-				base64.StdEncoding.EncodeToString(mac.Sum(nil))
-			}
-		})
 	}
 }
