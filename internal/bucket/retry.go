@@ -1,8 +1,10 @@
 package bucket
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -52,16 +54,38 @@ func once(ctx context.Context, op string, limit time.Duration, call func(context
 	return nil
 }
 
-// noteStatus tells once the HTTP status: the SDK forgets it where an error's body is not the XML it expects.
-type noteStatus struct{ *http.Transport }
+// transport is a client's own, and tells once the HTTP status: the SDK forgets it where an error's body is not the XML it
+// expects.
+type transport struct{ *http.Transport }
 
 type statusKey struct{}
 
 // RoundTrip implements http.RoundTripper.
-func (t noteStatus) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	r, err := inOnePiece(r)
+	if err != nil {
+		return nil, err
+	}
 	response, err := t.Transport.RoundTrip(r)
 	if status, ok := r.Context().Value(statusKey{}).(*int); ok && err == nil {
 		*status = response.StatusCode
 	}
 	return response, err
+}
+
+// inOnePiece lets header and body of a small request leave together. The SDK reads bodies through a checksum, and net/http
+// sends the header of a request by itself unless it sees that the body is in memory.
+func inOnePiece(r *http.Request) (*http.Request, error) {
+	const small = 64 << 10
+	if r.Body == nil || r.ContentLength <= 0 || r.ContentLength > small {
+		return r, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, small+1))
+	r.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	whole := *r // a RoundTripper leaves its request as it is
+	whole.Body = io.NopCloser(bytes.NewReader(body))
+	return &whole, nil
 }

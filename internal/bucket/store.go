@@ -4,6 +4,7 @@
 package bucket
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -36,10 +37,11 @@ type Credentials struct {
 // New returns a Store. It connects to nothing.
 func New(c Config) *Store {
 	return &Store{config: c, http: &http.Client{
-		Transport: noteStatus{&http.Transport{
+		Transport: transport{&http.Transport{
 			// The internal endpoint is on the function's own network: no proxy, and short times to connect.
 			DialContext:           (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout:   3 * time.Second,
+			TLSClientConfig:       &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(64)}, // after a freeze connections are made anew
 			ResponseHeaderTimeout: 5 * time.Second,
 			IdleConnTimeout:       20 * time.Second,
 			MaxIdleConns:          256,
