@@ -12,6 +12,9 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -36,7 +39,10 @@ func main() {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: c.LogLevel}))
 	h := handler.New(options(c, log))
+	limitMemory()
 	if os.Getenv("FC_RUNTIME_API") != "" {
+		oneProcessor()
+		fc.RegisterInitializerFunction(h.Initialize)
 		fc.Start(invoke(h)) // never returns
 		return
 	}
@@ -54,16 +60,36 @@ func options(c config.Config, log *slog.Logger) handler.Options {
 	if c.AppCode != "" {
 		auth = ocrclient.AppCode(c.AppCode)
 	}
+	ocr := &ocrclient.Client{Endpoint: c.Endpoint, Auth: auth, HTTP: api, UserAgent: "fc-idcard-ocr/" + version}
 	return handler.Options{
 		Open: func(name, region string, k bucket.Credentials, log *slog.Logger) (handler.Store, error) {
 			return store.Open(name, region, k, log)
 		},
-		OCR:         &ocrclient.Client{Endpoint: c.Endpoint, Auth: auth, HTTP: api, UserAgent: "fc-idcard-ocr/" + version},
+		OCR:         ocr,
 		ImageSource: handler.Source(c.ImageSource), Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
 		ParkLost: c.OnLostAnswer == config.Park, URLTTL: c.OSSURLTTL, ImageSuffixes: c.ImageSuffixes, ResultSuffix: c.ResultSuffix,
 		ClaimSuffix: c.ClaimSuffix, MaxImageBytes: c.MaxImageBytes, HTTPAllow: c.HTTPAllow,
 		Version: version, Settings: c.Public(), Region: os.Getenv("FC_REGION"), Log: log,
 		Wake: func() { store.CloseIdleConnections(); api.CloseIdleConnections() },
+		Warm: ocr.Warm,
+	}
+}
+
+// limitMemory keeps the garbage of large pictures within the instance's memory: FC kills an instance that exceeds it, and
+// with it the answer of a paid call. A quarter is left for what is not Go's heap. GOMEMLIMIT overrides it.
+func limitMemory() {
+	megabytes, err := strconv.ParseInt(os.Getenv("FC_FUNCTION_MEMORY_SIZE"), 10, 32)
+	if err == nil && megabytes > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(megabytes << 20 / 4 * 3)
+	}
+}
+
+// oneProcessor fits the Go runtime to an instance that works on one image at a time, on a fraction of a core, and waits
+// nearly all the time: with more processors each answer from the network would wake further threads in vain, which costs
+// about a quarter of the CPU time of an image (docs/performance.md). GOMAXPROCS overrides it.
+func oneProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
 	}
 }
 

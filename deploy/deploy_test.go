@@ -123,7 +123,9 @@ func TestServerlessDevsFiles(t *testing.T) {
 				require.NoError(t, err)
 				assert.Greater(t, p.Timeout, defaults.MaxAttempts*int(defaults.Timeout.Seconds()), "time for every attempt")
 				assert.Equal(t, file == "s.custom.yaml", p.InstanceConcurrency > 1, "the Go runtime takes one invocation at a time")
-				assert.Equal(t, file == "s.custom.yaml", len(p.InstanceLifecycleConfig) > 0, "hooks only where they are served")
+				assert.Contains(t, p.InstanceLifecycleConfig, "initializer")
+				_, stops := p.InstanceLifecycleConfig["preStop"]
+				assert.Equal(t, file == "s.custom.yaml", stops, "a hook that the function does not register ends its instances with an error")
 				if file == "s.yaml" {
 					assert.Equal(t, "go1", p.Runtime)
 					assert.Equal(t, "main", p.Handler, "the executable in the package")

@@ -42,7 +42,7 @@ const (
 	SourceData Source = "data"
 )
 
-// Options configure a Handler. All fields but the last three are required.
+// Options configure a Handler. All fields but the last four are required.
 type Options struct {
 	Open func(name, region string, c bucket.Credentials, log *slog.Logger) (Store, error) // a bucket for one invocation
 	OCR  Recognizer
@@ -62,9 +62,10 @@ type Options struct {
 	Version       string
 	Settings      map[string]any // what GET /healthz shows of the configuration; no secrets
 
-	Region string       // used where an event names none
-	Wake   func()       // called when an invocation comes after a pause, in which the instance may have been frozen
-	Log    *slog.Logger // nil discards
+	Region string                      // used where an event names none
+	Wake   func()                      // called when an invocation comes after a pause, in which the instance may have been frozen
+	Warm   func(context.Context) error // called by Initialize; makes no request
+	Log    *slog.Logger                // nil discards
 }
 
 // Handler handles events. It is safe for concurrent use.
@@ -85,6 +86,19 @@ func New(o Options) *Handler {
 		h.Log = slog.New(slog.DiscardHandler)
 	}
 	return h
+}
+
+// Initialize prepares a new instance for its first event, for three seconds at most. It cannot fail: an instance that is not
+// warm is only slower.
+func (h *Handler) Initialize(ctx context.Context) {
+	if h.Warm == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if err := h.Warm(ctx); err != nil {
+		h.Log.Warn("instance not warmed", "reason", err.Error())
+	}
 }
 
 // Invocation is what the platform says beside the event.

@@ -76,6 +76,10 @@ func (h *Handler) Invoke(ctx context.Context, inv Invocation, payload []byte) ([
 // frozen instance would finish it at some later time.
 func (h *Handler) images(ctx context.Context, inv Invocation, images []namedImage) []outcome {
 	outcomes := make([]outcome, len(images))
+	if len(images) == 1 { // nearly always: no goroutine, whose small stack would have to grow
+		outcomes[0] = h.object(ctx, inv, images[0], false)
+		return outcomes
+	}
 	var group errgroup.Group
 	group.SetLimit(sideBySide)
 	for i, image := range images {

@@ -34,8 +34,10 @@ func (h *Handler) CustomRuntime() http.Handler {
 		switch fromTrigger := r.Header.Get("x-fc-control-path") == httpInvoke; {
 		case route == "POST /invoke" && !fromTrigger:
 			h.serveInvoke(w, r, inv)
-		case (route == "POST /initialize" || route == "GET /pre-stop") && !fromTrigger:
-			w.WriteHeader(http.StatusOK)
+		case route == "POST /initialize" && !fromTrigger:
+			h.Initialize(r.Context())
+		case route == "GET /pre-stop" && !fromTrigger:
+			// Images under way are finished when the platform ends the process.
 		default:
 			api.ServeHTTP(w, r)
 		}

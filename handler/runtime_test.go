@@ -2,7 +2,9 @@ package handler
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -100,6 +102,29 @@ func TestInstanceLifeCycle(t *testing.T) {
 		got := platformCall(t, w.Handler, route.method, route.path, first("r"), nil)
 		assert.Equal(t, 404, got.status, "%s %s", route.method, route.path)
 		checkAnswer(t, call{method: route.method}, got)
+	}
+}
+
+func TestInitializerWarmsInBoundedTimeAndCannotFail(t *testing.T) {
+	for name, outcome := range map[string]error{"warmed": nil, "not warmed": errors.New("no connection")} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			warmed := 0
+			w.Warm = func(ctx context.Context) error {
+				warmed++
+				deadline, ok := ctx.Deadline()
+				assert.True(t, ok)
+				assert.LessOrEqual(t, time.Until(deadline), 3*time.Second)
+				return outcome
+			}
+			got := platformCall(t, w.Handler, "POST", "/initialize", first("r"), nil)
+			assert.Equal(t, 200, got.status)
+			assert.Empty(t, got.header.Get("x-fc-status"), "FC would throw the instance away")
+			assert.Equal(t, 1, warmed)
+			assert.Empty(t, w.bucket.Requests())
+			assert.Empty(t, w.ocr.requests, "nothing that could be paid")
+			assert.Equal(t, outcome != nil, strings.Contains(w.log.String(), "instance not warmed"))
+		})
 	}
 }
 

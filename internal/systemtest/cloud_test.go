@@ -86,6 +86,8 @@ type cloud struct {
 	env     []string
 	mode    runtime.Mode
 
+	initializer time.Duration // its limit, if the instances have the hook
+
 	mu       sync.Mutex
 	requests []string // that the function sent to OSS
 	tap      func(request string, next http.HandlerFunc) http.HandlerFunc
@@ -150,7 +152,7 @@ func rolePolicy(t testing.TB) *oss.Policy {
 
 // process is one more instance of the function.
 func (c *cloud) process() *runtime.Runtime {
-	r, err := runtime.New(runtime.Config{Mode: c.mode, Command: binary, Env: c.env, MaxInstances: 1, Concurrency: 100, Logs: c.logs,
+	r, err := runtime.New(runtime.Config{Mode: c.mode, Command: binary, Env: c.env, MaxInstances: 1, Concurrency: 100, Logs: c.logs, InitializerTimeout: c.initializer,
 		Credentials: func() runtime.Credentials {
 			return runtime.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
 		}})
