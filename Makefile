@@ -76,6 +76,10 @@ cover: deps ## Measure what the tests cover: coverage.out
 	go test -coverpkg=./... -coverprofile=coverage.out ./...
 	@go tool cover -func=coverage.out | tail -n 1
 
+.PHONY: bench
+bench: dist/.modules ## Measure the function beside its floors: docs/performance.md (Linux, ten minutes, an idle machine)
+	go run ./bench
+
 .PHONY: clean
 clean: ## Remove what was built and installed (not .sandbox, which holds your pictures)
 	rm -rf dist coverage.out $(ENGINE)/node_modules $(CLIENTS)/node_modules

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -62,7 +63,7 @@ type Request struct {
 	Nonce string
 }
 
-var sharedHTTP = NewHTTPClient()
+var sharedHTTP = sync.OnceValue(NewHTTPClient)
 
 // NewHTTPClient returns an HTTP client with the time limits this API wants: 3 s to connect, 5 s for TLS, TLS verified and its
 // sessions resumed, HTTP/1.1, proxies from the environment. The limit of a whole call is the context's deadline.
@@ -155,7 +156,7 @@ func (c *Client) now() time.Time {
 func (c *Client) httpClient() *http.Client {
 	base := c.HTTP
 	if base == nil {
-		base = sharedHTTP
+		base = sharedHTTP()
 	}
 	if base.CheckRedirect == nil || base.Jar != nil {
 		own := *base

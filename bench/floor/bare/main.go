@@ -1,0 +1,13 @@
+// Command bare is the least that a function in Go can be: the runtime SDK and a handler that does nothing. It is the floor
+// for start-up time and package size.
+package main
+
+import (
+	"context"
+
+	"github.com/aliyun/fc-runtime-go-sdk/fc"
+)
+
+func main() {
+	fc.Start(func(context.Context, []byte) ([]byte, error) { return []byte("{}"), nil })
+}

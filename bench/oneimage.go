@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// oneImage measures the processor time of an image in the normal case, and counts its requests and connections.
+func (b *bench) oneImage(ctx context.Context, s *section) error {
+	const rounds, images = 7, 400
+	s.how = fmt.Sprintf("Processor time (user and system) of the process per image on the Go runtime, image by URL, the OCR API and OSS answering at once: "+
+		"%d rounds of %d images each, the programs taking turns, each round a fresh process after 50 images; medians.", rounds, images)
+	s.columns("program", "CPU per image", "wall per image", "requests per image", "connections", "ratio of CPU", "target")
+	programs := []program{b.function, b.byHand}
+	if b.python.command != nil {
+		programs = append(programs, b.python)
+	}
+	cpu, wall := map[string][]time.Duration{}, map[string][]time.Duration{}
+	requests, connections := map[string]float64{}, map[string]int{}
+	for round := range b.repeat(rounds) {
+		for _, p := range programs {
+			process, err := start(ctx, p)
+			if err != nil {
+				return err
+			}
+			b.cloud.counts()
+			if _, _, err := b.series(ctx, process, fmt.Sprintf("warm/%s/%d", p.name, round), b.repeat(50)); err != nil {
+				return err
+			}
+			warm := b.cloud.counts()
+			used, took, err := b.series(ctx, process, fmt.Sprintf("%s/%d", p.name, round), images)
+			process.stop()
+			if err != nil {
+				return err
+			}
+			cpu[p.name], wall[p.name] = append(cpu[p.name], used/images), append(wall[p.name], took/images)
+			counted := b.cloud.counts()
+			connections[p.name] = warm["connections"] + counted["connections"]
+			delete(counted, "connections")
+			total := 0
+			for _, n := range counted {
+				total += n
+			}
+			requests[p.name] = float64(total) / images
+		}
+	}
+	floor := median(cpu[b.byHand.name])
+	for _, p := range programs {
+		target := 0.0
+		if p.name == b.function.name {
+			target = 1.3
+		}
+		ratio, verdict := against(median(cpu[p.name]).Seconds(), floor.Seconds(), target)
+		s.row(p.name, milliseconds(median(cpu[p.name])), milliseconds(median(wall[p.name])), fmt.Sprintf("%.2f", requests[p.name]),
+			fmt.Sprint(connections[p.name]), ratio, verdict)
+	}
+	s.note("The Python function makes two requests: no claim, no look at what is there, no deletion. It opens a new connection for each.")
+	return nil
+}
+
+// series delivers images one after the other and returns processor time and time for all of them.
+func (b *bench) series(ctx context.Context, p *process, prefix string, images int) (cpu, wall time.Duration, err error) {
+	before, err := p.cpu()
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	for i := range images {
+		if err := p.deliver(ctx, b.cloud.upload(fmt.Sprintf("%s/%05d.jpg", prefix, i), []byte("picture"))); err != nil {
+			return 0, 0, err
+		}
+	}
+	wall = time.Since(began)
+	after, err := p.cpu()
+	return after - before, wall, err
+}
