@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -47,4 +49,36 @@ func TestDeployedBinaryStaysLean(t *testing.T) {
 			assert.NotContains(t, path, "internal/ctl")
 		}
 	}
+}
+
+func TestMemoryLimitLeavesAQuarterOfTheInstance(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	for _, test := range []struct {
+		instance, operator string
+		want               int64
+	}{
+		{"256", "", 192 << 20},
+		{"", "", before},
+		{"0", "", before},
+		{"much", "", before},
+		{"256", "1GiB", before}, // the Go runtime has read it at the start of the process
+	} {
+		debug.SetMemoryLimit(before)
+		t.Setenv("FC_FUNCTION_MEMORY_SIZE", test.instance)
+		t.Setenv("GOMEMLIMIT", test.operator)
+		limitMemory()
+		assert.Equal(t, test.want, debug.SetMemoryLimit(-1), "%+v", test)
+	}
+}
+
+func TestGoRuntimeHasOneProcessorUnlessTheOperatorSaysOtherwise(t *testing.T) {
+	before := runtime.GOMAXPROCS(3)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	t.Setenv("GOMAXPROCS", "3")
+	oneProcessor()
+	assert.Equal(t, 3, runtime.GOMAXPROCS(0))
+	t.Setenv("GOMAXPROCS", "")
+	oneProcessor()
+	assert.Equal(t, 1, runtime.GOMAXPROCS(0))
 }
