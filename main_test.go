@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"errors"
+	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,4 +85,49 @@ func TestGoRuntimeHasOneProcessorUnlessTheOperatorSaysOtherwise(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "")
 	oneProcessor()
 	assert.Equal(t, 1, runtime.GOMAXPROCS(0))
+}
+
+// Nodes are packages by their folder, with all that is below it.
+func TestPictureInTheArchitectureShowsTheImports(t *testing.T) {
+	text, err := os.ReadFile("docs/architecture.md")
+	require.NoError(t, err)
+	_, picture, _ := strings.Cut(string(text), "```mermaid\nflowchart")
+	picture, _, _ = strings.Cut(picture, "```")
+	folders := map[string]string{} // by node
+	for _, node := range regexp.MustCompile(`(\w+)\[([\w/]+)\]`).FindAllStringSubmatch(picture, -1) {
+		folders[node[1]] = node[2]
+	}
+	folder := func(node string) string {
+		if named, ok := folders[node]; ok {
+			return named
+		}
+		return node
+	}
+	var shown []string
+	for _, arrow := range regexp.MustCompile(`(?m)^ *(\w+)(?:\[.*\])? --> (\w+)`).FindAllStringSubmatch(picture, -1) {
+		folders[arrow[1]], folders[arrow[2]] = folder(arrow[1]), folder(arrow[2])
+		shown = append(shown, folder(arrow[1])+" -> "+folder(arrow[2]))
+	}
+	nodeOf := func(pkg string) string {
+		pkg = strings.TrimPrefix(strings.TrimPrefix(pkg, "fc-idcard-ocr"), "/")
+		if pkg == "" {
+			return "main"
+		}
+		for _, f := range folders {
+			if pkg == f || strings.HasPrefix(pkg, f+"/") {
+				return f
+			}
+		}
+		return ""
+	}
+	output, err := exec.Command("go", "list", "-f", "{{$p := .ImportPath}}{{range .Imports}}{{$p}} {{.}}\n{{end}}", "./...").Output()
+	require.NoError(t, err)
+	imported := map[string]bool{}
+	for line := range strings.Lines(string(output)) {
+		from, to, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if ok && strings.HasPrefix(to, "fc-idcard-ocr/") && nodeOf(from) != "" && nodeOf(from) != nodeOf(to) {
+			imported[nodeOf(from)+" -> "+nodeOf(to)] = true
+		}
+	}
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(imported)), shown)
 }
