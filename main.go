@@ -29,6 +29,7 @@ import (
 var version = "dev"
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // a reader of the log that is gone must not end images that are paid already
 	c, err := config.Parse(os.Environ())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fc-idcard-ocr:", err)
