@@ -31,7 +31,6 @@ var version = "dev"
 
 func main() {
 	signal.Ignore(syscall.SIGPIPE) // a reader of the log that is gone must not end images that are paid already
-	log.SetFlags(libraryLogFlags)
 	log.SetOutput(libraryLog{os.Stderr})
 	c, err := config.Parse(os.Environ())
 	if err != nil {
