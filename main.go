@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,13 +33,15 @@ import (
 var version = "dev"
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // a reader of the log that is gone must not end images that are paid already
+	log.SetOutput(libraryLog{os.Stderr})
 	c, err := config.Parse(os.Environ())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fc-idcard-ocr:", err)
 		os.Exit(1)
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: c.LogLevel}))
-	h := handler.New(options(c, log))
+	events := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: c.LogLevel}))
+	h := handler.New(options(c, events))
 	limitMemory()
 	if os.Getenv("FC_RUNTIME_API") != "" {
 		oneProcessor()
@@ -46,8 +49,8 @@ func main() {
 		fc.Start(invoke(h)) // never returns
 		return
 	}
-	if err := serve(h, log); err != nil {
-		log.Error("the server ended", "reason", err.Error())
+	if err := serve(h, events); err != nil {
+		events.Error("the server ended", "reason", err.Error())
 		os.Exit(1)
 	}
 }

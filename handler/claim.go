@@ -117,12 +117,20 @@ func acquire(ctx context.Context, store Store, claimKey, image, etag string, inv
 			c.length, c.last = length, own
 			return c, nil
 		}
+		if errors.Is(err, bucket.ErrInvalid) {
+			if _, err := store.Stat(ctx, claimKey); err == nil { // there, and not appendable
+				return nil, errForeignClaim
+			}
+		}
 		if !errors.Is(err, bucket.ErrPosition) {
 			return nil, err
 		}
 		body, err := store.Read(ctx, claimKey, "", maxClaimBytes)
 		if errors.Is(err, bucket.ErrNotFound) {
 			continue // released between the two requests
+		}
+		if errors.Is(err, bucket.ErrTooLarge) {
+			return nil, errForeignClaim
 		}
 		if err != nil {
 			return nil, err

@@ -27,7 +27,7 @@ type Document struct {
 	Validation    *Validation     `json:"validation,omitempty"` // likewise
 	OCR           OCR             `json:"ocr"`
 	Error         *DocumentError  `json:"error,omitempty"` // unless recognised
-	Raw           json.RawMessage `json:"raw,omitempty"`   // showapi_res_body as it came
+	Raw           json.RawMessage `json:"raw,omitempty"`   // showapi_res_body as it came, unless it is unreasonably large
 	RequestID     string          `json:"requestId"`
 	CompletedAt   time.Time       `json:"completedAt"`
 }

@@ -74,9 +74,7 @@ func (h *Handler) decode(payload []byte) (event, *Error) {
 		return event{http: decodeHTTP(payload)}, nil
 	case bytes.HasPrefix(probe.Events, []byte("[")):
 		var raw []json.RawMessage
-		if err := json.Unmarshal(probe.Events, &raw); err != nil {
-			return event{}, notUnderstood(err)
-		}
+		json.Unmarshal(probe.Events, &raw) // an array that has been read once already
 		return h.records(raw), nil
 	case probe.SpecVersion != "" && bytes.HasPrefix(probe.Data, []byte("{")):
 		return h.records([]json.RawMessage{probe.Data}), nil

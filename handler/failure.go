@@ -57,6 +57,8 @@ func storageFailure(err error) *Error {
 		code = ImageNotFound
 	case errors.Is(err, bucket.ErrDenied), errors.Is(err, bucket.ErrExpired), errors.Is(err, bucket.ErrEndpoint):
 		code = AccessDenied
+	case errors.Is(err, bucket.ErrClock):
+		code = ClockSkew
 	case errors.Is(err, bucket.ErrTooLarge):
 		code = ImageTooLarge
 	case errors.Is(err, bucket.ErrInvalid):

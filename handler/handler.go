@@ -74,6 +74,8 @@ type Handler struct {
 	limiter  *rate.Limiter
 	started  time.Time
 	lastUsed atomic.Int64 // wall clock, Unix nanoseconds
+
+	unwritten unwritten
 }
 
 // New returns a Handler.

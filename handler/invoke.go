@@ -14,8 +14,10 @@ import (
 const (
 	// sideBySide is how many images of one event are worked on at once.
 	sideBySide = 8
-	// reported is how many images the answer to the platform lists: a destination takes 64 KB.
-	reported = 100
+	// reported is how many images the answer to the platform lists, and reportedBytes how long the list may be: a
+	// destination takes 64 KB, its own words and the event included.
+	reported      = 100
+	reportedBytes = 32 << 10
 	// assumedTime is the length of an invocation whose deadline the platform did not tell.
 	assumedTime = time.Minute
 )
@@ -23,7 +25,7 @@ const (
 // Report is the answer to the platform, which may pass it on to a destination: keys and statuses, never a card.
 type Report struct {
 	Images  []ImageReport `json:"images"`
-	Omitted int           `json:"omitted,omitempty"` // images not listed, as the list has at most 100
+	Omitted int           `json:"omitted,omitempty"` // images not listed, as the list has at most 100 and 32 KB
 	Skipped int           `json:"skipped,omitempty"` // records that name no new image
 }
 
@@ -55,21 +57,34 @@ func (h *Handler) Invoke(ctx context.Context, inv Invocation, payload []byte) ([
 	if err := h.sum(e, outcomes); err != nil {
 		return nil, err
 	}
-	report := Report{Images: make([]ImageReport, 0, len(outcomes)), Skipped: e.skipped, Omitted: max(0, len(outcomes)-reported)}
-	for i, o := range outcomes[:len(outcomes)-report.Omitted] {
+	return plainJSON(e.report(outcomes)), nil
+}
+
+// report lists as many images as a destination takes.
+func (e event) report(outcomes []outcome) Report {
+	report := Report{Images: make([]ImageReport, 0, min(len(outcomes), reported)), Skipped: e.skipped}
+	length := 0
+	for i, o := range outcomes {
 		line := ImageReport{Bucket: e.images[i].Bucket, Key: e.images[i].Key, Status: o.status}
 		if o.err != nil {
 			line.Code = o.err.Code
 		}
+		if length += len(plainJSON(line)); i >= reported || length > reportedBytes {
+			report.Omitted = len(outcomes) - i
+			break
+		}
 		report.Images = append(report.Images, line)
 	}
+	return report
+}
+
+// plainJSON encodes what always can be. Text stays readable: < > & are not escaped.
+func plainJSON(v any) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(report); err != nil {
-		return nil, failure(Internal, false, "the report cannot be written")
-	}
-	return bytes.TrimSpace(b.Bytes()), nil
+	encoder.Encode(v)
+	return bytes.TrimSpace(b.Bytes())
 }
 
 // images works on all images of an event, some at a time. What one does never stops another, and none is left behind: a
@@ -85,6 +100,7 @@ func (h *Handler) images(ctx context.Context, inv Invocation, images []namedImag
 	for i, image := range images {
 		group.Go(func() error {
 			outcomes[i] = h.object(ctx, inv, image, false)
+			outcomes[i].document = nil // an event may name ten thousand images
 			return nil
 		})
 	}

@@ -68,7 +68,7 @@ func (j *job) run(ctx context.Context) (o outcome) {
 	case seen.settled && !j.force:
 		return j.leave(ctx, claim, outcome{status: unchanged})
 	}
-	if paid := claim.last.Document; paid != nil && claim.last.ETag == j.image.ETag {
+	if paid := j.paid(claim); paid != nil {
 		return j.finish(ctx, claim, paid, nil)
 	}
 	if e := j.unfit(); e != nil {
@@ -169,6 +169,17 @@ func (j *job) stored(ctx context.Context) (*Document, error) {
 	return &d, nil
 }
 
+// paid returns the document that an earlier invocation paid for this version and could not write; nil if there is none.
+func (j *job) paid(c *claim) *Document {
+	switch {
+	case c.last.ETag != j.image.ETag:
+		return nil
+	case c.last.Document != nil:
+		return c.last.Document
+	}
+	return j.h.unwritten.of(c.last.Nonce)
+}
+
 // unfit refuses images that cannot be recognised, before anything is paid.
 func (j *job) unfit() *Error {
 	switch {
@@ -199,8 +210,8 @@ func (j *job) failed(e *Error) *Document {
 	return d
 }
 
-// finish writes the document and gives the claim up. A final document that cannot be written is left in the claim, from
-// which the next delivery writes it without paying.
+// finish writes the document and gives the claim up. A final document that cannot be written is left in the claim, or, if
+// not even that succeeds, in this process's memory: the next delivery writes it without paying.
 func (j *job) finish(ctx context.Context, c *claim, d *Document, open *policy) outcome {
 	err := j.write(ctx, d)
 	if err != nil && d.final() {
@@ -210,8 +221,13 @@ func (j *job) finish(ctx context.Context, c *claim, d *Document, open *policy) o
 			e.Code = Unavailable
 		}
 		e.Message = "the result could not be written: " + e.Message
-		return j.rest(ctx, c, d, nil, outcome{status: Failed, err: e})
+		o := j.rest(ctx, c, d, nil, outcome{status: Failed, err: e})
+		if j.releaseErr != nil && d.OCR.Attempts > 0 {
+			j.h.unwritten.put(c.last.Nonce, d)
+		}
+		return o
 	}
+	j.h.unwritten.forget(c.last.Nonce)
 	o := outcome{document: d, status: d.Status}
 	if d.Error != nil {
 		o.err = failure(d.Error.Code, d.Error.Retryable, "%s", d.Error.Message)

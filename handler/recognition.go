@@ -114,7 +114,7 @@ func (r *recognition) calls(ctx context.Context) (*ocrclient.Answer, decision, e
 	pauses.Reset()
 	blame := failure(Timeout, true, "too little time left for a call of up to %s", r.h.Timeout)
 	for err == nil {
-		if next.move == use || next.move == giveUp {
+		if next.move == giveUp {
 			return nil, next, nil
 		}
 		if next.move == afresh {

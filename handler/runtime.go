@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -30,6 +31,9 @@ func (h *Handler) CustomRuntime() http.Handler {
 		defer io.Copy(io.Discard, io.LimitReader(r.Body, maxEventBytes))
 		inv := invocationOf(r.Header)
 		r = r.WithContext(WithInvocation(r.Context(), inv))
+		if deadline := invocation(r.Context()).Deadline; time.Now().Before(deadline) { // a sender that stalls holds nothing any longer
+			http.NewResponseController(w).SetReadDeadline(deadline)
+		}
 		route := r.Method + " " + r.URL.Path
 		switch fromTrigger := r.Header.Get("x-fc-control-path") == httpInvoke; {
 		case route == "POST /invoke" && !fromTrigger:
@@ -67,6 +71,8 @@ func (h *Handler) invokeBody(r *http.Request, inv Invocation) (answer []byte, er
 	}()
 	payload, err := io.ReadAll(io.LimitReader(r.Body, maxEventBytes+1))
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, failure(Timeout, true, "the event did not arrive within the invocation")
 	case err != nil:
 		return nil, failure(BadRequest, false, "the event broke off")
 	case len(payload) > maxEventBytes:

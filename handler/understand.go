@@ -21,7 +21,7 @@ type Validation struct {
 // understand puts the provider's answer into the document.
 func (d *Document) understand(a *ocrclient.Answer) {
 	d.OCR.RequestID, d.OCR.Charged, d.OCR.Message = a.RequestID, a.Charged, a.Message
-	d.Raw = a.Raw
+	d.Raw = bounded(a.Raw)
 	if a.Recognized {
 		d.Status = Recognized
 		d.Card = &Card{

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -161,11 +162,14 @@ func (e *envelope) body() (inner envelope, raw json.RawMessage, ok bool) {
 }
 
 func (e *envelope) resCode() int {
-	n, err := strconv.Atoi(e.ResCode.text)
-	if err != nil && e.ResCode.nonEmpty() {
+	n, ok := e.ResCode.number()
+	switch {
+	case ok && n == math.Trunc(n) && math.Abs(n) < 1e6:
+		return int(n)
+	case e.ResCode.nonEmpty():
 		return -1
 	}
-	return n
+	return 0
 }
 
 // charged: the market page says that ret_code 0 means charged and -1 not; showapi_fee_num says the same elsewhere. A
@@ -175,11 +179,12 @@ func charged(status int, inner, outer envelope) bool {
 	if inner.FeeNum.set {
 		fee = inner.FeeNum
 	}
-	n, err := strconv.Atoi(fee.text)
+	n, told := fee.number()
+	code, numeric := inner.RetCode.number()
 	switch {
-	case inner.RetCode.text == "0" || (err == nil && n > 0):
+	case (numeric && code == 0) || (told && n > 0):
 		return true
-	case inner.RetCode.nonEmpty() || err == nil:
+	case inner.RetCode.nonEmpty() || told:
 		return false
 	default:
 		return status == http.StatusOK && !(outer.ResCode.set && outer.resCode() != 0)
@@ -224,6 +229,12 @@ func (f *flexible) UnmarshalJSON(b []byte) error {
 		f.text, f.set = string(b), true
 	}
 	return nil
+}
+
+// number reads a number in any of JSON's forms: 0, "0", 0.0 and 1e400, which counts as infinite.
+func (f flexible) number() (n float64, ok bool) {
+	n, err := strconv.ParseFloat(strings.TrimSpace(f.text), 64)
+	return n, (err == nil || errors.Is(err, strconv.ErrRange)) && !math.IsNaN(n)
 }
 
 func (f flexible) nonEmpty() bool { return f.set && f.text != "" }

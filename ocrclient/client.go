@@ -177,7 +177,7 @@ func (c *Client) exchange(ctx context.Context, req *http.Request, signed *signab
 		return nil, transportError(err, connected.Load())
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
+	body, err := readAnswer(resp)
 	if err != nil {
 		return nil, &Error{Class: Lost, Code: lostCode(err), StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header),
 			message: "the answer broke off", err: withoutEcho(err)}
@@ -196,7 +196,7 @@ func transportError(err error, connected bool) *Error {
 		err = u.Err // the *url.Error repeats method and address, which the message gives already
 	}
 	if !connected {
-		return &Error{Class: NeverSent, Code: Unavailable, message: "no connection to the OCR endpoint", err: err}
+		return &Error{Class: NeverSent, Code: Unavailable, message: "no connection to the OCR endpoint", err: withoutAddress(err)}
 	}
 	return &Error{Class: Lost, Code: lostCode(err), message: "the request may have arrived, but no answer came", err: withoutEcho(err)}
 }

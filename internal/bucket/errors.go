@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aliyun/aliyun-oss-go-sdk/oss"
 )
@@ -19,6 +20,7 @@ var (
 	ErrNoBucket  = errors.New("bucket not found")                       // no such bucket (404)
 	ErrDenied    = errors.New("access denied")                          // key, policy or account forbids it (403)
 	ErrExpired   = errors.New("credentials expired")                    // this invocation's credentials are over; the next has new ones
+	ErrClock     = errors.New("this machine's clock is off")            // OSS refuses the request's time stamp (15 minutes); another instance may do better
 	ErrPosition  = errors.New("object has another length")              // a conditional append that lost (409)
 	ErrInvalid   = errors.New("request refused")                        // OSS will never take this request (4xx), such as a picture it cannot process
 	ErrTooLarge  = errors.New("object larger than allowed")             // more bytes than the caller's limit
@@ -66,7 +68,7 @@ func (e *Error) Unwrap() []error {
 
 // Retryable reports whether the same call can succeed later without anybody changing anything.
 func Retryable(err error) bool {
-	return errors.Is(err, ErrTransient) || errors.Is(err, ErrExpired)
+	return errors.Is(err, ErrTransient) || errors.Is(err, ErrExpired) || errors.Is(err, ErrClock)
 }
 
 // reason names the kind of an error in few words, for the retry log.
@@ -84,7 +86,8 @@ func reason(err error) string {
 	return e.kind.Error()
 }
 
-func classify(op string, status int, err error) *Error {
+func classify(op string, seen response, err error) *Error {
+	status := seen.status
 	e := &Error{Op: op, Status: status}
 	var service oss.ServiceError
 	var network net.Error
@@ -105,6 +108,9 @@ func classify(op string, status int, err error) *Error {
 		return e
 	}
 	e.kind = kindOf(e.Status, e.Code)
+	if !seen.date.IsZero() && e.kind == ErrClock {
+		e.err = fmt.Errorf("by %s", time.Since(seen.date).Round(time.Second).Abs())
+	}
 	return e
 }
 
@@ -117,7 +123,9 @@ func kindOf(status int, code string) error {
 		return ErrNoBucket
 	case "SecurityTokenExpired", "InvalidSecurityToken", "InvalidAccessKeyId", "AccessKeyIdAndSecurityTokenNotMatch":
 		return ErrExpired // keys come with the invocation, so the next one brings others
-	case "RequestTimeout", "RequestTimeTooSkewed":
+	case "RequestTimeTooSkewed":
+		return ErrClock
+	case "RequestTimeout":
 		return ErrTransient
 	case "PublicEndpointForbidden", "SecondLevelDomainForbidden":
 		return ErrEndpoint

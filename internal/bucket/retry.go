@@ -45,20 +45,26 @@ func (b *Bucket) try(ctx context.Context, op string, limit time.Duration, call f
 }
 
 func once(ctx context.Context, op string, limit time.Duration, call func(context.Context) error) error {
-	var status int
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, statusKey{}, &status), limit)
+	var seen response
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, responseKey{}, &seen), limit)
 	defer cancel()
 	if err := call(ctx); err != nil {
-		return classify(op, status, err)
+		return classify(op, seen, err)
 	}
 	return nil
+}
+
+// response is what classify wants to know of the answer to a call.
+type response struct {
+	status int       // 0 if there was none
+	date   time.Time // OSS's clock; zero if not told
 }
 
 // transport is a client's own, and tells once the HTTP status: the SDK forgets it where an error's body is not the XML it
 // expects.
 type transport struct{ *http.Transport }
 
-type statusKey struct{}
+type responseKey struct{}
 
 // RoundTrip implements http.RoundTripper.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -66,11 +72,12 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := t.Transport.RoundTrip(r)
-	if status, ok := r.Context().Value(statusKey{}).(*int); ok && err == nil {
-		*status = response.StatusCode
+	answer, err := t.Transport.RoundTrip(r)
+	if seen, ok := r.Context().Value(responseKey{}).(*response); ok && err == nil {
+		seen.status = answer.StatusCode
+		seen.date, _ = http.ParseTime(answer.Header.Get("Date"))
 	}
-	return response, err
+	return answer, err
 }
 
 // inOnePiece lets header and body of a small request leave together. The SDK reads bodies through a checksum, and net/http

@@ -85,11 +85,15 @@ type cloud struct {
 	logs    *sink
 	env     []string
 	mode    runtime.Mode
+	command string // of the function's instances
+	dir     string // of the objects, as files
+	keys    *oss.MemoryKeyring
 
 	initializer time.Duration // its limit, if the instances have the hook
 
 	mu       sync.Mutex
-	requests []string // that the function sent to OSS
+	role     oss.Credentials // of the next invocation
+	requests []string        // that the function sent to OSS
 	tap      func(request string, next http.HandlerFunc) http.HandlerFunc
 	seen     map[string]bool // signatures and signed URLs
 }
@@ -118,15 +122,22 @@ const (
 )
 
 // start starts a cloud. Settings are environment variables of the function, in place of the defaults here.
-func start(t testing.TB, settings ...string) *cloud {
-	c := &cloud{t: t, logs: &sink{}, seen: map[string]bool{}, mode: runtime.ModeGo1}
-	function := oss.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
+func start(t testing.TB, settings ...string) *cloud { return startAt(t, time.Now, settings...) }
+
+// startAt starts a cloud that has a clock of its own.
+func startAt(t testing.TB, now func() time.Time, settings ...string) *cloud {
+	c := &cloud{t: t, logs: &sink{}, seen: map[string]bool{}, mode: runtime.ModeGo1, command: binary, dir: t.TempDir()}
+	c.role = oss.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
 	user := oss.Credentials{AccessKeyID: "LTAIuser", AccessKeySecret: "user-secret"}
-	server, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: oss.NewKeyring(function, user), Policy: rolePolicy(t)})
+	c.keys = oss.NewKeyring(c.role, user)
+	server, err := oss.New(oss.Config{Dir: c.dir, Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: c.keys, Policy: rolePolicy(t), Now: now})
 	require.NoError(t, err)
-	c.oss = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serveOSS(server, w, r) }))
+	c.oss = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", now().UTC().Format(http.TimeFormat))
+		c.serveOSS(server, w, r)
+	}))
 	t.Cleanup(c.oss.Close)
-	c.gateway, err = gateway.New(gateway.Config{Apps: map[string]string{canaries["AppKey"]: canaries["AppSecret"]}, AppCodes: []string{canaries["AppCode"]}, Reader: reader{}})
+	c.gateway, err = gateway.New(gateway.Config{Apps: map[string]string{canaries["AppKey"]: canaries["AppSecret"]}, AppCodes: []string{canaries["AppCode"]}, Reader: reader{}, Now: now})
 	require.NoError(t, err)
 	api := httptest.NewServer(c.gateway)
 	t.Cleanup(api.Close)
@@ -152,9 +163,11 @@ func rolePolicy(t testing.TB) *oss.Policy {
 
 // process is one more instance of the function.
 func (c *cloud) process() *runtime.Runtime {
-	r, err := runtime.New(runtime.Config{Mode: c.mode, Command: binary, Env: c.env, MaxInstances: 1, Concurrency: 100, Logs: c.logs, InitializerTimeout: c.initializer,
+	r, err := runtime.New(runtime.Config{Mode: c.mode, Command: c.command, Env: c.env, MaxInstances: 1, Concurrency: 100, Logs: c.logs, InitializerTimeout: c.initializer,
 		Credentials: func() runtime.Credentials {
-			return runtime.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return runtime.Credentials{AccessKeyID: c.role.AccessKeyID, AccessKeySecret: c.role.AccessKeySecret, SecurityToken: c.role.SecurityToken}
 		}})
 	require.NoError(c.t, err)
 	c.t.Cleanup(func() { r.Close() })

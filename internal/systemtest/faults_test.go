@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/runtime"
@@ -235,12 +236,12 @@ func disturb(kind string, plan func(n int) int) func(string, http.HandlerFunc) h
 // noCanary searches everything that leaves the function beside the document and the calls: what it prints, what it answers.
 func (c *cloud) noCanary(result runtime.Result, err error) {
 	c.t.Helper()
+	require.Eventually(c.t, func() bool { return strings.Contains(c.logs.String(), "image done") }, 10*time.Second, 5*time.Millisecond, "the log was captured") // it comes through a pipe
 	everything := c.logs.String() + string(result.Payload)
 	var failed *runtime.FunctionError
 	if errors.As(err, &failed) {
 		everything += failed.Error() + string(failed.Payload)
 	}
-	require.Contains(c.t, everything, "image done", "the log was captured")
 	wanted := map[string]string{"a canary of the fault": "canary", "a signed URL": "x-oss-signature=", "an STS credential": "x-oss-security-token", "an Authorization": "OSS4-HMAC-SHA256"}
 	for name, value := range canaries {
 		wanted[name] = value

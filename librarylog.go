@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"runtime"
+	"strings"
+)
+
+// libraryLog takes what libraries print through package log. Only the words of Function Compute's SDK pass, which are this
+// program's own errors: net/http quotes what a server sent beyond its answer, which can be somebody's card. Of all others
+// the place is told. Who prints is seen from the stack: the SDK sets the logger's prefix and flags to its own liking.
+type libraryLog struct{ to io.Writer }
+
+// Write implements io.Writer for one line. It never fails: nobody would do anything about it.
+func (l libraryLog) Write(line []byte) (int, error) {
+	callers := make([]uintptr, 16)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers)])
+	place := ""
+	for more := true; more; {
+		var frame runtime.Frame
+		frame, more = frames.Next()
+		switch {
+		case strings.HasPrefix(frame.Function, "github.com/aliyun/fc-runtime-go-sdk/"):
+			l.to.Write(line)
+			return len(line), nil
+		case place == "" && !strings.HasPrefix(frame.Function, "log."):
+			place = fmt.Sprintf("%s:%d", path.Base(frame.File), frame.Line)
+		}
+	}
+	fmt.Fprintf(l.to, "a library reports a problem at %s, in words that can quote a server\n", place)
+	return len(line), nil
+}

@@ -1,0 +1,202 @@
+package ocrclient
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What each of the gateway's texts costs and means. The table stands here a second time, so that no row changes unseen.
+func TestGatewayTextsAreSortedWhateverTheStatus(t *testing.T) {
+	for text, want := range map[string]struct {
+		class Class
+		code  Code
+	}{
+		"Throttled by DOMAIN Flow Control": {Configuration, Throttled},
+		"Throttled by APP Flow Control":    {Refused, Throttled},
+		"Quota Exhausted":                  {Configuration, QuotaExhausted},
+		"Quota Expired":                    {Configuration, QuotaExhausted},
+		"Api Market Subscription expired":  {Configuration, QuotaExhausted},
+		"Expiry of Authorization":          {Configuration, QuotaExhausted},
+		"User Arrears":                     {Configuration, QuotaExhausted},
+		"Unauthorized":                     {Configuration, Unauthorized},
+		"Invalid AppKey":                   {Configuration, Unauthorized},
+		"Invalid AppSecret":                {Configuration, Unauthorized},
+		"Invalid AppCode":                  {Configuration, Unauthorized},
+		"Invalid Signature, x":             {Configuration, Unauthorized},
+		"Empty Signature":                  {Configuration, Unauthorized},
+		"Timestamp Expired":                {Configuration, ClockSkew},
+		"Invalid Timestamp":                {Configuration, ClockSkew},
+		"Nonce Used":                       {NonceUsed, AnswerLost},
+		"Async Service":                    {Lost, Timeout},
+		"Internal Error":                   {Refused, Unavailable},
+		"Failed To Invoke Backend Service": {Refused, Unavailable},
+		"Service Unavailable":              {Refused, Unavailable},
+		"something else":                   {Configuration, BadRequest},
+	} {
+		for _, form := range []string{text, "  " + strings.ToLower(text), strings.ToUpper(text) + " canary"} {
+			e := &Error{StatusCode: 418}
+			e.gateway("", form)
+			assert.Equal(t, want.class.String(), e.Class.String(), form)
+			assert.Equal(t, want.code, e.Code, form)
+			assert.NotContains(t, e.Error(), "canary")
+			e = &Error{StatusCode: http.StatusGatewayTimeout}
+			e.gateway("", form)
+			assert.Equal(t, Lost, e.Class, "504: the provider may have been reached")
+			assert.Equal(t, Timeout, e.Code)
+		}
+	}
+}
+
+func TestGatewayCodesAreSortedWhereTheTextIsUnknown(t *testing.T) {
+	for name, test := range map[string]struct {
+		code   string
+		status int
+		class  Class
+		want   Code
+	}{
+		"T":                      {"T403XX", 403, Refused, Throttled},
+		"429":                    {"", 429, Refused, Throttled},
+		"500":                    {"", 500, Refused, Unavailable},
+		"503 of A":               {"A503XX", 503, Refused, Unavailable},
+		"499":                    {"", 499, Configuration, BadRequest},
+		"nonce":                  {"S403NU", 403, NonceUsed, AnswerLost},
+		"time stamp":             {"S403TE", 403, Configuration, ClockSkew},
+		"B":                      {"B400XX", 400, Configuration, QuotaExhausted},
+		"A":                      {"A400XX", 400, Configuration, Unauthorized},
+		"S":                      {"S400XX", 400, Configuration, Unauthorized},
+		"401":                    {"", 401, Configuration, Unauthorized},
+		"403":                    {"", 403, Configuration, Unauthorized},
+		"413":                    {"", 413, Configuration, ImageTooLarge},
+		"I":                      {"I400XX", 400, Configuration, BadRequest},
+		"a code of other length": {"T4030X0", 400, Configuration, BadRequest},
+		"a code that is a text":  {"T 03XX", 400, Configuration, BadRequest},
+	} {
+		e := &Error{StatusCode: test.status}
+		e.gateway(test.code, "")
+		assert.Equal(t, test.class.String(), e.Class.String(), name)
+		assert.Equal(t, test.want, e.Code, name)
+	}
+}
+
+func TestOnlyPlainWordsOfAServerAreRepeated(t *testing.T) {
+	for word, kept := range map[string]bool{"": true, "S403NU": true, "D3C1B6A0-1F2E": true, strings.Repeat("a", 64): true, strings.Repeat("a", 65): false,
+		"a b": false, "a+b": false, "a/b": false, "a=b": false, "张三": false, "a\n": false} {
+		assert.Equal(t, kept, plainWord(word) == word, word)
+		assert.True(t, plainWord(word) == word || plainWord(word) == "", word)
+	}
+}
+
+func TestErrorsTellWhatTheyAre(t *testing.T) {
+	cause := errors.New("the cause")
+	e := &Error{Class: Lost, Code: Timeout, StatusCode: 200, GatewayCode: "D504RE", RequestID: "D3C1", message: "no answer", err: cause}
+	assert.Equal(t, "ocrIdCard call lost: no answer: the cause, gateway code D504RE, gateway request D3C1, status 200", e.Error())
+	assert.Equal(t, "ocrIdCard call never sent: x", (&Error{Class: NeverSent, message: "x"}).Error())
+	assert.ErrorIs(t, e, cause)
+	for class, want := range map[Class]struct {
+		name    string
+		charged bool
+	}{0: {"unknown", false}, NeverSent: {"never sent", false}, Refused: {"refused", false}, Configuration: {"configuration", false}, Lost: {"lost", true},
+		NonceUsed: {"nonce used", true}, Unreadable: {"unreadable", true}, Unreadable + 1: {"unknown", false}, -1: {"unknown", false}} {
+		assert.Equal(t, want.name, class.String())
+		assert.Equal(t, want.charged, (&Error{Class: class}).MayHaveCharged(), class)
+		assert.Equal(t, class, ClassOf(fmt.Errorf("wrapped: %w", &Error{Class: class})))
+	}
+	assert.Zero(t, ClassOf(cause))
+	assert.Zero(t, ClassOf(nil))
+}
+
+func TestReasonsForAnAnswerWithoutACard(t *testing.T) {
+	for body, want := range map[string]Code{
+		`{"showapi_res_code":-2}`:                                                            QuotaExhausted,
+		`{"showapi_res_code":-3}`:                                                            Timeout,
+		`{"showapi_res_code":-1003}`:                                                         Unavailable,
+		`{"showapi_res_code":-1004}`:                                                         Unauthorized,
+		`{"showapi_res_code":-1009}`:                                                         Throttled,
+		`{"showapi_res_code":-1014}`:                                                         Unauthorized,
+		`{"showapi_res_code":-1015}`:                                                         Unavailable,
+		`{"showapi_res_code":-4,"showapi_res_error":"imgUrl"}`:                               ImageRejected,
+		`{"showapi_res_code":0,"showapi_res_error":"x"}`:                                     NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":80}}`:                          Timeout,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":20}}`:                          ImageRejected,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":"40"}}`:                        ImageRejected,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":50}}`:                          ImageRejected,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":60}}`:                          ImageRejected,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":61}}`:                          NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"flag":"FALSE","idNo":"1"}}`:              NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"flag":0,"idNo":"1"}}`:                    NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"flag":null,"idNo":"1"}}`:                 "",
+		`{"showapi_res_code":0,"showapi_res_body":{"idNo":" "}}`:                             NotRecognized,
+		`{"showapi_res_code":-4,"showapi_res_body":{"idNo":"1"}}`:                            Unavailable,
+		`{"showapi_res_body":{"idNo":"1"}}`:                                                  "",
+		`{"idNo":"1"}`:                                                                       "",
+		`{"flag":true}`:                                                                      NotRecognized,
+		`{"ret_code":-1}`:                                                                    NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":"{\"idNo\":\"1\"}"}`:                       "",
+		`{"showapi_res_code":0,"showapi_res_body":{"remark":"x"}}`:                           NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"msg":"x"}}`:                              NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"flag":false}}`:                           NotRecognized,
+		`{"showapi_res_code":-4,"showapi_res_body":null}`:                                    Unavailable,
+		`{"showapi_res_code":-4,"showapi_res_body":"no JSON"}`:                               Unavailable,
+		`{"showapi_res_code":0,"showapi_res_error":"","showapi_res_body":{"ret_code":null}}`: "none",
+		`{"showapi_res_code":0,"showapi_res_body":null}`:                                     "none",
+		`{"showapi_res_code":0,"showapi_res_body":{}}`:                                       "none",
+		`{"showapi_res_code":0,"showapi_res_body":"text"}`:                                   "none",
+		`{"showapi_res_code":0,"showapi_res_body":[1]}`:                                      "none",
+		`{"showapi_res_code":0}`:                                                             "none",
+		`{"showapi_res_body":{"name":"x"}}`:                                                  "none",
+		`{"name":"x"}`:                                                                       "none",
+	} {
+		a, err := ParseAnswer(200, []byte(body))
+		if want == "none" {
+			assert.ErrorIs(t, err, errNotTheProvider, body)
+			continue
+		}
+		require.NoError(t, err, body)
+		assert.Equal(t, want, a.Code(), body)
+	}
+}
+
+func TestSilenceAboutChargesIsChargedWithStatus200Only(t *testing.T) {
+	for _, test := range []struct {
+		status  int
+		body    string
+		charged bool
+	}{
+		{200, `{"showapi_res_code":0,"showapi_res_body":{"msg":"x"}}`, true},
+		{450, `{"showapi_res_code":0,"showapi_res_body":{"msg":"x"}}`, false},
+		{200, `{"showapi_res_code":-4,"showapi_res_body":{"msg":"x"}}`, false},
+		{200, `{"flag":true}`, true},
+		{200, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":"","msg":"x"}}`, true},
+		{200, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":{},"msg":"x"}}`, true},
+		{450, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":0}}`, true},
+		{200, `{"showapi_res_code":0,"showapi_fee_num":-1,"showapi_res_body":{"msg":"x"}}`, false},
+	} {
+		a, err := ParseAnswer(test.status, []byte(test.body))
+		require.NoError(t, err, test.body)
+		assert.Equal(t, test.charged, a.Charged, "%d %s", test.status, test.body)
+	}
+}
+
+func TestAnswerOfAMebibyteIsReadAndOneOfMoreIsNot(t *testing.T) {
+	const begin, end = `{"ret_code":0,"msg":"`, `"}`
+	body := begin + strings.Repeat("x", maxAnswerBytes-len(begin)-len(end)) + end
+	_, err := ParseAnswer(200, []byte("\xef\xbb\xbf \n"+body+"\n"))
+	require.NoError(t, err)
+	_, err = ParseAnswer(200, []byte(" "+body[:len(body)-2]+`x"}`))
+	assert.ErrorContains(t, err, "1048576")
+}
+
+// The rest of a text that ends too early could be on its way; one with a mistake in its middle is all there.
+func TestTextThatEndsTooEarlyIsToldFromAMistake(t *testing.T) {
+	for body, early := range map[string]bool{"": true, " \n": true, `{"ret_code":0,"msg":"`: true, `{"ret_code"`: true, `{"ret_code":0`: true, `{"ret_code":0,}}}}`: false, `<html>`: false, `[1]`: false} {
+		_, err := ParseAnswer(200, []byte(body))
+		require.Error(t, err, body)
+		assert.Equal(t, early, err.Error() == "unexpected EOF", body)
+	}
+}
