@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,26 +17,12 @@ import (
 
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 )
 
 var function string // the function binary of this module
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "sandbox-command-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		function = filepath.Join(dir, "function")
-		if err := sandbox.Build(context.Background(), function); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { sandboxtest.Main(m, &function, sandbox.Build) }
 
 // reader stands for the OCR engine: it reads a card from everything but the word cat.
 type reader struct{}
@@ -49,15 +33,6 @@ func (reader) Read(_ context.Context, image []byte) (engine.Card, error) {
 	}
 	return engine.Card{Name: "张三", Sex: "女", BirthDate: "1904-03-07", IDNumber: "11010119040307001X"}, nil
 }
-
-// output is a bytes.Buffer for several goroutines.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) { o.mu.Lock(); defer o.mu.Unlock(); return o.b.Write(p) }
-func (o *output) String() string              { o.mu.Lock(); defer o.mu.Unlock(); return o.b.String() }
 
 func file(t *testing.T, name, content string) string {
 	t.Helper()
@@ -71,7 +46,7 @@ func TestOncePrintsTheDocumentsInTheOrderOfTheArguments(t *testing.T) {
 	t.Setenv("TMPDIR", temp) // so not parallel
 	a, b, sameName := file(t, "a.jpg", "card"), file(t, "b.PNG", "card"), file(t, "a.jpg", "card")
 	for _, mode := range []string{"go1", "custom"} {
-		var stdout, stderr output
+		var stdout, stderr sandboxtest.Output
 		code := run(t.Context(), []string{"--runtime", mode, "--function", function, "--once", b, a, sameName}, &stdout, &stderr, reader{})
 		require.Equal(t, exitOK, code, stderr.String())
 		var documents []sandbox.Document
@@ -91,7 +66,7 @@ func TestOncePrintsTheDocumentsInTheOrderOfTheArguments(t *testing.T) {
 
 func TestOnceFailsIfAPictureIsNotRecognised(t *testing.T) {
 	t.Parallel()
-	var stdout, stderr output
+	var stdout, stderr sandboxtest.Output
 	cat := file(t, "cat.jpg", "cat")
 	code := run(t.Context(), []string{"--function", function, "--once", file(t, "a.jpg", "card"), cat}, &stdout, &stderr, reader{})
 	assert.Equal(t, exitFailed, code)
@@ -138,7 +113,7 @@ func TestMistakesAreToldWithTheirFix(t *testing.T) {
 			if test.code == exitFailed {
 				args = append([]string{"--function", function, "--dir", t.TempDir()}, args...)
 			}
-			var stdout, stderr output
+			var stdout, stderr sandboxtest.Output
 			assert.Equal(t, test.code, run(t.Context(), args, &stdout, &stderr, nil))
 			assert.Contains(t, stderr.String(), test.text)
 			assert.Empty(t, stdout.String())
@@ -151,7 +126,7 @@ func TestServeShowsTheDemoAndWhatIsDroppedIn(t *testing.T) {
 	dir, picture := t.TempDir(), file(t, "specimen.jpg", "card")
 	for _, expected := range []string{"", "nothing was paid again"} {
 		ctx, stop := context.WithCancel(t.Context())
-		var stdout, stderr output
+		var stdout, stderr sandboxtest.Output
 		ended := make(chan int, 1)
 		go func() {
 			ended <- run(ctx, []string{"--function", function, "--dir", dir, "--port", "0", "--demo", picture}, &stdout, &stderr, reader{})
@@ -186,7 +161,7 @@ func TestServeShowsTheDemoAndWhatIsDroppedIn(t *testing.T) {
 func TestChaosTellsItsSeed(t *testing.T) {
 	t.Parallel()
 	for flag, pattern := range map[string]string{"--chaos": `--chaos=\d+\n`, "--chaos=7": `--chaos=7\n`} {
-		var stdout, stderr output
+		var stdout, stderr sandboxtest.Output
 		code := run(t.Context(), []string{"--function", function, flag, "--once", file(t, "a.jpg", "card")}, &stdout, &stderr, reader{})
 		assert.Equal(t, exitOK, code, stderr.String())
 		assert.Regexp(t, pattern, stderr.String())
@@ -195,7 +170,7 @@ func TestChaosTellsItsSeed(t *testing.T) {
 
 func TestHelpShowsEveryFlag(t *testing.T) {
 	t.Parallel()
-	var stdout, stderr output
+	var stdout, stderr sandboxtest.Output
 	assert.Equal(t, exitOK, run(t.Context(), []string{"--help"}, &stdout, &stderr, nil))
 	for _, flag := range []string{"--dir", "--port", "--runtime", "--once", "--demo", "--engine-dir", "--function", "--logs", "--chaos"} {
 		assert.Contains(t, stdout.String(), flag)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -24,26 +23,12 @@ import (
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/oss"
 	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 )
 
 var function string // the function binary of this module
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "sandbox-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		function = filepath.Join(dir, "function")
-		if err := sandbox.Build(context.Background(), function); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { sandboxtest.Main(m, &function, sandbox.Build) }
 
 // reader stands for the OCR engine where reading is not the point: every picture shows the same card.
 type reader struct{}
