@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"fc-idcard-ocr/deploy"
 	"fc-idcard-ocr/internal/sandbox/address"
 	"fc-idcard-ocr/internal/sandbox/console"
 	"fc-idcard-ocr/internal/sandbox/engine"
@@ -56,10 +57,6 @@ var ImageSuffixes = []string{".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic"}
 var triggerEvents = []string{
 	"ObjectCreated:PutObject", "ObjectCreated:PostObject", "ObjectCreated:CompleteMultipartUpload", "ObjectCreated:CopyObject",
 }
-
-// rolePolicy is what the function's role may do: the least that the function needs.
-const rolePolicy = `{"Version":"1","Statement":[{"Effect":"Allow",` +
-	`"Action":["oss:GetObject","oss:PutObject","oss:DeleteObject"],"Resource":["acs:oss:*:*:%s/*"]}]}`
 
 // Options is what can be chosen about a Cloud. The zero value of a field means the default that its comment gives.
 type Options struct {
@@ -239,7 +236,7 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 	if c.Runtime, err = runtime.New(c.runtimeConfig(options)); err != nil {
 		return err
 	}
-	policy, err := oss.ParsePolicy(fmt.Appendf(nil, rolePolicy, c.Bucket))
+	policy, err := oss.ParsePolicy(deploy.RolePolicy(c.Bucket, ""))
 	if err != nil {
 		return err
 	}

@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	aliyun "github.com/aliyun/aliyun-oss-go-sdk/oss"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -129,6 +131,46 @@ func TestOnlyImagesCallTheFunction(t *testing.T) {
 		keys = append(keys, key)
 	}
 	assert.Equal(t, []string{"a.jpg", "b.PNG"}, keys)
+}
+
+// As it is deployed, the function's role may read everything, write documents and claims, and delete claims.
+func TestTheFunctionMayDoWhatItsRoleMayAndNoMore(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, nil)
+	cloud.Keys.Add(oss.Credentials{AccessKeyID: "STS.role", AccessKeySecret: "secret", SecurityToken: "token"})
+	client, err := aliyun.New(cloud.OSSEndpoint, "STS.role", "secret", aliyun.ForcePathStyle(true), aliyun.SecurityToken("token"),
+		aliyun.AuthVersion(aliyun.AuthV4), aliyun.Region(sandbox.Region))
+	require.NoError(t, err)
+	bucket, err := client.Bucket(cloud.Bucket)
+	require.NoError(t, err)
+	require.NoError(t, cloud.Upload(t.Context(), "2026/a.txt", []byte("x")))
+	for what, test := range map[string]struct {
+		do      func() error
+		allowed bool
+	}{
+		"reads what it likes": {func() error { _, err := bucket.GetObjectMeta("2026/a.txt"); return err }, true},
+		"writes documents":    {func() error { return bucket.PutObject("2026/a.txt.ocr.json", strings.NewReader("{}")) }, true},
+		"writes claims": {func() error {
+			_, err := bucket.AppendObject("2026/b.jpg.ocr.claim", strings.NewReader("{}"), 0)
+			return err
+		}, true},
+		"deletes claims":           {func() error { return bucket.DeleteObject("2026/c.jpg.ocr.claim") }, true},
+		"writes no images":         {func() error { return bucket.PutObject("2026/a.jpg", strings.NewReader("x")) }, false},
+		"deletes no images":        {func() error { return bucket.DeleteObject("2026/a.txt") }, false},
+		"deletes no documents":     {func() error { return bucket.DeleteObject("2026/a.txt.ocr.json") }, false},
+		"does not list the bucket": {func() error { _, err := bucket.ListObjectsV2(); return err }, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			err := test.do()
+			if test.allowed {
+				assert.NoError(t, err)
+				return
+			}
+			var answer aliyun.ServiceError
+			require.ErrorAs(t, err, &answer)
+			assert.Equal(t, "AccessDenied", answer.Code)
+		})
+	}
 }
 
 func TestADuplicatedEventIsPaidOnce(t *testing.T) {
