@@ -5,7 +5,6 @@ package backfill
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/ctl/documents"
 	"fc-idcard-ocr/internal/ctl/functions"
 	"fc-idcard-ocr/internal/ctl/inorder"
 	"fc-idcard-ocr/internal/ctl/listing"
@@ -21,16 +21,12 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// MaxDocumentBytes bounds what is read of a document.
-const MaxDocumentBytes = 4 << 20
-
 // grace is how long submissions under way may take after an interruption.
 const grace = 10 * time.Second
 
 // Store is the bucket; *store.Store is the real one.
 type Store interface {
-	List(ctx context.Context, prefix, after string) iter.Seq2[listing.Object, error]
-	Read(ctx context.Context, key string, limit int64) ([]byte, error)
+	documents.Store
 	Remove(ctx context.Context, key string) error
 }
 
@@ -335,11 +331,11 @@ func (j *Job) judge(e listing.Entry) (Reason, Skip) {
 
 // failure reads the document of an image that is otherwise done.
 func (j *Job) failure(ctx context.Context, e listing.Entry) (*handler.Document, Reason, Skip, error) {
-	d, err := j.read(ctx, e.Document.Key)
+	d, err := documents.Read(ctx, j.Store, e.Document.Key)
 	switch {
 	case store.NotFound(err):
 		return nil, Missing, "", nil
-	case errors.Is(err, errForeign):
+	case errors.Is(err, documents.ErrForeign):
 		return nil, "", Unreadable, nil
 	case err != nil:
 		return nil, "", "", err
@@ -347,20 +343,6 @@ func (j *Job) failure(ctx context.Context, e listing.Entry) (*handler.Document, 
 		return nil, "", Done, nil
 	}
 	return d, Failed, "", nil
-}
-
-var errForeign = errors.New("the object beside the image is no document of this program")
-
-func (j *Job) read(ctx context.Context, key string) (*handler.Document, error) {
-	body, err := j.Store.Read(ctx, key, MaxDocumentBytes)
-	if err != nil {
-		return nil, err
-	}
-	var d handler.Document
-	if json.Unmarshal(body, &d) != nil || d.SchemaVersion == 0 {
-		return nil, errForeign
-	}
-	return &d, nil
 }
 
 // permit counts the submission, or tells why there may be none.
@@ -384,7 +366,7 @@ func (j *Job) permit(charged bool) Stop {
 // it is still the one that was read: a kill in between leaves an image without a document, which every run submits.
 func (j *Job) submit(ctx context.Context, e listing.Entry, failed *handler.Document) error {
 	if failed != nil && (failed.Error == nil || !failed.Error.Retryable) {
-		now, err := j.read(ctx, e.Document.Key)
+		now, err := documents.Read(ctx, j.Store, e.Document.Key)
 		switch {
 		case store.NotFound(err):
 		case err != nil:

@@ -125,7 +125,7 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, erro
 		return nil, failure("read an object", err)
 	}
 	if int64(len(body)) > limit {
-		return nil, &Error{Doing: "read an object", Code: "TooLarge"}
+		return nil, &Error{Doing: "read an object", Code: codeTooLarge}
 	}
 	return body, nil
 }
@@ -192,6 +192,15 @@ func (e *Error) Unwrap() error { return e.err }
 func NotFound(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code != "NoSuchBucket"
+}
+
+// codeTooLarge is the Code of Read's refusal. OSS has none of this name.
+const codeTooLarge = "TooLarge"
+
+// TooLarge reports that the object is larger than the limit of Read.
+func TooLarge(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == codeTooLarge
 }
 
 // Configuration reports that no such request will succeed until somebody changes credentials, permissions or addresses.
