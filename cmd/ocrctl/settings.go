@@ -58,6 +58,21 @@ func (s *settings) bucketFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.cname, "oss-cname", false, "the endpoint is a custom domain bound to the bucket [OSS_PUBLIC_CNAME]")
 }
 
+// listingFlags adds the flags of commands that go through a bucket's listing, and puts what they say into the options
+// of the command's own package.
+func (s *settings) listingFlags(flags *pflag.FlagSet, prefix *string, parallel *int) {
+	s.bucketFlags(flags)
+	flags.StringVarP(prefix, "prefix", "p", "", "only keys that begin with this `prefix`")
+	flags.IntVar(parallel, "parallel", 16, "`number` of requests at a time, 1 to 256")
+}
+
+func checkParallel(n int) error {
+	if n < 1 || n > 256 {
+		return usageError{fmt.Errorf("--parallel %d: accepted is 1 to 256", n)}
+	}
+	return nil
+}
+
 // functionFlags adds the flags of commands that call the function.
 func (s *settings) functionFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&s.function, "function", "f", "", "`name` of the function [OCRCTL_FUNCTION] (default idcard-ocr)")
@@ -135,6 +150,16 @@ func (s *settings) place() error {
 		return usageError{errors.New("no region; name it with --region or OCRCTL_REGION, such as cn-hangzhou")}
 	}
 	return nil
+}
+
+// open opens the bucket for a command that never calls the OCR API, and returns the function's variables beside it.
+func (s *settings) open() (config.Config, *store.Store, error) {
+	conf, err := s.config(false)
+	if err != nil {
+		return conf, nil, err
+	}
+	bucket, err := s.store(conf)
+	return conf, bucket, err
 }
 
 // store opens the bucket.
