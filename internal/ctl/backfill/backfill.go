@@ -35,87 +35,6 @@ type Invoker interface {
 	InvokeAsync(ctx context.Context, payload []byte) (requestID string, err error)
 }
 
-// Reason says why an image is submitted.
-type Reason string
-
-// The reasons.
-const (
-	Missing   Reason = "missing"   // it has no document
-	Outdated  Reason = "outdated"  // its document is older than it is
-	Abandoned Reason = "abandoned" // a claim was left behind: its work broke off, or a call's fate is open
-	Failed    Reason = "failed"    // its document tells of a failure that is to be tried again
-)
-
-// Skip says why an image is not submitted.
-type Skip string
-
-// The reasons to skip an image.
-const (
-	Done       Skip = "done"             // its document is not older than it is
-	InProgress Skip = "inProgress"       // its claim is young: the function is at it
-	Before     Skip = "beforeSince"      // not changed since Options.Since
-	Already    Skip = "alreadySubmitted" // by an earlier run of this job
-	Unreadable Skip = "unreadable"       // its document is not one of this program
-)
-
-// Stop says why a run ended before the end of the listing.
-type Stop string
-
-// The reasons to stop.
-const (
-	AtLimit     Stop = "limit"       // Options.Limit
-	AtBudget    Stop = "budget"      // Options.MaxCharge
-	Interrupted Stop = "interrupted" // by the caller
-)
-
-// Options say what is submitted, and how fast.
-type Options struct {
-	Bucket, Region, Prefix string
-	Function               string // part of the job's identity
-	Names                  listing.Names
-	Since                  time.Time // only images changed since; zero means all
-	Retry                  Selection // failed documents to try again
-	// ClaimAge is how old a claim must be to count as left behind. It must be more than an invocation can take.
-	ClaimAge time.Duration
-	// MaxImageBytes: larger images, and empty ones, get a document without a paid call.
-	MaxImageBytes int64
-
-	Rate      float64 // images per second, more than 0
-	Parallel  int     // requests at a time, at least 1
-	Limit     int64   // images submitted by this run at most; 0 means no limit
-	MaxCharge int64   // paid calls that all runs of this job may cause at most, one per image; 0 means no limit
-	DryRun    bool    // list and count only
-}
-
-// Counts are what a run found and did.
-type Counts struct {
-	Images    int64            `json:"images"` // seen
-	Submitted map[Reason]int64 `json:"submitted"`
-	Skipped   map[Skip]int64   `json:"skipped"`
-	// Charges is how many of the submitted images cause a paid call, if each is recognised at the first call.
-	Charges int64 `json:"charges"`
-}
-
-// Total is the number of images submitted.
-func (c Counts) Total() (n int64) {
-	for _, count := range c.Submitted {
-		n += count
-	}
-	return n
-}
-
-// Report is how a run ended.
-type Report struct {
-	Counts
-	// Earlier is what the runs before this one submitted, and EarlierCharges what of it counts as paid calls.
-	Earlier        int64 `json:"submittedEarlier"`
-	EarlierCharges int64 `json:"chargesEarlier"`
-	// Stopped is empty if the whole listing was worked through.
-	Stopped Stop `json:"stopped,omitempty"`
-	// At is the key after which the next run goes on.
-	At string `json:"-"`
-}
-
 // Job is one backfill. All fields but Progress and Now are required; Invoker is not used in a dry run.
 type Job struct {
 	Options
@@ -215,18 +134,6 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 		return report, j.Checkpoint.Finish()
 	}
 	return report, errors.Join(failed, j.Checkpoint.Save())
-}
-
-func (r *Report) count(done result) {
-	r.Images++
-	if done.skip != "" {
-		r.Skipped[done.skip]++
-		return
-	}
-	r.Submitted[done.reason]++
-	if done.charged {
-		r.Charges++
-	}
 }
 
 // items streams the images of the listing from the checkpoint on.
