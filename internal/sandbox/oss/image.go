@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"image"
+	"image/color"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
@@ -27,6 +28,14 @@ const (
 	maxResultSide    = 16384
 	maxResultPixels  = 16_777_216
 	defaultJPEGLevel = 90
+)
+
+// Limits of this server, which the service does not have: a laptop's memory.
+const (
+	// maxDecodedBytes is for a decoded picture: 134 megapixels with 8 bits a channel, more than the OCR engine takes.
+	maxDecodedBytes = 512 << 20
+	// maxDeflateRatio is how much DEFLATE can make of a byte (https://zlib.net/zlib_tech.html).
+	maxDeflateRatio = 1032
 )
 
 // imageStep is one operation of a processing instruction, checked and ready to run.
@@ -215,9 +224,39 @@ func errImageDamage() error {
 	return errorf(http.StatusForbidden, "ImageDamage", "", "The image file may be damaged.")
 }
 
+// affordable refuses a picture that would take too much memory once decoded. A file that is too small to hold what its
+// header promises is refused too: the decoders make room for all of it before they notice.
+func affordable(source []byte, cfg image.Config, format string) error {
+	pixels := int64(cfg.Width) * int64(cfg.Height)
+	perPixel := int64(4) // also of formats with less: turning and flattening a picture makes RGBA of it
+	switch cfg.ColorModel {
+	case color.RGBA64Model, color.NRGBA64Model:
+		perPixel = 8
+	}
+	if pixels*perPixel > maxDecodedBytes {
+		return errImageTooLarge("The image is %d x %d pixels, which would take %d bytes of memory; this local OSS processes at most %d, whereas the service takes %d pixels.",
+			cfg.Width, cfg.Height, pixels*perPixel, maxDecodedBytes, maxImagePixels)
+	}
+	least := pixels / 8 // one bit a pixel
+	switch format {
+	case "bmp": // is not compressed
+	case "png":
+		least /= maxDeflateRatio
+	default:
+		return nil
+	}
+	if int64(len(source)) < least {
+		return errImageDamage()
+	}
+	return nil
+}
+
 func transform(source []byte, steps []imageStep) (body []byte, contentType string, err error) {
-	_, format, err := inspect(source)
+	cfg, format, err := inspect(source)
 	if err != nil {
+		return nil, "", err
+	}
+	if err := affordable(source, cfg, format); err != nil {
 		return nil, "", err
 	}
 	img, _, err := image.Decode(bytes.NewReader(source))

@@ -118,9 +118,40 @@ func (r resize) apply(p *picture) error {
 	}
 	at := image.Pt((canvasW-toW)/2, (canvasH-toH)/2)
 	target := image.Rectangle{Min: at, Max: at.Add(image.Pt(toW, toH))}
-	draw.CatmullRom.Scale(canvas, target, p.img, p.img.Bounds(), draw.Over, nil)
+	scale(canvas, target, p.img)
 	p.img = canvas
 	return nil
+}
+
+// maxScratch is how many pixels the scaler may keep between its two passes, at 32 bytes each: 512 MiB.
+const maxScratch = 16 << 20
+
+// scale draws the picture into the target. The scaler's scratch is as wide as the target and as high as the picture, so a
+// high picture is made lower first, and one that is not twice as high as the target is scaled without scratch.
+func scale(canvas *image.RGBA, target image.Rectangle, img image.Image) {
+	for target.Dx()*img.Bounds().Dy() > maxScratch && img.Bounds().Dy() >= 2*target.Dy() {
+		img = halfAsHigh(img)
+	}
+	var scaler draw.Scaler = draw.CatmullRom
+	if target.Dx()*img.Bounds().Dy() > maxScratch {
+		scaler = draw.ApproxBiLinear
+	}
+	scaler.Scale(canvas, target, img, img.Bounds(), draw.Over, nil)
+}
+
+// halfAsHigh makes one row of each two. Of an odd number the last is left out: a picture this high does not show it.
+func halfAsHigh(img image.Image) image.Image {
+	b := img.Bounds()
+	out := image.NewRGBA(image.Rect(0, 0, b.Dx(), b.Dy()/2))
+	two := image.NewRGBA(image.Rect(0, 0, b.Dx(), 2))
+	for y := range out.Rect.Dy() {
+		draw.Draw(two, two.Rect, img, image.Pt(b.Min.X, b.Min.Y+2*y), draw.Src)
+		row := out.Pix[y*out.Stride:][:out.Stride]
+		for x := range row {
+			row[x] = uint8((uint(two.Pix[x]) + uint(two.Pix[two.Stride+x]) + 1) / 2) //nolint:gosec // The mean of two bytes.
+		}
+	}
+	return out
 }
 
 // scaled multiplies a side, rounded to the nearest pixel and at least one.

@@ -46,7 +46,7 @@ type Config struct {
 type Server struct {
 	cfg   Config
 	store *store
-	// images limits how many pictures are decoded at once: each may take a gigabyte.
+	// images limits how many pictures are decoded at once: each may take maxDecodedBytes several times.
 	images chan struct{}
 
 	mu         sync.RWMutex
