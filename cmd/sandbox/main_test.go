@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -155,6 +156,103 @@ func TestServeShowsTheDemoAndWhatIsDroppedIn(t *testing.T) {
 		assert.Equal(t, exitOK, <-ended)
 		assert.Less(t, time.Since(began), 2*time.Second)
 		assert.Equal(t, 1, strings.Count(stdout.String(), "specimen.jpg\n"), "the demo is shown once")
+	}
+}
+
+// stopper is stderr that ends the command as soon as it says something.
+type stopper struct {
+	sandboxtest.Output
+	text string
+	stop context.CancelFunc
+}
+
+func (s *stopper) Write(p []byte) (int, error) {
+	n, err := s.Output.Write(p)
+	if strings.Contains(s.String(), s.text) {
+		s.stop()
+	}
+	return n, err
+}
+
+func TestCtrlCEndsEveryStageQuicklyAndClearly(t *testing.T) {
+	t.Parallel()
+	picture := file(t, "a.jpg", "card")
+	for stage, test := range map[string]struct {
+		text string // on stderr when Ctrl-C comes
+		args []string
+	}{
+		"before building":        {"Building the function", nil},
+		"while starting":         {"Starting the local cloud", []string{"--function", function}},
+		"while the demo is read": {"Uploading", []string{"--function", function, "--demo", picture}},
+	} {
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			stderr := &stopper{text: test.text, stop: stop}
+			var stdout sandboxtest.Output
+			began := time.Now()
+			code := run(ctx, append([]string{"--port", "0", "--dir", t.TempDir()}, test.args...), &stdout, stderr, reader{})
+			assert.Less(t, time.Since(began), 10*time.Second)
+			assert.NotContains(t, stderr.String(), "level=", "nothing is logged about what was broken off")
+			if test.text == "Uploading" { // it has started, so this is how it is meant to end
+				assert.Equal(t, exitOK, code)
+				assert.Contains(t, stderr.String(), "Stopping ...")
+				return
+			}
+			assert.Equal(t, exitFailed, code)
+			assert.Regexp(t, ` \.\.\. stopped\nsandbox: stopped before it was done\n$`, stderr.String())
+			assert.Empty(t, stdout.String())
+		})
+	}
+}
+
+func TestCtrlCInterruptsTheToolchain(t *testing.T) {
+	// A toolchain that waits for its interruption; killed, it would leave its work behind.
+	bin, dir := t.TempDir(), t.TempDir()
+	begun, cleaned := filepath.Join(bin, "begun"), filepath.Join(bin, "cleaned")
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "go"), []byte(`#!/bin/sh
+if [ "$1" = list ]; then echo "fc-idcard-ocr `+bin+`"; exit; fi
+trap 'touch "`+cleaned+`"; exit 1' INT
+touch "`+begun+`"
+while :; do sleep 0.02; done
+`), 0o700))
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH")) // so not parallel
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var stdout, stderr sandboxtest.Output
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, []string{"--port", "0", "--dir", dir}, &stdout, &stderr, reader{}) }()
+	require.Eventually(t, func() bool { _, err := os.Stat(begun); return err == nil }, 20*time.Second, 5*time.Millisecond)
+	stop()
+	assert.Equal(t, exitFailed, <-ended)
+	assert.FileExists(t, cleaned)
+	assert.Equal(t, "Building the function ... stopped\nsandbox: stopped before it was done\n", stderr.String())
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+func TestTheFunctionIsBuiltIntoTheFolderFromAnywhereInTheCheckout(t *testing.T) {
+	// The test runs in cmd/sandbox, and the folder is named as seen from there.
+	dir := t.TempDir()
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	relative, err := filepath.Rel(here, dir)
+	require.NoError(t, err)
+	require.NoError(t, sandbox.Build(t.Context(), filepath.Join(relative, "built")))
+	assert.FileExists(t, filepath.Join(dir, "built"))
+}
+
+func TestWhatAFolderLacksIsToldWithItsFix(t *testing.T) {
+	t.Parallel()
+	for problem, fix := range map[error]string{
+		&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}: "make room, or choose a folder on another disk",
+		&os.PathError{Op: "mkdir", Path: "x", Err: syscall.EROFS}:  "choose a folder you may write to with --dir",
+		os.ErrPermission:      "choose a folder you may write to with --dir",
+		sandbox.ErrFolderBusy: "use that one, or choose another folder with --dir",
+	} {
+		assert.Contains(t, explain(fmt.Errorf("sandbox: the folder cannot be written: %w", problem)), fix)
 	}
 }
 

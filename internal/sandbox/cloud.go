@@ -64,6 +64,7 @@ type Cloud struct {
 	servers []*http.Server
 	cancel  context.CancelFunc
 	watcher sync.WaitGroup
+	noted   bool // the note is in the folder
 	closing sync.Once
 
 	mu      sync.Mutex
@@ -102,6 +103,9 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 		}
 	}()
 
+	if err := CheckFolder(options.Dir); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(c.FailureDir, 0o755); err != nil {
 		return nil, fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
 	}
@@ -143,6 +147,7 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 	if err := c.note().Write(c.dir()); err != nil {
 		return nil, fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
 	}
+	c.noted = true
 	return c, nil
 }
 
@@ -294,7 +299,9 @@ func randomHex(bytes int) string {
 func (c *Cloud) Close() error {
 	var errs []error
 	c.closing.Do(func() {
-		errs = append(errs, address.Remove(c.dir()))
+		if c.noted {
+			errs = append(errs, address.Remove(c.dir()))
+		}
 		if c.Runtime != nil {
 			errs = append(errs, c.Runtime.Close())
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fc-idcard-ocr/internal/sandbox"
+	"fc-idcard-ocr/internal/sandbox/address"
 	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/oss"
@@ -268,6 +269,24 @@ func TestTheStartSaysWhatIsInTheWay(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestASandboxThatCannotStartLeavesARunningOneAlone(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, nil)
+	dir := filepath.Dir(cloud.FailureDir)
+	before, err := address.Find(dir)
+	require.NoError(t, err)
+	_, err = sandbox.Start(t.Context(), sandbox.Options{Dir: dir, Function: function, Reader: reader{}})
+	require.ErrorIs(t, err, sandbox.ErrFolderBusy)
+	assert.ErrorContains(t, err, cloud.ManagementURL)
+	after, err := address.Find(dir)
+	require.NoError(t, err, "the note of the one that runs stays")
+	assert.Equal(t, before, after)
+	require.NoError(t, cloud.Upload(t.Context(), "a.jpg", specimen(t, "scan-01.jpg")))
+	_, document, err := cloud.Await(t.Context(), "a.jpg")
+	require.NoError(t, err)
+	assert.True(t, document.Recognized())
 }
 
 // The whole way with the real engine: what is printed on a specimen is in its document.
