@@ -208,29 +208,33 @@ func TestCtrlCEndsEveryStageQuicklyAndClearly(t *testing.T) {
 }
 
 func TestCtrlCInterruptsTheToolchain(t *testing.T) {
-	// A toolchain that waits for its interruption; killed, it would leave its work behind.
-	bin, dir := t.TempDir(), t.TempDir()
-	begun, cleaned := filepath.Join(bin, "begun"), filepath.Join(bin, "cleaned")
+	// A toolchain that works until it is interrupted, and leaves its temporary files behind as the real one does.
+	bin, dir, temporary := t.TempDir(), t.TempDir(), t.TempDir()
+	begun, ended := filepath.Join(bin, "begun"), filepath.Join(bin, "ended")
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "go"), []byte(`#!/bin/sh
 if [ "$1" = list ]; then echo "fc-idcard-ocr `+bin+`"; exit; fi
-trap 'touch "`+cleaned+`"; exit 1' INT
+trap 'touch "`+ended+`"; exit 1' INT
+touch "$GOTMPDIR/go-build1"
 touch "`+begun+`"
 while :; do sleep 0.02; done
 `), 0o700))
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH")) // so not parallel
+	t.Setenv("TMPDIR", temporary)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var stdout, stderr sandboxtest.Output
-	ended := make(chan int, 1)
-	go func() { ended <- run(ctx, []string{"--port", "0", "--dir", dir}, &stdout, &stderr, reader{}) }()
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, []string{"--port", "0", "--dir", dir}, &stdout, &stderr, reader{}) }()
 	require.Eventually(t, func() bool { _, err := os.Stat(begun); return err == nil }, 20*time.Second, 5*time.Millisecond)
 	stop()
-	assert.Equal(t, exitFailed, <-ended)
-	assert.FileExists(t, cleaned)
+	assert.Equal(t, exitFailed, <-code)
+	assert.FileExists(t, ended)
 	assert.Equal(t, "Building the function ... stopped\nsandbox: stopped before it was done\n", stderr.String())
-	left, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	assert.Empty(t, left)
+	for _, folder := range []string{dir, temporary} {
+		left, err := os.ReadDir(folder)
+		require.NoError(t, err)
+		assert.Empty(t, left)
+	}
 }
 
 func TestTheFunctionIsBuiltIntoTheFolderFromAnywhereInTheCheckout(t *testing.T) {

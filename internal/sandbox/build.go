@@ -34,10 +34,16 @@ func Build(ctx context.Context, target string) error {
 	case err != nil || path != modulePath:
 		return errors.New("sandbox: the function is built from its sources: run this in a checkout of " + modulePath + ", or name a built function with --function")
 	}
+	// The toolchain leaves its temporary files behind when it is interrupted, so they get a folder of their own.
+	temporary, err := os.MkdirTemp("", "fc-idcard-ocr-build-")
+	if err != nil {
+		return fmt.Errorf("sandbox: build the function: %w", err)
+	}
+	defer os.RemoveAll(temporary)
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", target, ".")
 	build.Dir = dir
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	// Interrupted, unlike killed, it removes its temporary files.
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOTMPDIR="+temporary)
+	// Killed, it would leave its compilers running.
 	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) }
 	build.WaitDelay = 5 * time.Second
 	output, err = build.CombinedOutput()
