@@ -78,6 +78,11 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 	report := Report{Counts: Counts{Submitted: map[Reason]int64{}, Skipped: map[Skip]int64{}}}
 	report.Earlier, report.EarlierCharges = j.Checkpoint.Submitted()
 	j.earlier = report.EarlierCharges
+	if !j.DryRun { // before anything is submitted that could not be remembered
+		if err := j.Checkpoint.Save(); err != nil {
+			return report, err
+		}
+	}
 
 	// Each of these outlives the one before: pulling ends when no further image is to be looked at, working when none is to be
 	// submitted any more, submitting when what was begun has taken too long to end.
@@ -133,7 +138,11 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 	if failed == nil && report.Stopped == "" {
 		return report, j.Checkpoint.Finish()
 	}
-	return report, errors.Join(failed, j.Checkpoint.Save())
+	err := j.Checkpoint.Save()
+	if errors.Is(failed, ErrCheckpoint) {
+		err = nil // has been told
+	}
+	return report, errors.Join(failed, err)
 }
 
 // items streams the images of the listing from the checkpoint on.
