@@ -48,6 +48,9 @@ func Open(c Config) (*Store, error) {
 	case c.Region == "" || strings.ContainsFunc(c.Region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }):
 		return nil, fmt.Errorf("%q is not a region; expected one like cn-hangzhou", c.Region)
 	}
+	if scheme, rest, ok := strings.Cut(c.Endpoint, "://"); ok && (scheme != "https" && scheme != "http" || rest == "" || scheme == "http" && !loopback(c.Endpoint)) {
+		return nil, fmt.Errorf("%q is no endpoint; expected an https:// URL, as a request's signature and an object's content must not be readable on the way", c.Endpoint)
+	}
 	if c.Endpoint == "" {
 		c.Endpoint = "https://oss-" + c.Region + ".aliyuncs.com"
 	}
