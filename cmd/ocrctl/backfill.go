@@ -134,7 +134,15 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 		bar.at(c.Total())
 	}
 	started := time.Now()
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		s.note("Stopping; what is being submitted may take some seconds to end. Ctrl-C again ends at once, and nothing is paid twice by that.")
+	})
 	report, err := j.Run(ctx)
+	if !stop() {
+		<-told
+	}
 	bar.end()
 	counted()
 	if printErr := s.printBackfill(report, f, j.Checkpoint, time.Since(started)); err == nil {

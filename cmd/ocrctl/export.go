@@ -118,7 +118,7 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 	progress.end()
 	if err != nil {
 		if f.file != "" && f.format != "table" {
-			s.note("%d documents were written; the same command with --resume completes the file", report.Written)
+			s.note("The file is not complete; the same command with --resume completes it.")
 		}
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -93,8 +95,24 @@ func (s *settings) check(c *cobra.Command) error {
 	if err != nil {
 		return configurationError{err}
 	}
+	if err := answers(found.OSS); err != nil {
+		return configurationError{fmt.Errorf("no sandbox runs there: it has ended without taking its note %s away, as nothing answers at %s; start it with `go run ./cmd/sandbox`", s.sandbox, found.OSS)}
+	}
 	s.found = &found
 	return nil
+}
+
+// answers returns an error if nobody listens at the address of a service of the sandbox.
+func answers(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return err
+	}
+	connection, err := net.DialTimeout("tcp", u.Host, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	return connection.Close()
 }
 
 // first returns the first that is not empty.
@@ -221,6 +239,9 @@ func (s *settings) note(format string, args ...any) { fmt.Fprintf(s.stderr, form
 
 // terminal reports whether w is one.
 func terminal(w io.Writer) bool {
+	if s, ok := w.(*sink); ok {
+		w = s.to
+	}
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
