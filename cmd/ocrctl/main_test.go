@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRecognizeMasksUnlessTold(t *testing.T) {
+func TestRecognizeMasksUnlessToldToShow(t *testing.T) {
 	c := start(t)
 	file := picture(t, "a picture")
 	r := c.run("recognize", file)
@@ -36,7 +36,7 @@ func TestRecognizeMasksUnlessTold(t *testing.T) {
 	assert.Equal(t, 2, c.gateway.Ledger.Charged())
 }
 
-func TestRecognizeForMachines(t *testing.T) {
+func TestRecognizeGivesMachinesALineForEachPicture(t *testing.T) {
 	c := start(t)
 	r := c.run("recognize", "-o", "json", "-", picture(t, "no card"), picture(t, "not a picture"))
 	assert.Equal(t, 1, r.code)

@@ -323,7 +323,7 @@ func readSpecimen(t *testing.T, file string) (picture []byte, want Card) {
 }
 
 // TestReadReadsPictures shares one real engine among its cases.
-func TestReadReadsPictures(t *testing.T) {
+func TestSpecimensAreReadAsTheyArePrinted(t *testing.T) {
 	t.Parallel()
 	e, err := Start(t.Context(), Config{})
 	require.NoError(t, err)

@@ -356,7 +356,7 @@ func (w *watcher) emit(name, bucket string, m metadata, delta int64) {
 	s := w.server
 	id := newRequestID()
 	s.cfg.Log.Info("a file changed in the folder", slog.String("requestId", id), slog.String("event", name),
-		slog.String("bucket", bucket), slog.String("key", maskDigits(m.Key)))
+		slog.String("bucket", bucket), slog.String("key", MaskDigits(m.Key)))
 	s.cfg.OnEvent(Event{
 		Name: name, Bucket: bucket, Key: m.Key, ETag: m.ETag, Size: m.Size, DeltaSize: delta, ContentType: m.ContentType,
 		Time: s.cfg.Now(), Region: s.cfg.Region, RequestID: id,
