@@ -47,10 +47,9 @@ Nothing is paid twice by that: what is submitted twice is recognised once. A run
   ocrctl backfill --sandbox --all`,
 		Args: cobra.NoArgs,
 	}
-	s.bucketFlags(c.Flags())
-	s.functionFlags(c.Flags())
 	flags := c.Flags()
-	flags.StringVarP(&f.Prefix, "prefix", "p", "", "only keys that begin with this `prefix`")
+	s.listingFlags(flags, &f.Prefix, &f.Parallel)
+	s.functionFlags(flags)
 	flags.BoolVar(&f.all, "all", false, "the whole bucket; required if there is no --prefix, as it costs money")
 	flags.StringVar(&f.since, "since", "", "only images changed since this `time`: a date, a time, or a duration back from now (48h)")
 	flags.StringVar(&f.retry, "retry-failed", "", "submit failures again: `codes` separated by commas, retryable, or all (status failed)")
@@ -60,7 +59,6 @@ Nothing is paid twice by that: what is submitted twice is recognised once. A run
 	flags.Int64Var(&f.MaxCharge, "max-charge", 0, "stop before all runs together cause more than this `number` of paid calls, one per image; 0 means no limit")
 	flags.Float64Var(&f.price, "price", 0, "`price` of a call, for the estimate")
 	flags.DurationVar(&f.ClaimAge, "claim-age", claimAge, "`age` from which a claim counts as left behind; more than the function's time-out")
-	flags.IntVar(&f.Parallel, "parallel", 16, "`number` of requests at a time, 1 to 256")
 	flags.StringVar(&f.checkpoint, "checkpoint", "", "`file` to go on from (default: one per job in ocrctl's folder of the user's cache)")
 	flags.BoolVar(&f.restart, "restart", false, "forget the checkpoint and begin anew")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -99,11 +97,7 @@ func (f *backfillFlags) check() (err error) {
 }
 
 func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
-	conf, err := s.config(false)
-	if err != nil {
-		return err
-	}
-	bucket, err := s.store(conf)
+	conf, bucket, err := s.open()
 	if err != nil {
 		return err
 	}
@@ -140,7 +134,15 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 		bar.at(c.Total())
 	}
 	started := time.Now()
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		s.note("Stopping; what is being submitted may take some seconds to end. Ctrl-C again ends at once, and nothing is paid twice by that.")
+	})
 	report, err := j.Run(ctx)
+	if !stop() {
+		<-told
+	}
 	bar.end()
 	counted()
 	if printErr := s.printBackfill(report, f, j.Checkpoint, time.Since(started)); err == nil {

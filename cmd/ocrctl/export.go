@@ -40,15 +40,13 @@ is completed by --resume: what is incomplete at its end is cut off first.`,
   ocrctl export --sandbox --format table`,
 		Args: cobra.NoArgs,
 	}
-	s.bucketFlags(c.Flags())
 	flags := c.Flags()
-	flags.StringVarP(&f.Prefix, "prefix", "p", "", "only keys that begin with this `prefix`")
+	s.listingFlags(flags, &f.Prefix, &f.Parallel)
 	flags.StringVarP(&f.format, "format", "F", "", "`format`: csv, jsonl or table (default csv, or jsonl with --output json)")
 	flags.StringVar(&f.file, "file", "", "`file` to write to, readable by its owner only (default standard output)")
 	flags.BoolVar(&f.resume, "resume", false, "complete the --file of an export that broke off")
 	flags.StringVar(&f.status, "status", "", "only documents of this `status`: recognized, unrecognized or failed")
 	flags.BoolVar(&f.Mask, "mask", false, "mask names, addresses and ID numbers")
-	flags.IntVar(&f.Parallel, "parallel", 16, "`number` of documents read at a time, 1 to 256")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if f.format == "" {
 			f.format = "csv"
@@ -76,11 +74,7 @@ is completed by --resume: what is incomplete at its end is cut off first.`,
 }
 
 func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
-	conf, err := s.config(false)
-	if err != nil {
-		return err
-	}
-	bucket, err := s.store(conf)
+	conf, bucket, err := s.open()
 	if err != nil {
 		return err
 	}
@@ -124,7 +118,7 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 	progress.end()
 	if err != nil {
 		if f.file != "" && f.format != "table" {
-			s.note("%d documents were written; the same command with --resume completes the file", report.Written)
+			s.note("The file is not complete; the same command with --resume completes it.")
 		}
 		return err
 	}

@@ -53,9 +53,13 @@ func (e statusError) Error() string { return e.text }
 
 // run is the program.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRoot(stdin, stdout, stderr)
+	out := &sink{to: stdout}
+	root := newRoot(stdin, out, stderr)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil && !errors.Is(err, out.err) {
+		err = errors.Join(err, fmt.Errorf("the output is not complete: %w", out.err))
+	}
 	var usage usageError
 	var configuration configurationError
 	var status statusError

@@ -4,19 +4,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"fc-idcard-ocr/internal/ctl/doctor"
+	"fc-idcard-ocr/internal/sandbox/address"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func TestRecognizeMasksUnlessTold(t *testing.T) {
+func TestRecognizeMasksUnlessToldToShow(t *testing.T) {
 	c := start(t)
 	file := picture(t, "a picture")
 	r := c.run("recognize", file)
@@ -33,7 +36,7 @@ func TestRecognizeMasksUnlessTold(t *testing.T) {
 	assert.Equal(t, 2, c.gateway.Ledger.Charged())
 }
 
-func TestRecognizeForMachines(t *testing.T) {
+func TestRecognizeGivesMachinesALineForEachPicture(t *testing.T) {
 	c := start(t)
 	r := c.run("recognize", "-o", "json", "-", picture(t, "no card"), picture(t, "not a picture"))
 	assert.Equal(t, 1, r.code)
@@ -239,6 +242,37 @@ func TestExportWritesAFileOnce(t *testing.T) {
 	}
 }
 
+// full is a redirection to a full disk.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestNoCommandEndsWellWhoseOutputIsLost(t *testing.T) {
+	c := start(t)
+	c.putMany(3)
+	require.Equal(t, 0, c.run("backfill", "--all").code)
+	c.work.Wait()
+	charged := c.gateway.Ledger.Charged()
+	for _, args := range [][]string{
+		{"status"}, {"status", "-o", "json"}, {"export"}, {"export", "-F", "jsonl"}, {"export", "-F", "table"}, {"backfill", "--all", "-n"},
+		{"backfill", "--all", "-n", "-o", "json"}, {"doctor"}, {"doctor", "-o", "json"}, {"--help"}, {"completion", "bash"},
+	} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), append(args, "--sandbox="+c.dir), strings.NewReader(""), full{}, &stderr)
+		assert.Equal(t, 1, code, args)
+		assert.Contains(t, stderr.String(), "no space left on device", args)
+	}
+	assert.Equal(t, charged, c.gateway.Ledger.Charged())
+	for _, output := range []string{"text", "json"} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), []string{"recognize", picture(t, "a"), picture(t, "b"), "-o", output, "--sandbox=" + c.dir}, strings.NewReader(""), full{}, &stderr)
+		assert.Equal(t, 1, code)
+		assert.Contains(t, stderr.String(), "the outcome of picture 1 cannot be written, so no more of the 2 are recognised: no space left on device")
+		charged++
+		assert.Equal(t, charged, c.gateway.Ledger.Charged(), "the second picture is not paid for nothing")
+	}
+}
+
 func TestDoctorFindsAHealthyPatientHealthyForFree(t *testing.T) {
 	c := start(t)
 	c.put("a.jpg", "a picture")
@@ -283,6 +317,18 @@ func TestWithoutASandboxThereIsAHint(t *testing.T) {
 	code := run(t.Context(), []string{"status", "--sandbox=" + t.TempDir()}, strings.NewReader(""), &stdout, &stderr)
 	assert.Equal(t, 3, code)
 	assert.Contains(t, stderr.String(), "go run ./cmd/sandbox")
+
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, gone.Close())
+	killed, url := t.TempDir(), "http://"+gone.Addr().String()
+	require.NoError(t, address.Address{OSS: url, OCR: url, FC: url, Bucket: bucketName, Region: "cn-hangzhou"}.Write(killed))
+	stderr.Reset()
+	code = run(t.Context(), []string{"status", "--sandbox=" + killed}, strings.NewReader(""), &stdout, &stderr)
+	assert.Equal(t, 3, code)
+	assert.Contains(t, stderr.String(), "no sandbox runs there")
+	assert.Contains(t, stderr.String(), "go run ./cmd/sandbox")
+
 	for _, args := range [][]string{{"status"}, {"status", "-b", "cards"}, {"backfill", "-b", "cards", "-r", "cn-hangzhou", "--all"}, {"nonsense"}, {"status", "-b", "NO", "-r", "cn-hangzhou"}} {
 		assert.Equal(t, 2, run(t.Context(), args, strings.NewReader(""), &stdout, &stderr), args)
 	}

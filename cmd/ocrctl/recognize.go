@@ -82,7 +82,7 @@ func (s *settings) recognize(ctx context.Context, conf config.Config, byURL bool
 		}
 		configuration = configuration || (r.Error != nil && wrongSetUp[r.Error.Code])
 		if err := s.printRecognition(r); err != nil {
-			return err
+			return fmt.Errorf("the outcome of picture %d cannot be written, so no more of the %d are recognised: %w", i+1, len(files), err)
 		}
 	}
 	switch {
@@ -240,20 +240,22 @@ func (s *settings) printRecognition(r recognition) error {
 	if d.OCR.PossibleExtraCharges > 0 {
 		paid += fmt.Sprintf(", and perhaps %d calls more", d.OCR.PossibleExtraCharges)
 	}
-	fmt.Fprintf(s.stdout, "%s: %s (%s)\n", file, d.Status, paid)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s (%s)\n", file, d.Status, paid)
 	if d.Error != nil {
-		fmt.Fprintf(s.stdout, "  %s: %s\n", d.Error.Code, d.Error.Message)
+		fmt.Fprintf(&b, "  %s: %s\n", d.Error.Code, d.Error.Message)
 	}
 	if d.Card != nil {
 		for _, field := range []struct{ name, value string }{{"name", d.Card.Name}, {"sex", d.Card.Sex}, {"ethnicity", d.Card.Ethnicity},
 			{"birth date", d.Card.BirthDate}, {"address", d.Card.Address}, {"ID number", d.Card.IDNumber}} {
 			if field.value != "" {
-				fmt.Fprintf(s.stdout, "  %-10s %s\n", field.name, field.value)
+				fmt.Fprintf(&b, "  %-10s %s\n", field.name, field.value)
 			}
 		}
-		fmt.Fprintf(s.stdout, "  %-10s %s\n", "valid", valid(d.Validation))
+		fmt.Fprintf(&b, "  %-10s %s\n", "valid", valid(d.Validation))
 	}
-	return nil
+	_, err := io.WriteString(s.stdout, b.String())
+	return err
 }
 
 // valid says in words what the checks found.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -58,6 +60,21 @@ func (s *settings) bucketFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.cname, "oss-cname", false, "the endpoint is a custom domain bound to the bucket [OSS_PUBLIC_CNAME]")
 }
 
+// listingFlags adds the flags of commands that go through a bucket's listing, and puts what they say into the options
+// of the command's own package.
+func (s *settings) listingFlags(flags *pflag.FlagSet, prefix *string, parallel *int) {
+	s.bucketFlags(flags)
+	flags.StringVarP(prefix, "prefix", "p", "", "only keys that begin with this `prefix`")
+	flags.IntVar(parallel, "parallel", 16, "`number` of requests at a time, 1 to 256")
+}
+
+func checkParallel(n int) error {
+	if n < 1 || n > 256 {
+		return usageError{fmt.Errorf("--parallel %d: accepted is 1 to 256", n)}
+	}
+	return nil
+}
+
 // functionFlags adds the flags of commands that call the function.
 func (s *settings) functionFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&s.function, "function", "f", "", "`name` of the function [OCRCTL_FUNCTION] (default idcard-ocr)")
@@ -78,8 +95,24 @@ func (s *settings) check(c *cobra.Command) error {
 	if err != nil {
 		return configurationError{err}
 	}
+	if err := answers(found.OSS); err != nil {
+		return configurationError{fmt.Errorf("no sandbox runs there: it has ended without taking its note %s away, as nothing answers at %s; start it with `go run ./cmd/sandbox`", s.sandbox, found.OSS)}
+	}
 	s.found = &found
 	return nil
+}
+
+// answers returns an error if nobody listens at the address of a service of the sandbox.
+func answers(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return err
+	}
+	connection, err := net.DialTimeout("tcp", u.Host, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	return connection.Close()
 }
 
 // first returns the first that is not empty.
@@ -135,6 +168,16 @@ func (s *settings) place() error {
 		return usageError{errors.New("no region; name it with --region or OCRCTL_REGION, such as cn-hangzhou")}
 	}
 	return nil
+}
+
+// open opens the bucket for a command that never calls the OCR API, and returns the function's variables beside it.
+func (s *settings) open() (config.Config, *store.Store, error) {
+	conf, err := s.config(false)
+	if err != nil {
+		return conf, nil, err
+	}
+	bucket, err := s.store(conf)
+	return conf, bucket, err
 }
 
 // store opens the bucket.
@@ -196,6 +239,9 @@ func (s *settings) note(format string, args ...any) { fmt.Fprintf(s.stderr, form
 
 // terminal reports whether w is one.
 func terminal(w io.Writer) bool {
+	if s, ok := w.(*sink); ok {
+		w = s.to
+	}
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }

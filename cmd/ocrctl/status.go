@@ -34,11 +34,9 @@ Nothing is written. An image without a document, long after its upload, has lost
   ocrctl status --sandbox --output json`,
 		Args: cobra.NoArgs,
 	}
-	s.bucketFlags(c.Flags())
-	c.Flags().StringVarP(&o.Prefix, "prefix", "p", "", "only keys that begin with this `prefix`")
+	s.listingFlags(c.Flags(), &o.Prefix, &o.Parallel)
 	c.Flags().DurationVar(&o.ClaimAge, "claim-age", claimAge, "`age` from which a claim counts as stale; more than the function's time-out")
 	c.Flags().BoolVar(&listingOnly, "listing-only", false, "read no document: neither statuses nor codes are counted")
-	c.Flags().IntVar(&o.Parallel, "parallel", 16, "`number` of documents read at a time, 1 to 256")
 	c.Flags().DurationVar(&watch, "watch", 0, "count again after this `pause`, until Ctrl-C; at least 1s")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch {
@@ -56,19 +54,8 @@ Nothing is written. An image without a document, long after its upload, has lost
 	return c
 }
 
-func checkParallel(n int) error {
-	if n < 1 || n > 256 {
-		return usageError{fmt.Errorf("--parallel %d: accepted is 1 to 256", n)}
-	}
-	return nil
-}
-
 func (s *settings) status(ctx context.Context, o census.Options, watch time.Duration) error {
-	conf, err := s.config(false)
-	if err != nil {
-		return err
-	}
-	bucket, err := s.store(conf)
+	conf, bucket, err := s.open()
 	if err != nil {
 		return err
 	}

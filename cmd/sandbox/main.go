@@ -36,7 +36,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, nil))
 }
 
@@ -118,6 +118,9 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "sandbox: %v\nsandbox --help lists the flags.\n", err)
 		return exitUsage
+	case ctx.Err() != nil && !s.served: // whatever it broke off looks like an error of its own
+		fmt.Fprintln(stderr, "sandbox: stopped before it was done")
+		return exitFailed
 	}
 	fmt.Fprintln(stderr, "sandbox:", explain(err))
 	return exitFailed
@@ -134,10 +137,12 @@ func explain(err error) string {
 		return text + ": stop the program that listens there, or choose other ports with --port (0 takes free ones)"
 	case errors.Is(err, engine.ErrNotInstalled) && !strings.Contains(text, "make engine"):
 		return text + ": run make engine"
+	case errors.Is(err, sandbox.ErrFolderBusy):
+		return text + ": use that one, or choose another folder with --dir"
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
 		return text + ": choose a folder you may write to with --dir"
-	case errors.Is(err, context.Canceled):
-		return "stopped before it was ready"
+	case errors.Is(err, syscall.ENOSPC):
+		return text + ": make room, or choose a folder on another disk with --dir (--once takes the system's for temporary files, TMPDIR)"
 	}
 	return text
 }
@@ -155,6 +160,7 @@ type session struct {
 	flags          *flags
 	stdout, stderr io.Writer
 	reader         gateway.Reader
+	served         bool // it was ready and waited for its end
 }
 
 // start starts the cloud in the folder and tells how it goes.
@@ -179,8 +185,8 @@ func (s *session) start(ctx context.Context, dir string, port int, change func(*
 		change(&options)
 	}
 	if options.Function == "" {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, fmt.Errorf("the folder cannot be written: %w", err)
+		if err := sandbox.CheckFolder(dir); err != nil {
+			return nil, err
 		}
 		options.Function = filepath.Join(dir, "function")
 		done := s.step("Building the function")
@@ -201,7 +207,11 @@ func (s *session) step(what string) (done func(error)) {
 	began := time.Now()
 	fmt.Fprintf(s.stderr, "%s ... ", what)
 	return func(err error) {
-		if err != nil {
+		switch {
+		case errors.Is(err, context.Canceled):
+			fmt.Fprintln(s.stderr, "stopped")
+			return
+		case err != nil:
 			fmt.Fprintln(s.stderr, "failed")
 			return
 		}

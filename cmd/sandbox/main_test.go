@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,26 +18,12 @@ import (
 
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 )
 
 var function string // the function binary of this module
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "sandbox-command-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		function = filepath.Join(dir, "function")
-		if err := sandbox.Build(context.Background(), function); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { sandboxtest.Main(m, &function, sandbox.Build) }
 
 // reader stands for the OCR engine: it reads a card from everything but the word cat.
 type reader struct{}
@@ -49,15 +34,6 @@ func (reader) Read(_ context.Context, image []byte) (engine.Card, error) {
 	}
 	return engine.Card{Name: "张三", Sex: "女", BirthDate: "1904-03-07", IDNumber: "11010119040307001X"}, nil
 }
-
-// output is a bytes.Buffer for several goroutines.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) { o.mu.Lock(); defer o.mu.Unlock(); return o.b.Write(p) }
-func (o *output) String() string              { o.mu.Lock(); defer o.mu.Unlock(); return o.b.String() }
 
 func file(t *testing.T, name, content string) string {
 	t.Helper()
@@ -71,7 +47,7 @@ func TestOncePrintsTheDocumentsInTheOrderOfTheArguments(t *testing.T) {
 	t.Setenv("TMPDIR", temp) // so not parallel
 	a, b, sameName := file(t, "a.jpg", "card"), file(t, "b.PNG", "card"), file(t, "a.jpg", "card")
 	for _, mode := range []string{"go1", "custom"} {
-		var stdout, stderr output
+		var stdout, stderr sandboxtest.Output
 		code := run(t.Context(), []string{"--runtime", mode, "--function", function, "--once", b, a, sameName}, &stdout, &stderr, reader{})
 		require.Equal(t, exitOK, code, stderr.String())
 		var documents []sandbox.Document
@@ -91,7 +67,7 @@ func TestOncePrintsTheDocumentsInTheOrderOfTheArguments(t *testing.T) {
 
 func TestOnceFailsIfAPictureIsNotRecognised(t *testing.T) {
 	t.Parallel()
-	var stdout, stderr output
+	var stdout, stderr sandboxtest.Output
 	cat := file(t, "cat.jpg", "cat")
 	code := run(t.Context(), []string{"--function", function, "--once", file(t, "a.jpg", "card"), cat}, &stdout, &stderr, reader{})
 	assert.Equal(t, exitFailed, code)
@@ -138,7 +114,7 @@ func TestMistakesAreToldWithTheirFix(t *testing.T) {
 			if test.code == exitFailed {
 				args = append([]string{"--function", function, "--dir", t.TempDir()}, args...)
 			}
-			var stdout, stderr output
+			var stdout, stderr sandboxtest.Output
 			assert.Equal(t, test.code, run(t.Context(), args, &stdout, &stderr, nil))
 			assert.Contains(t, stderr.String(), test.text)
 			assert.Empty(t, stdout.String())
@@ -151,7 +127,7 @@ func TestServeShowsTheDemoAndWhatIsDroppedIn(t *testing.T) {
 	dir, picture := t.TempDir(), file(t, "specimen.jpg", "card")
 	for _, expected := range []string{"", "nothing was paid again"} {
 		ctx, stop := context.WithCancel(t.Context())
-		var stdout, stderr output
+		var stdout, stderr sandboxtest.Output
 		ended := make(chan int, 1)
 		go func() {
 			ended <- run(ctx, []string{"--function", function, "--dir", dir, "--port", "0", "--demo", picture}, &stdout, &stderr, reader{})
@@ -183,10 +159,111 @@ func TestServeShowsTheDemoAndWhatIsDroppedIn(t *testing.T) {
 	}
 }
 
+// stopper is stderr that ends the command as soon as it says something.
+type stopper struct {
+	sandboxtest.Output
+	text string
+	stop context.CancelFunc
+}
+
+func (s *stopper) Write(p []byte) (int, error) {
+	n, err := s.Output.Write(p)
+	if strings.Contains(s.String(), s.text) {
+		s.stop()
+	}
+	return n, err
+}
+
+func TestCtrlCEndsEveryStageQuicklyAndClearly(t *testing.T) {
+	t.Parallel()
+	picture := file(t, "a.jpg", "card")
+	for stage, test := range map[string]struct {
+		text string // on stderr when Ctrl-C comes
+		args []string
+	}{
+		"before building":        {"Building the function", nil},
+		"while starting":         {"Starting the local cloud", []string{"--function", function}},
+		"while the demo is read": {"Uploading", []string{"--function", function, "--demo", picture}},
+	} {
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			stderr := &stopper{text: test.text, stop: stop}
+			var stdout sandboxtest.Output
+			began := time.Now()
+			code := run(ctx, append([]string{"--port", "0", "--dir", t.TempDir()}, test.args...), &stdout, stderr, reader{})
+			assert.Less(t, time.Since(began), 10*time.Second)
+			assert.NotContains(t, stderr.String(), "level=", "nothing is logged about what was broken off")
+			if test.text == "Uploading" { // it has started, so this is how it is meant to end
+				assert.Equal(t, exitOK, code)
+				assert.Contains(t, stderr.String(), "Stopping ...")
+				return
+			}
+			assert.Equal(t, exitFailed, code)
+			assert.Regexp(t, ` \.\.\. stopped\nsandbox: stopped before it was done\n$`, stderr.String())
+			assert.Empty(t, stdout.String())
+		})
+	}
+}
+
+func TestCtrlCInterruptsTheToolchain(t *testing.T) {
+	// A toolchain that works until it is interrupted, and leaves its temporary files behind as the real one does.
+	bin, dir, temporary := t.TempDir(), t.TempDir(), t.TempDir()
+	begun, ended := filepath.Join(bin, "begun"), filepath.Join(bin, "ended")
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "go"), []byte(`#!/bin/sh
+if [ "$1" = list ]; then echo "fc-idcard-ocr `+bin+`"; exit; fi
+trap 'touch "`+ended+`"; exit 1' INT
+touch "$GOTMPDIR/go-build1"
+touch "`+begun+`"
+while :; do sleep 0.02; done
+`), 0o700))
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH")) // so not parallel
+	t.Setenv("TMPDIR", temporary)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var stdout, stderr sandboxtest.Output
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, []string{"--port", "0", "--dir", dir}, &stdout, &stderr, reader{}) }()
+	require.Eventually(t, func() bool { _, err := os.Stat(begun); return err == nil }, 20*time.Second, 5*time.Millisecond)
+	stop()
+	assert.Equal(t, exitFailed, <-code)
+	assert.FileExists(t, ended)
+	assert.Equal(t, "Building the function ... stopped\nsandbox: stopped before it was done\n", stderr.String())
+	for _, folder := range []string{dir, temporary} {
+		left, err := os.ReadDir(folder)
+		require.NoError(t, err)
+		assert.Empty(t, left)
+	}
+}
+
+func TestTheFunctionIsBuiltIntoTheFolderFromAnywhereInTheCheckout(t *testing.T) {
+	// The test runs in cmd/sandbox, and the folder is named as seen from there.
+	dir := t.TempDir()
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	relative, err := filepath.Rel(here, dir)
+	require.NoError(t, err)
+	require.NoError(t, sandbox.Build(t.Context(), filepath.Join(relative, "built")))
+	assert.FileExists(t, filepath.Join(dir, "built"))
+}
+
+func TestWhatAFolderLacksIsToldWithItsFix(t *testing.T) {
+	t.Parallel()
+	for problem, fix := range map[error]string{
+		&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}: "make room, or choose a folder on another disk",
+		&os.PathError{Op: "mkdir", Path: "x", Err: syscall.EROFS}:  "choose a folder you may write to with --dir",
+		os.ErrPermission:      "choose a folder you may write to with --dir",
+		sandbox.ErrFolderBusy: "use that one, or choose another folder with --dir",
+	} {
+		assert.Contains(t, explain(fmt.Errorf("sandbox: the folder cannot be written: %w", problem)), fix)
+	}
+}
+
 func TestChaosTellsItsSeed(t *testing.T) {
 	t.Parallel()
 	for flag, pattern := range map[string]string{"--chaos": `--chaos=\d+\n`, "--chaos=7": `--chaos=7\n`} {
-		var stdout, stderr output
+		var stdout, stderr sandboxtest.Output
 		code := run(t.Context(), []string{"--function", function, flag, "--once", file(t, "a.jpg", "card")}, &stdout, &stderr, reader{})
 		assert.Equal(t, exitOK, code, stderr.String())
 		assert.Regexp(t, pattern, stderr.String())
@@ -195,7 +272,7 @@ func TestChaosTellsItsSeed(t *testing.T) {
 
 func TestHelpShowsEveryFlag(t *testing.T) {
 	t.Parallel()
-	var stdout, stderr output
+	var stdout, stderr sandboxtest.Output
 	assert.Equal(t, exitOK, run(t.Context(), []string{"--help"}, &stdout, &stderr, nil))
 	for _, flag := range []string{"--dir", "--port", "--runtime", "--once", "--demo", "--engine-dir", "--function", "--logs", "--chaos"} {
 		assert.Contains(t, stdout.String(), flag)

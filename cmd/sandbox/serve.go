@@ -55,6 +55,7 @@ func (s *session) serve(ctx context.Context) error {
 	}
 	var display sync.WaitGroup
 	display.Go(func() { s.showResults(ctx, cloud, results) })
+	s.served = true
 	<-ctx.Done()
 	display.Wait()
 	fmt.Fprintln(s.stderr, "\nStopping ...")

@@ -6,22 +6,17 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
+	"fc-idcard-ocr/deploy"
 	"fc-idcard-ocr/internal/sandbox/address"
 	"fc-idcard-ocr/internal/sandbox/console"
 	"fc-idcard-ocr/internal/sandbox/engine"
@@ -48,73 +43,6 @@ const (
 	ClaimSuffix  = ".ocr.claim"
 )
 
-// ImageSuffixes are the key endings (in any letter case) for which the trigger calls the function.
-var ImageSuffixes = []string{".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic"}
-
-// triggerEvents are the events for which the trigger calls the function; the others of ObjectCreated:* come before the
-// object is there.
-var triggerEvents = []string{
-	"ObjectCreated:PutObject", "ObjectCreated:PostObject", "ObjectCreated:CompleteMultipartUpload", "ObjectCreated:CopyObject",
-}
-
-// rolePolicy is what the function's role may do: the least that the function needs.
-const rolePolicy = `{"Version":"1","Statement":[{"Effect":"Allow",` +
-	`"Action":["oss:GetObject","oss:PutObject","oss:DeleteObject"],"Resource":["acs:oss:*:*:%s/*"]}]}`
-
-// Options is what can be chosen about a Cloud. The zero value of a field means the default that its comment gives.
-type Options struct {
-	// Dir is the folder for all that is kept: objects, documents of given-up events, the function binary. Required.
-	Dir string
-	// Bucket is the watched bucket, "cards" by default. Its objects are the files in Dir/oss/<bucket>.
-	Bucket string
-	// Function is the path of the function binary; empty: it is built from this module into Dir.
-	Function string
-	// Mode is how the function runs, runtime.ModeGo1 by default.
-	Mode runtime.Mode
-	// Port is the first of four ports: HTTP trigger, OSS, OCR gateway, management. 0 takes free ports.
-	Port int
-	// Env are further environment variables of the function, which win over those set here.
-	Env []string
-
-	// Reader reads the pictures for the gateway. nil starts the OCR engine in EngineDir with EngineWorkers children.
-	Reader        gateway.Reader
-	EngineDir     string
-	EngineWorkers int
-
-	// MaxInstances and Concurrency bound the function's processes, as in runtime.Config. By default as many pictures are
-	// recognised at a time as the one OCR engine can read within OCR_TIMEOUT: four.
-	MaxInstances, Concurrency int
-	// Timeout of an invocation, 1 minute by default.
-	Timeout time.Duration
-	// CredentialsLife is how long the credentials of an invocation are good for, 36 hours by default as on FC.
-	CredentialsLife time.Duration
-	// Freeze stops idle instances, as FC does.
-	Freeze bool
-	// Async configures the delivery of events. OnFailure is called beside what the sandbox itself does with it.
-	Async runtime.AsyncConfig
-	// Versioning switches the bucket's versioning on.
-	Versioning bool
-	// Gateway configures the gateway further; what the sandbox sets itself (Apps, AppCodes, Reader) is overwritten.
-	Gateway gateway.Config
-
-	// Chaos lets things go wrong at random; nil leaves that to the rules of the management port.
-	Chaos *management.Chaos
-
-	// Deliver, if set, stands between the bucket's notifications and the function: it gets each event that the trigger
-	// matches, and calls invoke as often and whenever it likes. It must return soon. Without it, the management port
-	// decides.
-	Deliver func(event oss.Event, invoke func(oss.Event))
-	// WrapOSS, WrapGateway and WrapTrigger stand in front of the services, for observers and faults.
-	WrapOSS, WrapGateway, WrapTrigger func(http.Handler) http.Handler
-	// OnInvocation is told about every invocation that ended, OnObject about every change of an object.
-	OnInvocation func(runtime.Record)
-	OnObject     func(oss.Event)
-	// Logs gets what the function prints; nil discards.
-	Logs io.Writer
-	// Log gets what the sandbox has to say; nil discards.
-	Log *slog.Logger
-}
-
 // Cloud is a running sandbox. Start makes one; it has to be closed.
 type Cloud struct {
 	OSS     *oss.Server
@@ -136,6 +64,7 @@ type Cloud struct {
 	servers []*http.Server
 	cancel  context.CancelFunc
 	watcher sync.WaitGroup
+	noted   bool // the note is in the folder
 	closing sync.Once
 
 	mu      sync.Mutex
@@ -174,6 +103,9 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 		}
 	}()
 
+	if err := CheckFolder(options.Dir); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(c.FailureDir, 0o755); err != nil {
 		return nil, fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
 	}
@@ -215,6 +147,7 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 	if err := c.note().Write(c.dir()); err != nil {
 		return nil, fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
 	}
+	c.noted = true
 	return c, nil
 }
 
@@ -239,7 +172,7 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 	if c.Runtime, err = runtime.New(c.runtimeConfig(options)); err != nil {
 		return err
 	}
-	policy, err := oss.ParsePolicy(fmt.Appendf(nil, rolePolicy, c.Bucket))
+	policy, err := oss.ParsePolicy(deploy.RolePolicy(c.Bucket, ""))
 	if err != nil {
 		return err
 	}
@@ -362,104 +295,13 @@ func randomHex(bytes int) string {
 	return hex.EncodeToString(b)
 }
 
-// notify is the bucket's event notification.
-func (c *Cloud) notify(options Options, event oss.Event) {
-	if options.OnObject != nil {
-		options.OnObject(event)
-	}
-	if strings.HasSuffix(event.Key, ResultSuffix) {
-		c.announce()
-	}
-	if event.Bucket != c.Bucket || !slices.Contains(triggerEvents, event.Name) || !IsImage(event.Key) {
-		return
-	}
-	c.mu.Lock()
-	delete(c.givenUp, event.Key)
-	c.mu.Unlock()
-	options.Deliver(event, c.invoke)
-}
-
-// invoke hands an event to the function, asynchronously.
-func (c *Cloud) invoke(event oss.Event) {
-	if _, err := c.Runtime.InvokeAsync(event.JSON(), runtime.Options{}); err != nil && !errors.Is(err, runtime.ErrClosed) {
-		c.log.Error("an event is lost", "reason", err)
-	}
-}
-
-// IsImage tells whether the trigger calls the function for an object of this key.
-func IsImage(key string) bool {
-	key = strings.ToLower(key)
-	return slices.ContainsFunc(ImageSuffixes, func(suffix string) bool { return strings.HasSuffix(key, suffix) })
-}
-
-// fileFailure is the failure destination: a file for each event that was given up.
-func (c *Cloud) fileFailure(destination runtime.Destination) {
-	content, err := json.MarshalIndent(destination, "", "  ")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(c.FailureDir, destination.RequestContext.RequestID+".json"), content, 0o600)
-	}
-	if err != nil {
-		c.log.Error("the failure destination cannot be written", "reason", err)
-	}
-	var event struct {
-		Events []struct {
-			OSS struct {
-				Object struct {
-					Key string `json:"key"`
-				} `json:"object"`
-			} `json:"oss"`
-		} `json:"events"`
-	}
-	if err := json.Unmarshal([]byte(destination.RequestPayload), &event); err != nil {
-		return // an event of somebody else's making
-	}
-	c.mu.Lock()
-	for _, record := range event.Events {
-		c.givenUp[record.OSS.Object.Key] = destination.ResponsePayload
-	}
-	c.mu.Unlock()
-	c.announce()
-}
-
-// announce wakes those who wait for a result.
-func (c *Cloud) announce() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
-// ErrPortBusy is in the error of Start when another program has one of the ports.
-var ErrPortBusy = errors.New("the port is in use")
-
-// listen opens the four ports on loopback, counted from first, or free ones if it is 0.
-func listen(first int) ([]net.Listener, error) {
-	var listeners []net.Listener
-	for n := range 4 {
-		port := 0
-		if first != 0 {
-			port = first + n
-		}
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			for _, open := range listeners {
-				open.Close()
-			}
-			if errors.Is(err, syscall.EADDRINUSE) {
-				err = fmt.Errorf("%w: 127.0.0.1:%d", ErrPortBusy, port)
-			}
-			return nil, fmt.Errorf("sandbox: %w", err)
-		}
-		listeners = append(listeners, listener)
-	}
-	return listeners, nil
-}
-
 // Close stops everything: first the function, which may still need the others. It takes at most about two seconds.
 func (c *Cloud) Close() error {
 	var errs []error
 	c.closing.Do(func() {
-		errs = append(errs, address.Remove(c.dir()))
+		if c.noted {
+			errs = append(errs, address.Remove(c.dir()))
+		}
 		if c.Runtime != nil {
 			errs = append(errs, c.Runtime.Close())
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -12,38 +11,27 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	aliyun "github.com/aliyun/aliyun-oss-go-sdk/oss"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"fc-idcard-ocr/internal/sandbox"
+	"fc-idcard-ocr/internal/sandbox/address"
 	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/oss"
 	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 )
 
 var function string // the function binary of this module
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "sandbox-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		function = filepath.Join(dir, "function")
-		if err := sandbox.Build(context.Background(), function); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { sandboxtest.Main(m, &function, sandbox.Build) }
 
 // reader stands for the OCR engine where reading is not the point: every picture shows the same card.
 type reader struct{}
@@ -146,6 +134,46 @@ func TestOnlyImagesCallTheFunction(t *testing.T) {
 	assert.Equal(t, []string{"a.jpg", "b.PNG"}, keys)
 }
 
+// As it is deployed, the function's role may read everything, write documents and claims, and delete claims.
+func TestTheFunctionMayDoWhatItsRoleMayAndNoMore(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, nil)
+	cloud.Keys.Add(oss.Credentials{AccessKeyID: "STS.role", AccessKeySecret: "secret", SecurityToken: "token"})
+	client, err := aliyun.New(cloud.OSSEndpoint, "STS.role", "secret", aliyun.ForcePathStyle(true), aliyun.SecurityToken("token"),
+		aliyun.AuthVersion(aliyun.AuthV4), aliyun.Region(sandbox.Region))
+	require.NoError(t, err)
+	bucket, err := client.Bucket(cloud.Bucket)
+	require.NoError(t, err)
+	require.NoError(t, cloud.Upload(t.Context(), "2026/a.txt", []byte("x")))
+	for what, test := range map[string]struct {
+		do      func() error
+		allowed bool
+	}{
+		"reads what it likes": {func() error { _, err := bucket.GetObjectMeta("2026/a.txt"); return err }, true},
+		"writes documents":    {func() error { return bucket.PutObject("2026/a.txt.ocr.json", strings.NewReader("{}")) }, true},
+		"writes claims": {func() error {
+			_, err := bucket.AppendObject("2026/b.jpg.ocr.claim", strings.NewReader("{}"), 0)
+			return err
+		}, true},
+		"deletes claims":           {func() error { return bucket.DeleteObject("2026/c.jpg.ocr.claim") }, true},
+		"writes no images":         {func() error { return bucket.PutObject("2026/a.jpg", strings.NewReader("x")) }, false},
+		"deletes no images":        {func() error { return bucket.DeleteObject("2026/a.txt") }, false},
+		"deletes no documents":     {func() error { return bucket.DeleteObject("2026/a.txt.ocr.json") }, false},
+		"does not list the bucket": {func() error { _, err := bucket.ListObjectsV2(); return err }, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			err := test.do()
+			if test.allowed {
+				assert.NoError(t, err)
+				return
+			}
+			var answer aliyun.ServiceError
+			require.ErrorAs(t, err, &answer)
+			assert.Equal(t, "AccessDenied", answer.Code)
+		})
+	}
+}
+
 func TestADuplicatedEventIsPaidOnce(t *testing.T) {
 	t.Parallel()
 	cloud := start(t, func(o *sandbox.Options) {
@@ -241,6 +269,24 @@ func TestTheStartSaysWhatIsInTheWay(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestASandboxThatCannotStartLeavesARunningOneAlone(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, nil)
+	dir := filepath.Dir(cloud.FailureDir)
+	before, err := address.Find(dir)
+	require.NoError(t, err)
+	_, err = sandbox.Start(t.Context(), sandbox.Options{Dir: dir, Function: function, Reader: reader{}})
+	require.ErrorIs(t, err, sandbox.ErrFolderBusy)
+	assert.ErrorContains(t, err, cloud.ManagementURL)
+	after, err := address.Find(dir)
+	require.NoError(t, err, "the note of the one that runs stays")
+	assert.Equal(t, before, after)
+	require.NoError(t, cloud.Upload(t.Context(), "a.jpg", specimen(t, "scan-01.jpg")))
+	_, document, err := cloud.Await(t.Context(), "a.jpg")
+	require.NoError(t, err)
+	assert.True(t, document.Recognized())
 }
 
 // The whole way with the real engine: what is printed on a specimen is in its document.

@@ -37,6 +37,7 @@ func (c *Cloud) frontDoor(mode runtime.Mode, trigger http.Handler) http.Handler 
 // note is what clients need to know. Write puts it into the sandbox's folder, Close takes it away.
 func (c *Cloud) note() address.Address {
 	return address.Address{
+		Dir: c.dir(), Console: c.ManagementURL,
 		OSS: c.OSSEndpoint, OCR: c.OCREndpoint, FC: c.TriggerURL, Trigger: c.TriggerURL,
 		Region: Region, Bucket: c.Bucket, Function: functionName, Account: "1234567890123456",
 		AccessKeyID: AccessKeyID, AccessKeySecret: AccessKeySecret, AppKey: AppKey, AppSecret: AppSecret,

@@ -5,7 +5,6 @@ package backfill
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/ctl/documents"
 	"fc-idcard-ocr/internal/ctl/functions"
 	"fc-idcard-ocr/internal/ctl/inorder"
 	"fc-idcard-ocr/internal/ctl/listing"
@@ -21,103 +21,18 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// MaxDocumentBytes bounds what is read of a document.
-const MaxDocumentBytes = 4 << 20
-
 // grace is how long submissions under way may take after an interruption.
 const grace = 10 * time.Second
 
 // Store is the bucket; *store.Store is the real one.
 type Store interface {
-	List(ctx context.Context, prefix, after string) iter.Seq2[listing.Object, error]
-	Read(ctx context.Context, key string, limit int64) ([]byte, error)
+	documents.Store
 	Remove(ctx context.Context, key string) error
 }
 
 // Invoker hands an event to the function; *functions.Client is the real one.
 type Invoker interface {
 	InvokeAsync(ctx context.Context, payload []byte) (requestID string, err error)
-}
-
-// Reason says why an image is submitted.
-type Reason string
-
-// The reasons.
-const (
-	Missing   Reason = "missing"   // it has no document
-	Outdated  Reason = "outdated"  // its document is older than it is
-	Abandoned Reason = "abandoned" // a claim was left behind: its work broke off, or a call's fate is open
-	Failed    Reason = "failed"    // its document tells of a failure that is to be tried again
-)
-
-// Skip says why an image is not submitted.
-type Skip string
-
-// The reasons to skip an image.
-const (
-	Done       Skip = "done"             // its document is not older than it is
-	InProgress Skip = "inProgress"       // its claim is young: the function is at it
-	Before     Skip = "beforeSince"      // not changed since Options.Since
-	Already    Skip = "alreadySubmitted" // by an earlier run of this job
-	Unreadable Skip = "unreadable"       // its document is not one of this program
-)
-
-// Stop says why a run ended before the end of the listing.
-type Stop string
-
-// The reasons to stop.
-const (
-	AtLimit     Stop = "limit"       // Options.Limit
-	AtBudget    Stop = "budget"      // Options.MaxCharge
-	Interrupted Stop = "interrupted" // by the caller
-)
-
-// Options say what is submitted, and how fast.
-type Options struct {
-	Bucket, Region, Prefix string
-	Function               string // part of the job's identity
-	Names                  listing.Names
-	Since                  time.Time // only images changed since; zero means all
-	Retry                  Selection // failed documents to try again
-	// ClaimAge is how old a claim must be to count as left behind. It must be more than an invocation can take.
-	ClaimAge time.Duration
-	// MaxImageBytes: larger images, and empty ones, get a document without a paid call.
-	MaxImageBytes int64
-
-	Rate      float64 // images per second, more than 0
-	Parallel  int     // requests at a time, at least 1
-	Limit     int64   // images submitted by this run at most; 0 means no limit
-	MaxCharge int64   // paid calls that all runs of this job may cause at most, one per image; 0 means no limit
-	DryRun    bool    // list and count only
-}
-
-// Counts are what a run found and did.
-type Counts struct {
-	Images    int64            `json:"images"` // seen
-	Submitted map[Reason]int64 `json:"submitted"`
-	Skipped   map[Skip]int64   `json:"skipped"`
-	// Charges is how many of the submitted images cause a paid call, if each is recognised at the first call.
-	Charges int64 `json:"charges"`
-}
-
-// Total is the number of images submitted.
-func (c Counts) Total() (n int64) {
-	for _, count := range c.Submitted {
-		n += count
-	}
-	return n
-}
-
-// Report is how a run ended.
-type Report struct {
-	Counts
-	// Earlier is what the runs before this one submitted, and EarlierCharges what of it counts as paid calls.
-	Earlier        int64 `json:"submittedEarlier"`
-	EarlierCharges int64 `json:"chargesEarlier"`
-	// Stopped is empty if the whole listing was worked through.
-	Stopped Stop `json:"stopped,omitempty"`
-	// At is the key after which the next run goes on.
-	At string `json:"-"`
 }
 
 // Job is one backfill. All fields but Progress and Now are required; Invoker is not used in a dry run.
@@ -163,6 +78,11 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 	report := Report{Counts: Counts{Submitted: map[Reason]int64{}, Skipped: map[Skip]int64{}}}
 	report.Earlier, report.EarlierCharges = j.Checkpoint.Submitted()
 	j.earlier = report.EarlierCharges
+	if !j.DryRun { // before anything is submitted that could not be remembered
+		if err := j.Checkpoint.Save(); err != nil {
+			return report, err
+		}
+	}
 
 	// Each of these outlives the one before: pulling ends when no further image is to be looked at, working when none is to be
 	// submitted any more, submitting when what was begun has taken too long to end.
@@ -218,19 +138,11 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 	if failed == nil && report.Stopped == "" {
 		return report, j.Checkpoint.Finish()
 	}
-	return report, errors.Join(failed, j.Checkpoint.Save())
-}
-
-func (r *Report) count(done result) {
-	r.Images++
-	if done.skip != "" {
-		r.Skipped[done.skip]++
-		return
+	err := j.Checkpoint.Save()
+	if errors.Is(failed, ErrCheckpoint) {
+		err = nil // has been told
 	}
-	r.Submitted[done.reason]++
-	if done.charged {
-		r.Charges++
-	}
+	return report, errors.Join(failed, err)
 }
 
 // items streams the images of the listing from the checkpoint on.
@@ -335,11 +247,11 @@ func (j *Job) judge(e listing.Entry) (Reason, Skip) {
 
 // failure reads the document of an image that is otherwise done.
 func (j *Job) failure(ctx context.Context, e listing.Entry) (*handler.Document, Reason, Skip, error) {
-	d, err := j.read(ctx, e.Document.Key)
+	d, err := documents.Read(ctx, j.Store, e.Document.Key)
 	switch {
 	case store.NotFound(err):
 		return nil, Missing, "", nil
-	case errors.Is(err, errForeign):
+	case errors.Is(err, documents.ErrForeign):
 		return nil, "", Unreadable, nil
 	case err != nil:
 		return nil, "", "", err
@@ -347,20 +259,6 @@ func (j *Job) failure(ctx context.Context, e listing.Entry) (*handler.Document, 
 		return nil, "", Done, nil
 	}
 	return d, Failed, "", nil
-}
-
-var errForeign = errors.New("the object beside the image is no document of this program")
-
-func (j *Job) read(ctx context.Context, key string) (*handler.Document, error) {
-	body, err := j.Store.Read(ctx, key, MaxDocumentBytes)
-	if err != nil {
-		return nil, err
-	}
-	var d handler.Document
-	if json.Unmarshal(body, &d) != nil || d.SchemaVersion == 0 {
-		return nil, errForeign
-	}
-	return &d, nil
 }
 
 // permit counts the submission, or tells why there may be none.
@@ -384,7 +282,7 @@ func (j *Job) permit(charged bool) Stop {
 // it is still the one that was read: a kill in between leaves an image without a document, which every run submits.
 func (j *Job) submit(ctx context.Context, e listing.Entry, failed *handler.Document) error {
 	if failed != nil && (failed.Error == nil || !failed.Error.Retryable) {
-		now, err := j.read(ctx, e.Document.Key)
+		now, err := documents.Read(ctx, j.Store, e.Document.Key)
 		switch {
 		case store.NotFound(err):
 		case err != nil:

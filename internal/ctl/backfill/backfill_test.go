@@ -351,6 +351,50 @@ func TestAKillRepeatsAtMostWhatWasUnderWay(t *testing.T) {
 	assert.LessOrEqual(t, len(f.keys), 3000+(kills-1)*(parallel+1))
 }
 
+func TestNothingIsSubmittedThatCannotBeRemembered(t *testing.T) {
+	f := &invoker{}
+	path := file(t)
+	require.NoError(t, os.WriteFile(filepath.Dir(path), nil, 0o600)) // a file where the folder should be
+	j := &Job{Options: job(t, many(10), f, file(t)).Options, Store: many(10), Invoker: f}
+	j.Checkpoint = New(path, j.Identity(""))
+	_, err := j.Run(t.Context())
+	require.ErrorIs(t, err, ErrCheckpoint)
+	assert.ErrorContains(t, err, "--checkpoint")
+	assert.Equal(t, 1, strings.Count(err.Error(), "cannot be written"), "it is told once")
+	assert.Empty(t, f.keys)
+}
+
+func TestADiskThatGetsFullStopsTheRunAndLosesNothing(t *testing.T) {
+	const parallel = 4
+	s, path := many(200), file(t)
+	f := &invoker{}
+	j := job(t, s, f, path, func(o *Options) { o.Parallel = parallel })
+	f.call = func(n int) error {
+		if n == 50 {
+			// A full disk takes half a line, and then neither a line nor a new file.
+			j.Checkpoint.mu.Lock()
+			defer j.Checkpoint.mu.Unlock()
+			_, err := j.Checkpoint.file.WriteString(`{"key":"ha`)
+			require.NoError(t, errors.Join(err, j.Checkpoint.file.Close(), os.Mkdir(path+".new", 0o700)))
+			require.NoError(t, os.WriteFile(filepath.Join(path+".new", "full"), nil, 0o600))
+		}
+		return nil
+	}
+	_, err := j.Run(t.Context())
+	require.ErrorIs(t, err, ErrCheckpoint)
+	assert.LessOrEqual(t, len(f.keys), 51+parallel, "it stops at once")
+	first := len(f.keys)
+
+	require.NoError(t, os.RemoveAll(path+".new"))
+	f.call = nil
+	report, err := job(t, s, f, path).Run(t.Context())
+	require.NoError(t, err, "the half line is no obstacle")
+	assert.GreaterOrEqual(t, report.Earlier, int64(50-parallel), "what was remembered before stays")
+	assert.Len(t, slices.Compact(f.sorted()), 200, "none is left out")
+	assert.LessOrEqual(t, len(f.keys), 200+first-50+parallel)
+	assert.NoFileExists(t, path)
+}
+
 func TestAFailureStopsTheRunAndIsTriedAgain(t *testing.T) {
 	s, path := many(100), file(t)
 	f := &invoker{call: func(n int) error {

@@ -161,8 +161,7 @@ func (c *Checkpoint) Note(key string, charged bool) error {
 	if c.file == nil || c.lines >= compactEvery {
 		return c.save()
 	}
-	c.lines++
-	return c.write(n)
+	return c.append(n)
 }
 
 // Advance says that everything up to the position is dealt with, key last of all.
@@ -184,7 +183,7 @@ func (c *Checkpoint) Advance(key string, to listing.Position) error {
 	return nil
 }
 
-// Save writes the whole state and closes the file.
+// Save writes the whole state and closes the file. The error is ErrCheckpoint.
 func (c *Checkpoint) Save() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -211,41 +210,52 @@ func (c *Checkpoint) close() error {
 	return file.Close()
 }
 
+// ErrCheckpoint is in the errors of a checkpoint that cannot be written. What it remembered before stays.
+var ErrCheckpoint = errors.New("the checkpoint cannot be written")
+
+func unwritable(err error) error {
+	return fmt.Errorf("%w: %w; make room, or name a file elsewhere with --checkpoint. Images that it does not hold are submitted again by the next run, and paid once all the same", ErrCheckpoint, err)
+}
+
 // save writes the file anew, beside the old one and then in its place.
 func (c *Checkpoint) save() error {
-	if err := os.MkdirAll(filepath.Dir(c.path), 0o700); err != nil {
-		return fmt.Errorf("the checkpoint cannot be written: %w", err)
-	}
-	file, err := os.OpenFile(c.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("the checkpoint cannot be written: %w", err)
-	}
-	if err := c.close(); err != nil {
-		file.Close()
-		return fmt.Errorf("the checkpoint cannot be written: %w", err)
-	}
-	c.file, c.lines = file, 0
-	if err := c.write(c.head); err != nil {
-		return err
-	}
-	for _, n := range c.ahead {
-		if err := c.write(n); err != nil {
-			return err
-		}
-	}
-	if err := os.Rename(c.path+".new", c.path); err != nil {
-		return fmt.Errorf("the checkpoint cannot be written: %w", err)
+	if err := c.replace(); err != nil {
+		os.Remove(c.path + ".new") //nolint:errcheck // what went wrong first is told
+		return unwritable(err)
 	}
 	return nil
 }
 
-func (c *Checkpoint) write(v any) error {
-	line, err := json.Marshal(v)
-	if err == nil {
-		_, err = c.file.Write(append(line, '\n'))
+func (c *Checkpoint) replace() error {
+	if err := os.MkdirAll(filepath.Dir(c.path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(c.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	text := bufio.NewWriter(file)
+	lines := json.NewEncoder(text)
+	err = lines.Encode(c.head)
+	for _, n := range c.ahead {
+		err = errors.Join(err, lines.Encode(n))
+	}
+	if err = errors.Join(err, text.Flush(), c.close()); err == nil {
+		err = os.Rename(c.path+".new", c.path)
 	}
 	if err != nil {
-		return fmt.Errorf("the checkpoint cannot be written: %w", err)
+		return errors.Join(err, file.Close())
 	}
+	c.file, c.lines = file, 0
+	return nil
+}
+
+// append adds a line to the file. If that fails, the file may end in half a line, to which nothing may be added: the next
+// write is a new file.
+func (c *Checkpoint) append(n note) error {
+	if err := json.NewEncoder(c.file).Encode(n); err != nil {
+		return unwritable(errors.Join(err, c.close()))
+	}
+	c.lines++
 	return nil
 }

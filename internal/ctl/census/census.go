@@ -4,23 +4,15 @@ package census
 
 import (
 	"context"
-	"encoding/json"
-	"iter"
+	"errors"
 	"time"
 
 	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/ctl/documents"
 	"fc-idcard-ocr/internal/ctl/inorder"
 	"fc-idcard-ocr/internal/ctl/listing"
 	"fc-idcard-ocr/internal/ctl/store"
 )
-
-const maxDocumentBytes = 4 << 20
-
-// Store is the bucket; *store.Store is the real one.
-type Store interface {
-	List(ctx context.Context, prefix, after string) iter.Seq2[listing.Object, error]
-	Read(ctx context.Context, key string, limit int64) ([]byte, error)
-}
 
 // Options say what is counted.
 type Options struct {
@@ -67,7 +59,7 @@ type found struct {
 }
 
 // Take counts. Progress, if not nil, is told the report so far after each entry.
-func Take(ctx context.Context, s Store, o Options, now time.Time, progress func(Report)) (Report, error) {
+func Take(ctx context.Context, s documents.Store, o Options, now time.Time, progress func(Report)) (Report, error) {
 	r := Report{}
 	if o.Read {
 		r.Statuses, r.Codes = map[handler.Status]int64{}, map[handler.Code]int64{}
@@ -91,23 +83,20 @@ func Take(ctx context.Context, s Store, o Options, now time.Time, progress func(
 // settled reports that the entry counts among Documents.
 func settled(e listing.Entry) bool { return e.Image != nil && e.Claim == nil && e.Current() }
 
-func look(ctx context.Context, s Store, o Options, now time.Time, e listing.Entry) found {
+func look(ctx context.Context, s documents.Store, o Options, now time.Time, e listing.Entry) found {
 	f := found{entry: e}
 	if !o.Read || !settled(e) {
 		return f
 	}
-	body, err := s.Read(ctx, e.Document.Key, maxDocumentBytes)
-	if store.NotFound(err) {
+	document, err := documents.Read(ctx, s, e.Document.Key)
+	switch {
+	case store.NotFound(err):
 		f.gone = true
-		return f
-	}
-	if err != nil {
+	case errors.Is(err, documents.ErrForeign): // counted as unreadable
+	case err != nil:
 		f.err = err
-		return f
-	}
-	var d handler.Document
-	if json.Unmarshal(body, &d) == nil && d.SchemaVersion > 0 {
-		f.document = &d
+	default:
+		f.document = document
 	}
 	return f
 }

@@ -147,7 +147,7 @@ func (p Patient) clock(ctx context.Context) Finding {
 		return skip("the server told no time")
 	}
 	skew := before.Sub(theirs).Truncate(time.Second)
-	const fix = "set this machine's clock (NTP); signatures are refused when it is more than 15 minutes off"
+	const fix = setClock + "; signatures are refused when it is more than 15 minutes off"
 	switch {
 	case skew.Abs() >= allowedSkew:
 		return fail(fix, "this machine's clock is %s off", skew)
@@ -180,7 +180,7 @@ func (p Patient) key(ctx context.Context) Finding {
 	fixes := map[ocrclient.Code]string{
 		ocrclient.Unauthorized:   "take AppKey and AppSecret from 云市场 > 已购买的服务 (not those of a RAM user), and see that the application is authorised for the API",
 		ocrclient.QuotaExhausted: "buy more calls in the cloud market, and see that the account is not in arrears",
-		ocrclient.ClockSkew:      "set this machine's clock (NTP)",
+		ocrclient.ClockSkew:      setClock,
 		ocrclient.BadRequest:     "correct OCR_ENDPOINT: the gateway knows no such address",
 	}
 	fix := fixes[failed.Code]
@@ -223,9 +223,11 @@ func (p Patient) storeFailure(err error, action string) Finding {
 	case e.Code == "PublicEndpointForbidden" || e.EC == "0048-00000401":
 		fix = customDomain
 	case e.Code == "InvalidAccessKeyId" || e.Code == "SignatureDoesNotMatch":
-		fix = "correct the credentials: AccessKey ID and secret do not belong together, or are no longer valid"
+		fix = correct
+	case slices.Contains([]string{"SecurityTokenExpired", "InvalidSecurityToken", "AccessKeyIdAndSecurityTokenNotMatch"}, e.Code):
+		fix = renew
 	case e.Code == "RequestTimeTooSkewed":
-		fix = "set this machine's clock (NTP)"
+		fix = setClock
 	case e.Status == http.StatusForbidden:
 		fix = "allow the RAM user or role " + action + " on the bucket; if it is, the region or endpoint is another bucket's"
 	case e.Status == 0:
@@ -233,6 +235,14 @@ func (p Patient) storeFailure(err error, action string) Finding {
 	}
 	return fail(fix, "%v", err)
 }
+
+// What puts right what OSS, Function Compute and the OCR gateway refuse alike. Those of Function Compute's API have a part
+// after a dot, such as InvalidTimeStamp.Expired (help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and-signature).
+const (
+	correct  = "correct the credentials: AccessKey ID and secret do not belong together, or are no longer valid"
+	renew    = "renew the credentials: they are temporary (STS) and have ended, or token and AccessKey do not belong together"
+	setClock = "set this machine's clock (NTP)"
+)
 
 const customDomain = "accounts newer than 2025-03-20 cannot use the default public endpoint in mainland regions: bind a domain of your own to the bucket and set " +
 	"OSS_PUBLIC_ENDPOINT=https://<domain> and OSS_PUBLIC_CNAME=true; or set OCR_IMAGE_SOURCE=data for the function, which needs no public address"
@@ -328,6 +338,12 @@ func (p Patient) functionFailure(err error, action string) Finding {
 	switch {
 	case e.Code == "FunctionNotFound":
 		fix = "correct --function, --region and --account, or deploy the function"
+	case strings.HasPrefix(e.Code, "InvalidSecurityToken"):
+		fix = renew
+	case strings.HasPrefix(e.Code, "InvalidTimeStamp"):
+		fix = setClock
+	case strings.HasPrefix(e.Code, "InvalidAccessKeyId") || e.Code == "SignatureDoesNotMatch":
+		fix = correct
 	case e.Status == http.StatusForbidden:
 		fix = "allow the RAM user or role " + action + ", fc:ListTriggers and fc:InvokeFunction on the function"
 	case e.Status == 0:

@@ -98,6 +98,25 @@ func TestTheFunctionsSettingsAreCompared(t *testing.T) {
 	assert.Contains(t, found["function"].Fix, "fc:GetFunction")
 }
 
+func TestRefusedCredentialsAreToldApart(t *testing.T) {
+	for code, fix := range map[string]string{
+		"SecurityTokenExpired": renew, "InvalidSecurityToken": renew, "RequestTimeTooSkewed": setClock,
+		"InvalidAccessKeyId": correct, "SignatureDoesNotMatch": correct, "AccessDenied": "allow the RAM user or role oss:ListObjects",
+	} {
+		found := examine(t, patient(t, cloud{}.answer("/cards/", 403, "<Error><Code>"+code+"</Code></Error>")))
+		assert.Equal(t, Failure, found["bucket"].Result, code)
+		assert.Contains(t, found["bucket"].Fix, fix, code)
+	}
+	for code, fix := range map[string]string{
+		"InvalidSecurityToken.Expired": renew, "InvalidTimeStamp.Expired": setClock, "InvalidAccessKeyId.NotFound": correct,
+		"SignatureDoesNotMatch": correct,
+	} {
+		found := examine(t, patient(t, cloud{}.answer("/2023-03-30/functions/f", 400, `{"Code":"`+code+`"}`)))
+		assert.Equal(t, Failure, found["function"].Result, code)
+		assert.Equal(t, fix, found["function"].Fix, code)
+	}
+}
+
 func TestNewAccountsAreToldOfTheCustomDomain(t *testing.T) {
 	forbidden := `<Error><Code>PublicEndpointForbidden</Code><EC>0048-00000401</EC></Error>`
 	found := examine(t, patient(t, cloud{}.answer("/cards/", 400, forbidden).answer("/cards/ocrctl-doctor-there-is-no-such-object", 400, forbidden)))

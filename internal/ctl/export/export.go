@@ -4,24 +4,17 @@ package export
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"iter"
 	"strings"
 
 	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/ctl/documents"
 	"fc-idcard-ocr/internal/ctl/inorder"
 	"fc-idcard-ocr/internal/ctl/listing"
 	"fc-idcard-ocr/internal/ctl/masking"
 	"fc-idcard-ocr/internal/ctl/store"
 )
-
-const maxDocumentBytes = 4 << 20
-
-// Store is the bucket; *store.Store is the real one.
-type Store interface {
-	List(ctx context.Context, prefix, after string) iter.Seq2[listing.Object, error]
-	Read(ctx context.Context, key string, limit int64) ([]byte, error)
-}
 
 // Options say what is exported.
 type Options struct {
@@ -56,7 +49,7 @@ type read struct {
 
 // Run writes the documents in the order of their keys. Progress, if not nil, is told the report so far after each. On an error
 // what was written stays written, and complete up to the last document.
-func Run(ctx context.Context, s Store, o Options, w Writer, progress func(Report)) (r Report, err error) {
+func Run(ctx context.Context, s documents.Store, o Options, w Writer, progress func(Report)) (r Report, err error) {
 	defer func() {
 		if endErr := w.End(); err == nil {
 			err = endErr
@@ -66,14 +59,14 @@ func Run(ctx context.Context, s Store, o Options, w Writer, progress func(Report
 	if after != "" {
 		after += o.Suffix
 	}
-	documents := func(yield func(listing.Object, error) bool) {
+	named := func(yield func(listing.Object, error) bool) {
 		for object, err := range s.List(ctx, o.Prefix, after) {
 			if (err != nil || strings.HasSuffix(object.Key, o.Suffix)) && !yield(object, err) {
 				return
 			}
 		}
 	}
-	for each, err := range inorder.Map(iter.Seq2[listing.Object, error](documents), o.Parallel, func(object listing.Object) read { return open(ctx, s, o, object) }) {
+	for each, err := range inorder.Map(iter.Seq2[listing.Object, error](named), o.Parallel, func(object listing.Object) read { return open(ctx, s, o, object) }) {
 		if err == nil {
 			err = each.err
 		}
@@ -100,25 +93,23 @@ func Run(ctx context.Context, s Store, o Options, w Writer, progress func(Report
 	return r, nil
 }
 
-func open(ctx context.Context, s Store, o Options, object listing.Object) read {
+func open(ctx context.Context, s documents.Store, o Options, object listing.Object) read {
 	r := read{key: strings.TrimSuffix(object.Key, o.Suffix)}
-	body, err := s.Read(ctx, object.Key, maxDocumentBytes)
+	document, err := documents.Read(ctx, s, object.Key)
 	switch {
 	case store.NotFound(err):
 		r.gone = true
+		return r
+	case errors.Is(err, documents.ErrForeign): // counted as unreadable
 		return r
 	case err != nil:
 		r.err = err
 		return r
 	}
-	var d handler.Document
-	if json.Unmarshal(body, &d) != nil || d.SchemaVersion == 0 {
-		return r
-	}
 	if o.Mask {
-		d = masking.Document(d)
+		*document = masking.Document(*document)
 		r.key = masking.Key(r.key)
 	}
-	r.document = &d
+	r.document = document
 	return r
 }

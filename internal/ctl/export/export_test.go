@@ -107,7 +107,7 @@ func TestGuardsAreUndoneOnReading(t *testing.T) {
 	}
 }
 
-func TestCountsOrderAndFilters(t *testing.T) {
+func TestAnExportKeepsTheOrderAndCountsWhatItLeavesOut(t *testing.T) {
 	var b bytes.Buffer
 	s := hostile(t)
 	r := run(t, s, Options{}, NewJSONLines(&b))

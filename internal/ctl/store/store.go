@@ -48,6 +48,9 @@ func Open(c Config) (*Store, error) {
 	case c.Region == "" || strings.ContainsFunc(c.Region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }):
 		return nil, fmt.Errorf("%q is not a region; expected one like cn-hangzhou", c.Region)
 	}
+	if scheme, rest, ok := strings.Cut(c.Endpoint, "://"); ok && (scheme != "https" && scheme != "http" || rest == "" || scheme == "http" && !loopback(c.Endpoint)) {
+		return nil, fmt.Errorf("%q is no endpoint; expected an https:// URL, as a request's signature and an object's content must not be readable on the way", c.Endpoint)
+	}
 	if c.Endpoint == "" {
 		c.Endpoint = "https://oss-" + c.Region + ".aliyuncs.com"
 	}
@@ -125,7 +128,7 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, erro
 		return nil, failure("read an object", err)
 	}
 	if int64(len(body)) > limit {
-		return nil, &Error{Doing: "read an object", Code: "TooLarge"}
+		return nil, &Error{Doing: "read an object", Code: codeTooLarge}
 	}
 	return body, nil
 }
@@ -192,6 +195,15 @@ func (e *Error) Unwrap() error { return e.err }
 func NotFound(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code != "NoSuchBucket"
+}
+
+// codeTooLarge is the Code of Read's refusal. OSS has none of this name.
+const codeTooLarge = "TooLarge"
+
+// TooLarge reports that the object is larger than the limit of Read.
+func TooLarge(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == codeTooLarge
 }
 
 // Configuration reports that no such request will succeed until somebody changes credentials, permissions or addresses.

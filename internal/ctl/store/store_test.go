@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -103,9 +104,11 @@ func TestErrorsTellTheKindAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Read(t.Context(), "canary-nothing", 10)
 	assert.True(t, NotFound(err), err)
+	assert.False(t, TooLarge(err))
 	assert.False(t, Configuration(err))
 	assert.NotContains(t, err.Error(), "canary")
 	_, err = s.Read(t.Context(), "canary-key.jpg", 9)
+	assert.True(t, TooLarge(err), err)
 	assert.ErrorContains(t, err, "TooLarge")
 	assert.NotContains(t, err.Error(), "canary")
 	state, err := s.Versioning(t.Context())
@@ -138,6 +141,71 @@ func TestErrorsTellTheKindAndNothingElse(t *testing.T) {
 			assert.ErrorContains(t, err, name)
 			assert.True(t, Configuration(err), name)
 			assert.NotContains(t, err.Error(), "canary")
+		}
+	}
+}
+
+func TestABadClockAndEndedCredentialsAreMattersOfConfiguration(t *testing.T) {
+	ended := oss.Credentials{AccessKeyID: "STS.id", AccessKeySecret: "canary-secret", SecurityToken: "canary-token", Expires: time.Now().Add(-time.Hour)}
+	for code, fault := range map[string]struct {
+		now func() time.Time
+		key account.Credentials
+	}{
+		"RequestTimeTooSkewed": {func() time.Time { return time.Now().Add(20 * time.Minute) }, account.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"}},
+		"SecurityTokenExpired": {time.Now, account.Credentials{AccessKeyID: ended.AccessKeyID, AccessKeySecret: ended.AccessKeySecret, SecurityToken: ended.SecurityToken}},
+	} {
+		files, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Now: fault.now,
+			Keys: oss.NewKeyring(ended, oss.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"})})
+		require.NoError(t, err)
+		server := httptest.NewServer(files)
+		t.Cleanup(server.Close)
+		s, err := Open(Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: server.URL, Account: account.Fixed(fault.key)})
+		require.NoError(t, err)
+		failures := 0
+		for _, err := range s.List(t.Context(), "", "") {
+			failures++
+			assert.ErrorContains(t, err, code)
+			assert.True(t, Configuration(err), code)
+			assert.NotContains(t, err.Error(), "canary")
+		}
+		assert.Equal(t, 1, failures, code)
+	}
+}
+
+func TestAnEndpointMayBeLoopbackOfIPv6(t *testing.T) {
+	listener, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip("this machine has no IPv6:", err)
+	}
+	files, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Keys: oss.NewKeyring(oss.Credentials{AccessKeyID: "id", AccessKeySecret: "s"})})
+	require.NoError(t, err)
+	server := httptest.NewUnstartedServer(files)
+	server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	t.Cleanup(server.Close)
+	require.Contains(t, server.URL, "http://[::1]:")
+	s, err := Open(Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: server.URL, Account: account.Fixed(account.Credentials{AccessKeyID: "id", AccessKeySecret: "s"})})
+	require.NoError(t, err)
+	assert.Empty(t, list(t, s, "", ""))
+	url, err := s.SignURL(t.Context(), "a b.jpg", time.Minute)
+	require.NoError(t, err)
+	response, err := http.Get(url)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	assert.Equal(t, http.StatusNotFound, response.StatusCode, "the signature is good, and there is no such object")
+}
+
+func TestEndpointsAreEncryptedOrLoopback(t *testing.T) {
+	for endpoint, good := range map[string]bool{
+		"": true, "https://cards.example.com": true, "oss-cn-hangzhou.aliyuncs.com": true, "http://127.0.0.1:8901": true, "http://localhost:1": true, "http://[::1]:1": true,
+		"http://oss-cn-hangzhou.aliyuncs.com": false, "http://[2001:db8::1]:1": false, "http://127.0.0.1.example.com": false, "ftp://127.0.0.1": false, "https://": false,
+	} {
+		_, err := Open(Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: endpoint})
+		if good {
+			assert.NoError(t, err, endpoint)
+		} else {
+			assert.ErrorContains(t, err, "expected an https:// URL", endpoint)
 		}
 	}
 }

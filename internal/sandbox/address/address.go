@@ -25,10 +25,12 @@ const DefaultDir = ".sandbox"
 
 // Address is the note.
 type Address struct {
+	Dir     string `json:"dir"`     // the sandbox's folder, as an absolute path
 	OSS     string `json:"oss"`     // endpoint of the object store, path style
 	OCR     string `json:"ocr"`     // full URL of the ocrIdCard API
 	FC      string `json:"fc"`      // endpoint of the Function Compute API (version 2023-03-30)
 	Trigger string `json:"trigger"` // the function's HTTP trigger
+	Console string `json:"console"` // the web console and the management port
 
 	Region   string `json:"region"`
 	Bucket   string `json:"bucket"`
@@ -48,10 +50,24 @@ func (a Address) Write(dir string) error {
 		return err
 	}
 	name := filepath.Join(dir, FileName)
-	if err := os.WriteFile(name+".new", append(text, '\n'), 0o600); err != nil {
-		return err
+	if err = os.WriteFile(name+".new", append(text, '\n'), 0o600); err == nil {
+		err = os.Rename(name+".new", name)
 	}
-	return os.Rename(name+".new", name)
+	if err != nil {
+		os.Remove(name + ".new") //nolint:errcheck // what went wrong first is told
+	}
+	return err
+}
+
+// Running reports whether a sandbox runs in the folder, and returns its note. One that was killed leaves its note behind, and
+// another one may have its ports now; so the sandbox itself is asked.
+func Running(dir string) (Address, bool) {
+	told, err := Find(dir)
+	if err != nil {
+		return Address{}, false
+	}
+	answered, err := Find(told.Trigger)
+	return answered, err == nil && answered == told
 }
 
 // Remove takes the note away when the sandbox ends.

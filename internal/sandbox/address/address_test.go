@@ -1,6 +1,7 @@
 package address
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -27,6 +28,34 @@ func TestTheNoteIsFoundByFolderFileAndURL(t *testing.T) {
 	require.NoError(t, Remove(dir))
 	_, err := Find(dir)
 	assert.ErrorContains(t, err, "go run ./cmd/sandbox")
+}
+
+func TestANoteThatIsLeftOverIsNoRunningSandbox(t *testing.T) {
+	dir := t.TempDir()
+	_, ok := Running(dir)
+	assert.False(t, ok, "there is no note")
+	mine := note
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { mine.ServeHTTP(w, r) }))
+	mine.Dir, mine.Trigger = dir, server.URL
+	require.NoError(t, mine.Write(dir))
+	found, ok := Running(dir)
+	assert.True(t, ok)
+	assert.Equal(t, mine, found)
+	mine.Dir = t.TempDir()
+	_, ok = Running(dir)
+	assert.False(t, ok, "the sandbox of another folder has its ports now")
+	server.Close()
+	_, ok = Running(dir)
+	assert.False(t, ok, "it was killed")
+}
+
+func TestANoteThatCannotBeWrittenLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, FileName, "in the way"), 0o700))
+	require.Error(t, note.Write(dir))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, left, 1)
 }
 
 func TestOnlyLoopbackIsASandbox(t *testing.T) {

@@ -25,26 +25,12 @@ import (
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/console/browser"
 	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 )
 
 var function string // the function binary of this module
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "console-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		function = filepath.Join(dir, "function")
-		if err := sandbox.Build(context.Background(), function); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { sandboxtest.Main(m, &function, sandbox.Build) }
 
 const idNumber = "11010119040307001X"
 

@@ -20,6 +20,10 @@ func bmpToPNG(image []byte) ([]byte, error) {
 	if int64(config.Width)*int64(config.Height) > maxPixels {
 		return nil, fmt.Errorf("%w: %d x %d pixels, at most %d are accepted", ErrUnreadable, config.Width, config.Height, maxPixels)
 	}
+	// The format is not compressed: with less than a bit a pixel the file is cut, which the decoder would notice last of all.
+	if int64(len(image)) < int64(config.Width)*int64(config.Height)/8 {
+		return nil, fmt.Errorf("%w: %d x %d pixels in %d bytes", ErrUnreadable, config.Width, config.Height, len(image))
+	}
 	picture, err := bmp.Decode(bytes.NewReader(image))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)

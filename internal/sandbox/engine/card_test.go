@@ -193,7 +193,7 @@ func TestASecondReadingCompletesTheFirst(t *testing.T) {
 	}
 }
 
-func TestEthnicGroup(t *testing.T) {
+func TestTheNearestOfThe56GroupsIsRead(t *testing.T) {
 	t.Parallel()
 	assert.Len(t, ethnicGroups, 56)
 	for _, name := range ethnicGroups {

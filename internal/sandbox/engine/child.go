@@ -10,6 +10,8 @@ import (
 	"io"
 	"log/slog"
 	"os/exec"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -42,6 +44,7 @@ type child struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	stdout *json.Decoder
+	stderr *lineLog
 	kill   context.CancelFunc
 	last   uint64
 }
@@ -52,7 +55,8 @@ func startChild(ctx context.Context, command func(context.Context) *exec.Cmd, lo
 	cmd := command(ctx)
 	// Without it a grandchild that holds the pipes open would keep Wait from returning.
 	cmd.WaitDelay = time.Second
-	cmd.Stderr = &lineLog{log: log}
+	stderr := &lineLog{log: log}
+	cmd.Stderr = stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		kill()
@@ -67,7 +71,7 @@ func startChild(ctx context.Context, command func(context.Context) *exec.Cmd, lo
 		kill()
 		return nil, fmt.Errorf("engine: start the reading process: %w", err)
 	}
-	return &child{cmd: cmd, stdin: stdin, stdout: json.NewDecoder(bufio.NewReader(stdout)), kill: kill}, nil
+	return &child{cmd: cmd, stdin: stdin, stdout: json.NewDecoder(bufio.NewReader(stdout)), stderr: stderr, kill: kill}, nil
 }
 
 // read sends one request and waits for its answer. After an error that wraps errChildLost the child is of no more use.
@@ -89,6 +93,19 @@ func (c *child) read(req request) (answer, error) {
 	return a, nil
 }
 
+// lost ends the process after an error of read and adds to the error how it ended, and what is to be done if it never answered.
+func (c *child) lost(err error) error {
+	c.stop()
+	err = fmt.Errorf("%w (%s)", err, c.cmd.ProcessState)
+	if c.stderr.failure != "" {
+		err = fmt.Errorf("%w: %s", err, c.stderr.failure)
+	}
+	if c.last == 1 && !c.cmd.ProcessState.Success() {
+		err = fmt.Errorf("%w; if no picture can be read at all, install the engine again with `make engine`", err)
+	}
+	return err
+}
+
 // stop ends the process and waits for it. It holds nothing worth saving.
 func (c *child) stop() {
 	c.kill()
@@ -96,10 +113,15 @@ func (c *child) stop() {
 	_ = c.cmd.Wait() // "killed" is what it always says
 }
 
+// errorLine is how the text of an error of JavaScript begins: "TypeError: …", "Error [ERR_MODULE_NOT_FOUND]: …".
+var errorLine = regexp.MustCompile(`^(?:\w*Error\b|FATAL ERROR)`)
+
 // lineLog passes what the process prints to stderr (warnings of its libraries) on to the log, line by line.
 type lineLog struct {
 	log  *slog.Logger
 	rest []byte
+	// failure is the last line that names an error, as Node.js prints one among others when a program ends by it.
+	failure string
 }
 
 func (l *lineLog) Write(p []byte) (int, error) {
@@ -109,7 +131,11 @@ func (l *lineLog) Write(p []byte) (int, error) {
 		if i < 0 {
 			break
 		}
-		l.log.Debug("reading process", "line", string(l.rest[:i]))
+		line := strings.TrimSpace(string(l.rest[:i]))
+		l.log.Debug("reading process", "line", line)
+		if errorLine.MatchString(line) {
+			l.failure = line[:min(len(line), 300)]
+		}
 		l.rest = l.rest[i+1:]
 	}
 	if len(l.rest) > 64<<10 {

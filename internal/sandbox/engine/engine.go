@@ -192,13 +192,13 @@ func (e *Engine) work(command func(context.Context) *exec.Cmd, log *slog.Logger)
 			}
 		}
 		if a, err = c.read(req); errors.Is(err, errChildLost) {
-			c.stop()
+			err = c.lost(err)
 			c = nil
 		}
 		return a, err
 	}
 	var err error
-	if c, err = startChild(e.ctx, command, log); err != nil {
+	if c, err = startChild(e.ctx, command, log); err != nil && e.ctx.Err() == nil {
 		log.Warn("the OCR engine does not start; every picture tries again", "error", err)
 	}
 	for {

@@ -39,6 +39,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// pictureHasCome is what a silent child prints when it has a request.
+const pictureHasCome = "a picture has come"
+
 // playChild answers requests: "echo" with a line that is the picture's bytes, the others with what their names say.
 func playChild(mode string) {
 	fmt.Fprintln(os.Stderr, "a library says hello")
@@ -56,6 +59,10 @@ func playChild(mode string) {
 		case "dies":
 			os.Exit(1)
 		case "silent":
+			fmt.Fprintln(os.Stderr, pictureHasCome)
+		case "broken":
+			fmt.Fprintln(os.Stderr, "node:internal/modules/esm/resolve:873\n\nError [ERR_MODULE_NOT_FOUND]: Cannot find package 'sharp'\n    at x\n\nNode.js v20.0.0")
+			os.Exit(1)
 		case "unreadable":
 			fmt.Printf(`{"id":%d,"error":{"code":"unreadable","message":"no such format"}}`+"\n", req.ID)
 		case "fails":
@@ -123,6 +130,61 @@ func TestReadFailsIfTheSecondChildIsLostToo(t *testing.T) {
 	card, err := e.Read(t.Context(), []byte(number))
 	require.NoError(t, err, "the next picture gets a new child")
 	assert.Equal(t, number, card.IDNumber)
+}
+
+func TestAChildThatIsKilledWhileItReadsIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		modes []string
+		kills int
+	}{
+		"once":                      {[]string{"silent", "echo"}, 1},
+		"twice by the same picture": {[]string{"silent", "silent", "echo"}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lines := make(signal, 100)
+			children := make(chan *exec.Cmd, len(test.modes))
+			e := start(t.Context(), Config{Log: slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelDebug}))},
+				func(ctx context.Context) *exec.Cmd {
+					cmd := exec.CommandContext(ctx, os.Args[0])
+					cmd.Env = append(os.Environ(), childMode+"="+test.modes[0])
+					test.modes = test.modes[1:]
+					children <- cmd
+					return cmd
+				})
+			t.Cleanup(func() { assert.NoError(t, e.Close()) })
+			go func() {
+				for range test.kills {
+					child := <-children
+					for line := range lines {
+						if strings.Contains(line, pictureHasCome) {
+							break
+						}
+					}
+					child.Process.Kill() //nolint:errcheck // the test shows
+				}
+			}()
+			card, err := e.Read(t.Context(), []byte(number))
+			if test.kills > 1 {
+				require.ErrorIs(t, err, errChildLost)
+				assert.ErrorContains(t, err, "signal: killed")
+				card, err = e.Read(t.Context(), []byte(number))
+			}
+			require.NoError(t, err)
+			assert.Equal(t, number, card.IDNumber)
+		})
+	}
+}
+
+func TestAChildThatCannotRunSaysWhyAndHowToInstallIt(t *testing.T) {
+	t.Parallel()
+	e, _ := startPlayed(t, 1, "broken")
+	_, err := e.Read(t.Context(), []byte("x"))
+	require.ErrorIs(t, err, errChildLost)
+	assert.ErrorContains(t, err, "exit status 1")
+	assert.ErrorContains(t, err, "Cannot find package 'sharp'")
+	assert.ErrorContains(t, err, "make engine")
 }
 
 func TestReadReportsWhatTheChildCannotDo(t *testing.T) {
@@ -261,7 +323,7 @@ func readSpecimen(t *testing.T, file string) (picture []byte, want Card) {
 }
 
 // TestReadReadsPictures shares one real engine among its cases.
-func TestReadReadsPictures(t *testing.T) {
+func TestSpecimensAreReadAsTheyArePrinted(t *testing.T) {
 	t.Parallel()
 	e, err := Start(t.Context(), Config{})
 	require.NoError(t, err)
@@ -315,6 +377,7 @@ func TestReadReadsPictures(t *testing.T) {
 		"an SVG":           {[]byte(`<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>`), "unsupported image format"},
 		"a PNG bomb":       {pngOfSize(t, 30000, 30000), "30000 x 30000 pixels, at most 120000000"},
 		"a BMP bomb":       {bmpOfSize(t, 30000, 30000), "30000 x 30000 pixels, at most 120000000"},
+		"a small BMP bomb": {bmpOfSize(t, 10000, 10000), "10000 x 10000 pixels in 310 bytes"},
 		"the start of BMP": {[]byte("BM"), "EOF"},
 	} {
 		t.Run(name+" is unreadable", func(t *testing.T) {

@@ -72,7 +72,7 @@ func TestAnEventIsTakenOnceForEachCall(t *testing.T) {
 	assert.Equal(t, []string{string(event), string(event)}, f.events)
 }
 
-func TestSetUpIsTold(t *testing.T) {
+func TestTheFunctionAndItsTriggersAreDescribed(t *testing.T) {
 	client, _ := start(t, &worker{})
 	d, err := client.Describe(t.Context())
 	require.NoError(t, err)

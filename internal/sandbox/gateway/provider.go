@@ -112,6 +112,8 @@ func (e *exchange) provide() (answer, *Refusal) {
 	switch {
 	case errors.Is(err, engine.ErrUnreadable):
 		return failure(messageBadParameter, OutcomeRejected), nil
+	case errors.Is(err, engine.ErrClosed): // the sandbox ends, and nobody needs to be told
+		return answer{}, &BackendFailed
 	case err != nil:
 		e.server.config.Log.Error("the OCR engine failed", "caRequestId", e.call.RequestID, "reason", err)
 		return answer{}, &BackendFailed

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -278,9 +277,3 @@ func (r *statusRecorder) Write(p []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-// idLike finds digit runs as long as a citizen ID number, which people put into file names.
-var idLike = regexp.MustCompile(`\d{14,}[\dXx]`)
-
-// MaskDigits hides what may be an ID number in a path or key.
-func MaskDigits(path string) string { return idLike.ReplaceAllString(path, "***") }

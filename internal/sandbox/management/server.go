@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/oss"
 )
 
 // Config is what the management port manages.
@@ -127,7 +128,7 @@ func ledger(server *gateway.Server) Ledger {
 		l.Calls = []gateway.Call{}
 	}
 	for n, call := range l.Calls {
-		l.Calls[n].ImagePath = MaskDigits(call.ImagePath)
+		l.Calls[n].ImagePath = oss.MaskDigits(call.ImagePath)
 		if call.Accepted {
 			l.Accepted++
 		}
@@ -151,7 +152,7 @@ func (s *Server) getRequests(w http.ResponseWriter, r *http.Request) {
 	requests := []Request{}
 	for _, request := range s.Requests() {
 		if service == "" || request.Service == service {
-			request.Path = MaskDigits(request.Path)
+			request.Path = oss.MaskDigits(request.Path)
 			requests = append(requests, request)
 		}
 	}

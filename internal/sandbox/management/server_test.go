@@ -340,7 +340,7 @@ func TestAHeldEventIsNotHeldForever(t *testing.T) {
 	assert.Equal(t, "a", <-delivered)
 }
 
-func TestCredentialsAndVersioning(t *testing.T) {
+func TestCredentialsAreEndedAndVersioningIsSwitched(t *testing.T) {
 	t.Parallel()
 	p := start(t, func(c *management.Config) {
 		set := c.SetVersioning

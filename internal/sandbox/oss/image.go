@@ -9,7 +9,6 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
-	"math"
 	"net/http"
 	"os"
 	"strconv"
@@ -29,6 +28,14 @@ const (
 	maxResultSide    = 16384
 	maxResultPixels  = 16_777_216
 	defaultJPEGLevel = 90
+)
+
+// Limits of this server, which the service does not have: a laptop's memory.
+const (
+	// maxDecodedBytes is for a decoded picture: 134 megapixels with 8 bits a channel, more than the OCR engine takes.
+	maxDecodedBytes = 512 << 20
+	// maxDeflateRatio is how much DEFLATE can make of a byte (https://zlib.net/zlib_tech.html).
+	maxDeflateRatio = 1032
 )
 
 // imageStep is one operation of a processing instruction, checked and ready to run.
@@ -128,234 +135,6 @@ func imageNumber(values map[string]string, name string, low, high int) (int, err
 	return n, nil
 }
 
-// resize are the arguments of the operation resize.
-type resize struct {
-	w, h, l, s, percent int
-	mode                string
-	enlarge             bool
-	color               color.RGBA
-}
-
-func parseResize(args []string) (imageStep, error) {
-	values, err := imageArguments("resize", args, "w", "h", "l", "s", "m", "p", "limit", "color")
-	if err != nil {
-		return nil, err
-	}
-	r := resize{mode: values["m"], color: color.RGBA{255, 255, 255, 255}}
-	for _, n := range []struct {
-		name  string
-		into  *int
-		limit int
-	}{{"w", &r.w, maxResultSide}, {"h", &r.h, maxResultSide}, {"l", &r.l, maxResultSide}, {"s", &r.s, maxResultSide}, {"p", &r.percent, 1000}} {
-		if *n.into, err = imageNumber(values, n.name, 1, n.limit); err != nil {
-			return nil, err
-		}
-	}
-	switch r.mode {
-	case "":
-		r.mode = "lfit"
-	case "lfit", "mfit", "fill", "pad", "fixed":
-	default:
-		e := errInvalidArgument("x-oss-process", "m_"+r.mode, "The value %s of parameter m is invalid: it must be lfit, mfit, fill, pad or fixed.", r.mode)
-		e.ec = "0040-00000311"
-		return nil, e
-	}
-	switch values["limit"] {
-	case "", "1":
-	case "0":
-		r.enlarge = true
-	default:
-		return nil, errInvalidArgument("x-oss-process", "limit_"+values["limit"], "The value of parameter limit must be 0 or 1.")
-	}
-	if c, ok := values["color"]; ok {
-		n, err := strconv.ParseUint(c, 16, 32)
-		if err != nil || len(c) != 6 {
-			return nil, errInvalidArgument("x-oss-process", "color_"+c, "The value of parameter color must be RRGGBB.")
-		}
-		r.color = color.RGBA{uint8(n >> 16), uint8(n >> 8), uint8(n), 255} //nolint:gosec // Cut to bytes on purpose.
-	}
-	if r.w+r.h+r.l+r.s+r.percent == 0 {
-		return nil, errInvalidArgument("x-oss-process", "resize", "The operation resize needs one of w, h, l, s and p.")
-	}
-	return r.apply, nil
-}
-
-// box returns the rectangle the arguments ask for; a side of 0 is free.
-func (r resize) box(width, height int) (w, h int) {
-	if r.w > 0 || r.h > 0 {
-		return r.w, r.h
-	}
-	if width >= height {
-		return r.l, r.s
-	}
-	return r.s, r.l
-}
-
-func (r resize) apply(p *picture) error {
-	width, height := p.img.Bounds().Dx(), p.img.Bounds().Dy()
-	w, h := r.box(width, height)
-	if w == 0 && h == 0 {
-		// Only p is given.
-		w, h = scaled(width, float64(r.percent)/100), scaled(height, float64(r.percent)/100)
-	}
-	rw, rh := float64(w)/float64(width), float64(h)/float64(height)
-	switch {
-	case w == 0:
-		rw = rh
-	case h == 0:
-		rh = rw
-	}
-	ratio := math.Min(rw, rh)
-	if r.mode == "mfit" || r.mode == "fill" {
-		ratio = math.Max(rw, rh)
-	}
-	if !r.enlarge && (r.mode == "fixed" && (rw > 1 || rh > 1) || r.mode != "fixed" && ratio > 1) {
-		return nil
-	}
-	toW, toH := scaled(width, ratio), scaled(height, ratio)
-	canvasW, canvasH := toW, toH
-	switch r.mode {
-	case "fixed":
-		toW, toH = scaled(width, rw), scaled(height, rh)
-		canvasW, canvasH = toW, toH
-	case "fill", "pad":
-		if w > 0 && h > 0 {
-			canvasW, canvasH = w, h
-		}
-	}
-	if max(toW, toH, canvasW, canvasH) > maxResultSide || toW*toH > maxResultPixels || canvasW*canvasH > maxResultPixels {
-		e := errInvalidArgument("x-oss-process", "resize", "The result would be larger than %d pixels on a side or %d in all.", maxResultSide, maxResultPixels)
-		e.ec = "0040-00000007"
-		return e
-	}
-	if toW == width && toH == height && canvasW == toW && canvasH == toH {
-		return nil
-	}
-	canvas := image.NewRGBA(image.Rect(0, 0, canvasW, canvasH))
-	if r.mode == "pad" {
-		draw.Draw(canvas, canvas.Bounds(), image.NewUniform(r.color), image.Point{}, draw.Src)
-	}
-	at := image.Pt((canvasW-toW)/2, (canvasH-toH)/2)
-	target := image.Rectangle{Min: at, Max: at.Add(image.Pt(toW, toH))}
-	draw.CatmullRom.Scale(canvas, target, p.img, p.img.Bounds(), draw.Over, nil)
-	p.img = canvas
-	return nil
-}
-
-// scaled multiplies a side, rounded to the nearest pixel and at least one.
-func scaled(side int, ratio float64) int { return max(1, int(math.Round(float64(side)*ratio))) }
-
-func parseAutoOrient(args []string) (imageStep, error) {
-	if len(args) != 1 || args[0] != "0" && args[0] != "1" {
-		return nil, errInvalidArgument("x-oss-process", strings.Join(args, ","), "The value of auto-orient must be 0 or 1.")
-	}
-	if args[0] == "0" {
-		return func(*picture) error { return nil }, nil
-	}
-	return func(p *picture) error {
-		p.img = orient(p.img, p.orientation)
-		p.orientation = 0
-		return nil
-	}, nil
-}
-
-func parseRotate(args []string) (imageStep, error) {
-	if len(args) != 1 {
-		return nil, errInvalidArgument("x-oss-process", strings.Join(args, ","), "The operation rotate needs one angle.")
-	}
-	angle, err := strconv.Atoi(args[0])
-	if err != nil || angle < 0 || angle > 360 {
-		return nil, errInvalidArgument("x-oss-process", args[0], "The angle of rotate must be between 0 and 360.")
-	}
-	// The EXIF orientation that turns a picture by as much.
-	orientation, ok := map[int]int{0: 1, 90: 6, 180: 3, 270: 8, 360: 1}[angle]
-	if !ok {
-		return nil, errNotImplemented("A rotation that is no multiple of 90 degrees")
-	}
-	return func(p *picture) error {
-		p.img = orient(p.img, orientation)
-		return nil
-	}, nil
-}
-
-// orient turns and mirrors a picture so that an EXIF orientation becomes 1.
-func orient(img image.Image, orientation int) image.Image {
-	if orientation < 2 || orientation > 8 {
-		return img
-	}
-	src := toRGBA(img)
-	w, h := src.Rect.Dx(), src.Rect.Dy()
-	outW, outH := w, h
-	if orientation >= 5 {
-		outW, outH = h, w
-	}
-	dst := image.NewRGBA(image.Rect(0, 0, outW, outH))
-	for y := range outH {
-		for x := range outW {
-			var sx, sy int
-			switch orientation {
-			case 2:
-				sx, sy = w-1-x, y
-			case 3:
-				sx, sy = w-1-x, h-1-y
-			case 4:
-				sx, sy = x, h-1-y
-			case 5:
-				sx, sy = y, x
-			case 6:
-				sx, sy = y, h-1-x
-			case 7:
-				sx, sy = w-1-y, h-1-x
-			case 8:
-				sx, sy = w-1-y, x
-			}
-			copy(dst.Pix[dst.PixOffset(x, y):][:4], src.Pix[sy*src.Stride+4*sx:][:4])
-		}
-	}
-	return dst
-}
-
-// toRGBA returns the picture with its corner at 0,0 and four bytes a pixel.
-func toRGBA(img image.Image) *image.RGBA {
-	if rgba, ok := img.(*image.RGBA); ok && rgba.Rect.Min == (image.Point{}) {
-		return rgba
-	}
-	out := image.NewRGBA(image.Rect(0, 0, img.Bounds().Dx(), img.Bounds().Dy()))
-	draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
-	return out
-}
-
-func parseQuality(args []string) (imageStep, error) {
-	values, err := imageArguments("quality", args, "q", "Q")
-	if err != nil {
-		return nil, err
-	}
-	if len(values) != 1 {
-		return nil, errInvalidArgument("x-oss-process", strings.Join(args, ","), "The operation quality needs q or Q.")
-	}
-	relative, err := imageNumber(values, "q", 1, 100)
-	if err != nil {
-		return nil, err
-	}
-	absolute, err := imageNumber(values, "Q", 1, 100)
-	if err != nil {
-		return nil, err
-	}
-	return func(p *picture) error {
-		source := p.sourceQuality
-		if source == 0 {
-			source = 100
-		}
-		if relative > 0 {
-			p.quality = max(1, source*relative/100)
-		} else {
-			// A picture is never saved better than it came.
-			p.quality = min(source, absolute)
-		}
-		return nil
-	}, nil
-}
-
 func parseFormat(args []string) (imageStep, error) {
 	if len(args) != 1 {
 		return nil, errInvalidArgument("x-oss-process", strings.Join(args, ","), "The operation format needs one format.")
@@ -445,9 +224,39 @@ func errImageDamage() error {
 	return errorf(http.StatusForbidden, "ImageDamage", "", "The image file may be damaged.")
 }
 
+// affordable refuses a picture that would take too much memory once decoded. A file that is too small to hold what its
+// header promises is refused too: the decoders make room for all of it before they notice.
+func affordable(source []byte, cfg image.Config, format string) error {
+	pixels := int64(cfg.Width) * int64(cfg.Height)
+	perPixel := int64(4) // also of formats with less: turning and flattening a picture makes RGBA of it
+	switch cfg.ColorModel {
+	case color.RGBA64Model, color.NRGBA64Model:
+		perPixel = 8
+	}
+	if pixels*perPixel > maxDecodedBytes {
+		return errImageTooLarge("The image is %d x %d pixels, which would take %d bytes of memory; this local OSS processes at most %d, whereas the service takes %d pixels.",
+			cfg.Width, cfg.Height, pixels*perPixel, maxDecodedBytes, maxImagePixels)
+	}
+	least := pixels / 8 // one bit a pixel
+	switch format {
+	case "bmp": // is not compressed
+	case "png":
+		least /= maxDeflateRatio
+	default:
+		return nil
+	}
+	if int64(len(source)) < least {
+		return errImageDamage()
+	}
+	return nil
+}
+
 func transform(source []byte, steps []imageStep) (body []byte, contentType string, err error) {
-	_, format, err := inspect(source)
+	cfg, format, err := inspect(source)
 	if err != nil {
+		return nil, "", err
+	}
+	if err := affordable(source, cfg, format); err != nil {
 		return nil, "", err
 	}
 	img, _, err := image.Decode(bytes.NewReader(source))
@@ -523,45 +332,4 @@ func imageInfo(source []byte) ([]byte, error) {
 		info["Orientation"] = value{strconv.Itoa(o)}
 	}
 	return json.Marshal(info)
-}
-
-// standardLuminance is the quantisation table of quality 50 in zigzag order (ITU-T T.81, table K.1).
-var standardLuminance = [64]int{
-	16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40,
-	26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51, 61, 60, 57, 51,
-	56, 55, 64, 72, 92, 78, 64, 68, 87, 69, 55, 56, 80, 109, 81, 87,
-	95, 98, 103, 104, 103, 62, 77, 113, 121, 112, 100, 120, 92, 101, 103, 99,
-}
-
-// jpegQuality estimates with which quality a JPEG was saved, from its luminance table; 0 if it has none.
-func jpegQuality(source []byte) int {
-	sum := 0
-	jpegSegments(source, func(marker byte, payload []byte) bool {
-		// Table 0 with 8-bit entries comes first in every usual file.
-		if marker != 0xdb || len(payload) < 65 || payload[0] != 0 {
-			return true
-		}
-		for _, v := range payload[1:65] {
-			sum += int(v)
-		}
-		return false
-	})
-	if sum == 0 {
-		return 0
-	}
-	best, distance := 0, math.MaxInt
-	for q := 1; q <= 100; q++ {
-		scale := 200 - 2*q
-		if q < 50 {
-			scale = 5000 / q
-		}
-		have := 0
-		for _, v := range standardLuminance {
-			have += min(max((v*scale+50)/100, 1), 255)
-		}
-		if d := max(have-sum, sum-have); d < distance {
-			best, distance = q, d
-		}
-	}
-	return best
 }

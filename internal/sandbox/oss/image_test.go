@@ -2,14 +2,19 @@ package oss
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"math"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/image/draw"
 )
 
 // encodedPNG returns a transparent picture of the given size as a PNG file.
@@ -108,11 +113,90 @@ func TestBombsAndDamagedPicturesAreRefusedBeforeDecoding(t *testing.T) {
 		code   string
 	}{
 		"no picture": {[]byte("hello"), 400, "BadRequest"}, "cut": {good[:40], 403, "ImageDamage"}, "empty": {nil, 400, "BadRequest"},
-		"too many pixels": {huge, 400, "ImageTooLarge"},
+		"too many pixels":                                {huge, 400, "ImageTooLarge"},
+		"a PNG that promises 60000 x 60000 pixels":       {promisingPNG(60000, 60000, 8), 400, "ImageTooLarge"},
+		"a PNG that takes too much memory":               {promisingPNG(15000, 15000, 8), 400, "ImageTooLarge"},
+		"a PNG with 16 bits that takes too much memory":  {promisingPNG(9000, 9000, 16), 400, "ImageTooLarge"},
+		"a PNG too small for what it promises":           {promisingPNG(10000, 10000, 8), 403, "ImageDamage"},
+		"a BMP that promises 60000 x 60000 pixels":       {promisingBMP(60000, 60000), 400, "ImageTooLarge"},
+		"a BMP that stands on its head":                  {promisingBMP(60000, -60000), 400, "ImageTooLarge"},
+		"a BMP whose size is the largest number":         {promisingBMP(math.MaxInt32, math.MaxInt32), 400, "ImageTooLarge"},
+		"a BMP too small for what it promises":           {promisingBMP(10000, 10000), 403, "ImageDamage"},
+		"a GIF that promises 60000 x 60000 pixels":       {promisingGIF(60000, 60000), 400, "ImageTooLarge"},
+		"a GIF cut after its head":                       {promisingGIF(100, 100), 403, "ImageDamage"},
+		"a WebP that promises 60000 x 60000 pixels":      {promisingWebP(60000, 60000), 400, "ImageTooLarge"},
+		"a WebP cut after its head":                      {promisingWebP(100, 100), 403, "ImageDamage"},
+		"a TIFF that promises 4294967295 pixels a side":  {promisingTIFF(math.MaxUint32, math.MaxUint32), 400, "ImageTooLarge"},
+		"a TIFF that promises what its data do not have": {promisingTIFF(5000, 5000), 403, "ImageDamage"},
 	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		_, _, err := transform(test.source, nil)
+		runtime.ReadMemStats(&after)
 		answer := asAnswer(t, err)
 		assert.Equal(t, test.status, answer.status, name)
 		assert.Equal(t, test.code, answer.code, name)
+		// What a 5000 x 5000 TIFF takes is a picture's due; the others are refused by their head.
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20), "%s: bytes allocated", name)
+	}
+}
+
+// The heads of files without what should follow.
+
+func promisingPNG(width, height uint32, depth byte) []byte {
+	data := binary.BigEndian.AppendUint32([]byte("IHDR"), width)
+	data = append(binary.BigEndian.AppendUint32(data, height), depth, 6, 0, 0, 0)
+	file := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), data...)
+	return binary.BigEndian.AppendUint32(file, crc32.ChecksumIEEE(data))
+}
+
+func promisingBMP(width, height int32) []byte {
+	file := append([]byte("BM"), 54, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0)
+	file = binary.LittleEndian.AppendUint32(file, uint32(width))
+	file = binary.LittleEndian.AppendUint32(file, uint32(height))
+	return append(append(file, 1, 0, 24, 0), make([]byte, 24)...)
+}
+
+func promisingGIF(width, height uint16) []byte {
+	file := binary.LittleEndian.AppendUint16([]byte("GIF89a"), width)
+	return append(binary.LittleEndian.AppendUint16(file, height), 0, 0, 0)
+}
+
+func promisingWebP(width, height uint32) []byte {
+	file := append([]byte("RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00"), 0, 0, 0, 0)
+	for _, side := range []uint32{width - 1, height - 1} {
+		file = append(file, byte(side), byte(side>>8), byte(side>>16))
+	}
+	return file
+}
+
+func promisingTIFF(width, height uint32) []byte {
+	file := []byte("II*\x00\x08\x00\x00\x00\x08\x00")
+	for _, entry := range []struct {
+		tag   uint16
+		value uint32
+	}{{256, width}, {257, height}, {258, 8}, {259, 5}, {262, 1}, {273, 110}, {278, height}, {279, 20}} { // LZW of 20 bytes
+		file = binary.LittleEndian.AppendUint16(file, entry.tag)
+		file = append(file, 4, 0, 1, 0, 0, 0)
+		file = binary.LittleEndian.AppendUint32(file, entry.value)
+	}
+	return append(file, make([]byte, 24)...)
+}
+
+func TestPicturesTooHighForTheScalersMemoryAreScaledAllTheSame(t *testing.T) {
+	// A white stripe in the upper half of a picture of 1600 x 12000: its scratch would be 16384 x 12000 pixels.
+	source := image.NewGray(image.Rect(0, 0, 1600, 12000))
+	draw.Draw(source, image.Rect(0, 0, 1600, 6000), image.White, image.Point{}, draw.Src)
+	for _, size := range []image.Point{{16384, 100}, {4000, 4100}} {
+		canvas := image.NewRGBA(image.Rectangle{Max: size})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		scale(canvas, canvas.Rect, source)
+		runtime.ReadMemStats(&after)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(700<<20), "bytes allocated")
+		for _, at := range []struct{ y, want int }{{size.Y / 4, 255}, {size.Y * 3 / 4, 0}} {
+			r, _, _, a := canvas.At(size.X/2, at.y).RGBA()
+			assert.Equal(t, [2]int{at.want, 255}, [2]int{int(r >> 8), int(a >> 8)}, "%v at %d", size, at.y)
+		}
 	}
 }

@@ -46,7 +46,7 @@ type Config struct {
 type Server struct {
 	cfg   Config
 	store *store
-	// images limits how many pictures are decoded at once: each may take a gigabyte.
+	// images limits how many pictures are decoded at once: each may take maxDecodedBytes several times.
 	images chan struct{}
 
 	mu         sync.RWMutex
@@ -151,7 +151,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.cfg.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 		slog.String("requestId", req.id), slog.String("operation", op), slog.String("bucket", req.bucket),
-		slog.String("key", maskDigits(req.key)), slog.Int("status", rec.status), slog.String("code", code),
+		slog.String("key", MaskDigits(req.key)), slog.Int("status", rec.status), slog.String("code", code),
 		slog.Duration("duration", s.cfg.Now().Sub(req.now)))
 }
 
@@ -278,7 +278,8 @@ func diskAdvice(err error) string {
 // idLike finds digit runs as long as a citizen ID number, which people put into file names.
 var idLike = regexp.MustCompile(`\d{14,}[\dXx]`)
 
-func maskDigits(key string) string { return idLike.ReplaceAllString(key, "***") }
+// MaskDigits hides what may be an ID number in an object key or path.
+func MaskDigits(key string) string { return idLike.ReplaceAllString(key, "***") }
 
 // newRequestID makes an ID of the service's form: 24 upper-case hexadecimal digits.
 func newRequestID() string {

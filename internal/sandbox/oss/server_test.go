@@ -1,7 +1,6 @@
 package oss_test
 
 import (
-	"bytes"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 
 	aliyun "github.com/aliyun/aliyun-oss-go-sdk/oss"
 	"github.com/stretchr/testify/assert"
@@ -34,29 +34,12 @@ type local struct {
 	url  string
 	dir  string
 	keys *oss.MemoryKeyring
-	logs *lockedBuffer
+	logs *sandboxtest.Output
 
 	mu     sync.Mutex
 	events []oss.Event
 	// ahead is by how much the server's clock is ahead of the clients'.
 	ahead time.Duration
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // start serves dir (a new folder if empty) until the test ends.
@@ -65,7 +48,7 @@ func start(t *testing.T, dir string, change ...func(*oss.Config)) *local {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	l := &local{dir: dir, keys: oss.NewKeyring(longTerm, role), logs: &lockedBuffer{}}
+	l := &local{dir: dir, keys: oss.NewKeyring(longTerm, role), logs: &sandboxtest.Output{}}
 	cfg := oss.Config{
 		Dir: dir, Region: testRegion, Buckets: []string{testBucket}, Keys: l.keys,
 		Log: slog.New(slog.NewTextHandler(l.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -3,10 +3,7 @@ package oss
 import (
 	"bytes"
 	"crypto/md5" //nolint:gosec // The ETag of a normal object is its MD5 by definition.
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc64"
@@ -14,16 +11,13 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"mime"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
-	"unicode/utf8"
 )
 
 // Folders of the store, below the one it was given. A bucket's name cannot start with a dot.
@@ -35,36 +29,10 @@ const (
 	uploadDir   = reservedDir + "/uploads"
 )
 
-const (
-	typeNormal     = "Normal"
-	typeAppendable = "Appendable"
-	typeMultipart  = "Multipart"
-)
-
 var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // errNotFound: there is no object of that key.
 var errNotFound = errors.New("oss: no such object")
-
-// metadata is what OSS knows about an object besides its bytes. It is kept in a sidecar file.
-type metadata struct {
-	Key string `json:"key"`
-	// Size and FileTime are those of the file when the sidecar was written. If the file has others now, somebody
-	// changed it in the folder and the sidecar is worth nothing.
-	Size         int64             `json:"size"`
-	FileTime     int64             `json:"fileTime"`
-	LastModified time.Time         `json:"lastModified"`
-	ETag         string            `json:"etag"`
-	CRC64        uint64            `json:"crc64,string"`
-	Type         string            `json:"type"`
-	ContentType  string            `json:"contentType"`
-	Header       map[string]string `json:"header,omitempty"`
-	User         map[string]string `json:"user,omitempty"`
-	// Unreported is set on a file found in the folder for which no event was sent yet. ReportedSize is then the size of
-	// the object that it replaced.
-	Unreported   bool  `json:"unreported,omitempty"`
-	ReportedSize int64 `json:"reportedSize,omitempty"`
-}
 
 // store keeps objects as files. Every access goes through an os.Root, so no key and no symbolic link leads out of the
 // folder.
@@ -161,198 +129,6 @@ func (st *store) lock(bucket, key string) *sync.RWMutex {
 	return &st.locks[h.Sum32()%uint32(len(st.locks))]
 }
 
-func (st *store) setEscaped(bucket, key string, on bool) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if !on {
-		delete(st.escaped[bucket], key)
-		return
-	}
-	if st.escaped[bucket] == nil {
-		st.escaped[bucket] = map[string]struct{}{}
-	}
-	st.escaped[bucket][key] = struct{}{}
-}
-
-func (st *store) isEscaped(bucket, key string) bool {
-	st.mu.RLock()
-	defer st.mu.RUnlock()
-	_, ok := st.escaped[bucket][key]
-	return ok
-}
-
-// escapedKeys returns the escaped keys of a bucket that start with prefix, in order.
-func (st *store) escapedKeys(bucket, prefix string) []string {
-	st.mu.RLock()
-	defer st.mu.RUnlock()
-	var keys []string
-	for k := range st.escaped[bucket] {
-		if strings.HasPrefix(k, prefix) {
-			keys = append(keys, k)
-		}
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// isPlainKey tells whether a key can be a path in the bucket's folder on every usual file system.
-func isPlainKey(key string) bool {
-	if key == "" || !utf8.ValidString(key) {
-		return false
-	}
-	for i := range len(key) {
-		if c := key[i]; c < 0x20 || c == 0x7f || c == '\\' {
-			return false
-		}
-	}
-	for segment := range strings.SplitSeq(key, "/") {
-		if segment == "" || segment == "." || segment == ".." || len(segment) > 255 {
-			return false
-		}
-	}
-	// Windows reserves names such as NUL; filepath knows them there.
-	return filepath.IsLocal(filepath.FromSlash(key))
-}
-
-// isUnfinished tells whether a file without a sidecar is no object: hidden, or a download that is still under way.
-func isUnfinished(key string) bool {
-	for segment := range strings.SplitSeq(key, "/") {
-		if strings.HasPrefix(segment, ".") {
-			return true
-		}
-	}
-	if strings.HasSuffix(key, "~") {
-		return true
-	}
-	switch strings.ToLower(path.Ext(key)) {
-	case ".part", ".partial", ".crdownload", ".tmp", ".swp":
-		return true
-	}
-	return false
-}
-
-func keyHash(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return hex.EncodeToString(sum[:])
-}
-
-const pendingSuffix = ".new"
-
-func sidecarPath(bucket, key string) string { return sidecarPathOf(bucket, keyHash(key)) }
-
-func sidecarPathOf(bucket, hash string) string {
-	if len(hash) < 2 {
-		hash = "00" + hash
-	}
-	return metaDir + "/" + bucket + "/" + hash[:2] + "/" + hash + ".json"
-}
-
-func escapedPath(bucket, key string) string { return escapedDir + "/" + bucket + "/" + keyHash(key) }
-
-// temp makes a new file in the folder for files on their way.
-func (st *store) temp() (*os.File, error) {
-	return st.root.OpenFile(tempDir+"/"+rand.Text(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-}
-
-func tempPath(f *os.File) string { return tempDir + "/" + filepath.Base(f.Name()) }
-
-func (st *store) discard(p string) {
-	if err := st.root.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		st.log.Warn("a temporary file could not be removed", "error", plain(err))
-	}
-}
-
-// staged is a body that has arrived completely and waits in a temporary file.
-type staged struct {
-	path     string
-	size     int64
-	fileTime int64
-	md5      [md5.Size]byte
-	crc      uint64
-}
-
-// bodyError marks an error of the sender, as opposed to one of the disk.
-type bodyError struct{ err error }
-
-func (e *bodyError) Error() string { return "oss: reading the body: " + e.err.Error() }
-func (e *bodyError) Unwrap() error { return e.err }
-
-type bodyReader struct{ r io.Reader }
-
-func (b bodyReader) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if err != nil && err != io.EOF {
-		err = &bodyError{err}
-	}
-	return n, err
-}
-
-// stage writes a body to a temporary file. The caller passes it on to commit or discards it.
-func (st *store) stage(body io.Reader) (*staged, error) {
-	f, err := st.temp()
-	if err != nil {
-		return nil, err
-	}
-	sum, crc := md5.New(), crc64.New(crcTable)
-	s := &staged{path: tempPath(f)}
-	s.size, err = io.Copy(io.MultiWriter(f, sum, crc), bodyReader{body})
-	if err == nil {
-		s.fileTime, err = fileTime(f)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		st.discard(s.path)
-		return nil, err
-	}
-	sum.Sum(s.md5[:0])
-	s.crc = crc.Sum64()
-	return s, nil
-}
-
-func fileTime(f *os.File) (int64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.ModTime().UnixNano(), nil
-}
-
-func (s *staged) etag() string { return strings.ToUpper(hex.EncodeToString(s.md5[:])) }
-
-func (st *store) readSidecar(p string) (metadata, error) {
-	data, err := st.root.ReadFile(p)
-	if err != nil {
-		return metadata{}, err
-	}
-	var m metadata
-	if err := json.Unmarshal(data, &m); err != nil {
-		return metadata{}, fmt.Errorf("oss: damaged metadata: %w", err)
-	}
-	return m, nil
-}
-
-// writeSidecar writes metadata to p at once.
-func (st *store) writeSidecar(p string, m metadata) error {
-	data, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	f, err := st.temp()
-	if err != nil {
-		return err
-	}
-	tmp := tempPath(f)
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		if err = st.root.MkdirAll(path.Dir(p), 0o755); err == nil {
-			err = st.root.Rename(tmp, p)
-		}
-	}
-	if err != nil {
-		st.discard(tmp)
-	}
-	return err
-}
-
 // locate finds an object's file and metadata. The caller holds the key's lock.
 func (st *store) locate(bucket, key string) (string, metadata, error) {
 	var p string
@@ -398,56 +174,9 @@ func (st *store) locate(bucket, key string) (string, metadata, error) {
 	return p, m, st.writeSidecar(sidecar, m)
 }
 
-// fits tells whether the metadata was made for the file as it is.
-func (m metadata) fits(key string, info fs.FileInfo) bool {
-	return m.Key == key && m.Size == info.Size() && m.FileTime == info.ModTime().UnixNano()
-}
-
 // isAbsent tells whether an error means that nothing is there, be it that a folder on the way is a file.
 func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
-}
-
-// adopt makes metadata for a file that was put into the folder by hand.
-func (st *store) adopt(p, key string) (metadata, error) {
-	f, err := st.root.Open(p)
-	if err != nil {
-		return metadata{}, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return metadata{}, err
-	}
-	sum, crc := md5.New(), crc64.New(crcTable)
-	n, err := io.Copy(io.MultiWriter(sum, crc), f)
-	if err != nil {
-		return metadata{}, err
-	}
-	return metadata{
-		Key: key, Size: n, FileTime: info.ModTime().UnixNano(), LastModified: info.ModTime().UTC(),
-		ETag: strings.ToUpper(hex.EncodeToString(sum.Sum(nil))), CRC64: crc.Sum64(), Type: typeNormal,
-		ContentType: contentTypeOf(key), Unreported: true,
-	}, nil
-}
-
-// contentTypeOf guesses the type of a file copied in, as the console of OSS does for an upload.
-func contentTypeOf(key string) string {
-	ext := strings.ToLower(path.Ext(key))
-	switch ext {
-	// Not every system's MIME table has these.
-	case ".webp":
-		return "image/webp"
-	case ".bmp":
-		return "image/bmp"
-	case ".heic":
-		return "image/heic"
-	}
-	if t := mime.TypeByExtension(ext); t != "" {
-		t, _, _ = strings.Cut(t, ";")
-		return t
-	}
-	return "application/octet-stream"
 }
 
 // stat returns an object's metadata, or errNotFound.
@@ -597,75 +326,6 @@ func appendETag(previous string, chunk *staged) string {
 	return strings.ToUpper(hex.EncodeToString(sum[:12])) + "00000000"
 }
 
-// join stages the files one after another.
-func (st *store) join(paths ...string) (*staged, error) {
-	var readers []io.Reader
-	for _, p := range paths {
-		f, err := st.root.Open(p)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		readers = append(readers, f)
-	}
-	return st.stage(io.MultiReader(readers...))
-}
-
-// isReported tells whether a file is an object that an event was sent for, without reading the file.
-func (st *store) isReported(bucket, key string) bool {
-	l := st.lock(bucket, key)
-	l.RLock()
-	defer l.RUnlock()
-	info, err := st.root.Lstat(bucket + "/" + key)
-	if err != nil {
-		return false
-	}
-	m, err := st.readSidecar(sidecarPath(bucket, key))
-	return err == nil && m.fits(key, info) && !m.Unreported
-}
-
-// markReported notes that an event was sent for an object found in the folder, whether or not it still is there. If it has
-// changed since, it stays unreported with the size that was reported.
-func (st *store) markReported(bucket string, reported metadata) error {
-	l := st.lock(bucket, reported.Key)
-	l.Lock()
-	defer l.Unlock()
-	p := sidecarPath(bucket, reported.Key)
-	m, err := st.readSidecar(p)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !m.Unreported {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if m.Size == reported.Size && m.FileTime == reported.FileTime {
-		m.Unreported, m.ReportedSize = false, 0
-	} else {
-		m.ReportedSize = reported.Size
-	}
-	return st.writeSidecar(p, m)
-}
-
-// forget drops the metadata of an object whose file was removed by hand and returns it, or errNotFound if the object is
-// there or there is no metadata.
-func (st *store) forget(bucket, key string) (metadata, error) {
-	l := st.lock(bucket, key)
-	l.Lock()
-	defer l.Unlock()
-	_, _, err := st.locate(bucket, key)
-	switch {
-	case err == nil:
-		return metadata{}, errNotFound
-	case !errors.Is(err, errNotFound):
-		return metadata{}, err
-	}
-	m, err := st.readSidecar(sidecarPath(bucket, key))
-	if err != nil {
-		return metadata{}, errNotFound
-	}
-	return m, st.dropSidecar(bucket, key)
-}
-
 // remove deletes an object and the folders that became empty. It returns errNotFound if there is none.
 func (st *store) remove(bucket, key string) (metadata, error) {
 	l := st.lock(bucket, key)
@@ -684,13 +344,6 @@ func (st *store) remove(bucket, key string) (metadata, error) {
 		st.prune(bucket, path.Dir(p))
 	}
 	return m, st.dropSidecar(bucket, key)
-}
-
-func (st *store) dropSidecar(bucket, key string) error {
-	if err := st.root.Remove(sidecarPath(bucket, key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // prune removes empty folders from dir up to the bucket.
@@ -712,125 +365,6 @@ func (st *store) readDir(dir string) ([]fs.DirEntry, error) {
 	}
 	defer f.Close()
 	return f.ReadDir(-1)
-}
-
-// scan calls visit for the keys of a bucket in order of their bytes, starting with from. visit returns the key to go on
-// from, and false to stop. Keys that visit skips over are not looked at, nor are folders without a key of interest.
-func (st *store) scan(bucket, prefix, from string, visit func(key string) (next string, more bool)) error {
-	s := &scanner{store: st, bucket: bucket, prefix: prefix, from: max(from, prefix), visit: visit, extra: st.escapedKeys(bucket, prefix)}
-	// The deepest folder that holds every key with the prefix.
-	dir := ""
-	if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
-		dir = prefix[:i+1]
-	}
-	if dir == "" || isPlainKey(strings.TrimSuffix(dir, "/")) {
-		if err := s.folder(dir); err != nil {
-			return err
-		}
-	}
-	for !s.done && len(s.extra) > 0 {
-		s.offerExtra()
-	}
-	return nil
-}
-
-type scanner struct {
-	store                *store
-	bucket, prefix, from string
-	visit                func(string) (string, bool)
-	extra                []string
-	done                 bool
-}
-
-func (s *scanner) offer(key string) {
-	if s.done || key < s.from {
-		return
-	}
-	next, more := s.visit(key)
-	s.from, s.done = max(s.from, next), !more
-}
-
-func (s *scanner) offerExtra() {
-	key := s.extra[0]
-	s.extra = s.extra[1:]
-	s.offer(key)
-}
-
-// folder visits the files below a folder of the bucket; dir is "" or ends in "/".
-func (s *scanner) folder(dir string) error {
-	entries, err := s.store.readDir(strings.TrimSuffix(s.bucket+"/"+dir, "/"))
-	if err != nil {
-		if isAbsent(err) {
-			return nil
-		}
-		return err
-	}
-	names := make([]string, 0, len(entries))
-	for _, e := range entries {
-		name := e.Name()
-		if e.IsDir() {
-			// A folder sorts as the keys in it do.
-			name += "/"
-		}
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if s.done {
-			return nil
-		}
-		key := dir + name
-		if strings.HasSuffix(name, "/") {
-			inPrefix := strings.HasPrefix(key, s.prefix) || strings.HasPrefix(s.prefix, key)
-			passed := key < s.from && !strings.HasPrefix(s.from, key)
-			if inPrefix && !passed {
-				if err := s.folder(key); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		if !strings.HasPrefix(key, s.prefix) || key < s.from || !isPlainKey(key) || s.store.isEscaped(s.bucket, key) {
-			continue
-		}
-		for !s.done && len(s.extra) > 0 && s.extra[0] < key {
-			s.offerExtra()
-		}
-		s.offer(key)
-	}
-	return nil
-}
-
-// sidecars calls visit with the metadata of every object of a bucket that has some.
-func (st *store) sidecars(bucket string, visit func(metadata)) error {
-	groups, err := st.readDir(metaDir + "/" + bucket)
-	if err != nil {
-		if isAbsent(err) {
-			return nil
-		}
-		return err
-	}
-	for _, g := range groups {
-		dir := metaDir + "/" + bucket + "/" + g.Name()
-		files, err := st.readDir(dir)
-		if err != nil {
-			return err
-		}
-		for _, f := range files {
-			if !strings.HasSuffix(f.Name(), ".json") {
-				continue
-			}
-			m, err := st.readSidecar(dir + "/" + f.Name())
-			if err != nil {
-				if !isAbsent(err) {
-					st.log.Warn("an object's metadata cannot be read", "bucket", bucket, "error", plain(err))
-				}
-				continue
-			}
-			visit(m)
-		}
-	}
-	return nil
 }
 
 // contentOf returns the bytes of an object, at most limit of them.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,9 @@ import (
 // settleTime is for how long size and time of a file must stay the same until it counts as completely copied.
 const settleTime = 300 * time.Millisecond
 
+// retryTime is when a file that could not be reported, for want of room on the disk say, is tried again.
+const retryTime = 5 * time.Second
+
 // Watch notices what is done by hand in the folders of the buckets until ctx ends, and then returns nil. A file that was copied
 // in, also into a sub-folder, is reported as ObjectCreated:PutObject once it has not changed for 0.3 seconds; one that was
 // finished elsewhere (renamed from an unfinished name, or moved in with its older time) at once. A file that was removed is
@@ -27,7 +31,10 @@ const settleTime = 300 * time.Millisecond
 // the same size and the same modification time (to the nanosecond) goes unnoticed, and so do removals from hidden folders
 // until the next start.
 //
-// An error means that nothing is noticed any more: the system's limit of watches is the usual reason.
+// A file that cannot be reported, because the disk is full or the file must not be read, is tried again every five seconds.
+//
+// An error means that nothing is noticed any more: the system's limit of watches is the usual reason, or the folder itself was
+// removed or renamed.
 func (s *Server) Watch(ctx context.Context) error {
 	dir, err := filepath.Abs(s.cfg.Dir)
 	if err != nil {
@@ -94,6 +101,10 @@ func (w *watcher) run(ctx context.Context) error {
 				return err
 			}
 		case <-timer.C:
+			// The system does not tell of the removal of a folder that is open, as the store has it.
+			if err := w.still(); err != nil {
+				return err
+			}
 			timer.Reset(w.settle())
 		}
 	}
@@ -103,6 +114,9 @@ func (w *watcher) run(ctx context.Context) error {
 func (w *watcher) rescan() error {
 	clear(w.folders)
 	if err := w.watch("."); err != nil {
+		return err
+	}
+	if err := w.still(); err != nil {
 		return err
 	}
 	buckets, err := w.server.bucketNames()
@@ -116,6 +130,18 @@ func (w *watcher) rescan() error {
 		w.removed(bucket, "")
 	}
 	return nil
+}
+
+// still returns an error if the folder that the store has open is not where it was.
+func (w *watcher) still() error {
+	opened, err := w.store.root.Stat(".")
+	if err != nil {
+		return fmt.Errorf("oss: the folder of the objects cannot be looked at: %s", plain(err))
+	}
+	if now, err := os.Stat(w.dir); err == nil && os.SameFile(opened, now) {
+		return nil
+	}
+	return errors.New("oss: the folder of the objects was removed or renamed, and nothing can be stored any more; stop and start again")
 }
 
 func (w *watcher) watch(folder string) error {
@@ -189,6 +215,8 @@ func (w *watcher) leave(p string) {
 	}
 	if key != "" {
 		key += "/"
+	} else {
+		w.server.cfg.Log.Warn("the folder of a bucket is gone: requests are answered NoSuchBucket until it is there again", "bucket", bucket)
 	}
 	w.removed(bucket, key)
 }
@@ -244,8 +272,7 @@ func (w *watcher) lookAtFile(bucket, key string, info fs.FileInfo) {
 	// Programs that keep a file's time set it when all is written.
 	isOld := now.Sub(info.ModTime()) >= settleTime
 	if info.Size() > 0 && (w.renamed || isOld) {
-		delete(w.changing, p)
-		w.reportCreation(bucket, key)
+		w.report(bucket, key, info)
 		return
 	}
 	last, ok := w.changing[p]
@@ -271,29 +298,38 @@ func (w *watcher) settle() time.Duration {
 		case info.Size() != last.size || !info.ModTime().Equal(last.time):
 			w.changing[p] = change{info.Size(), info.ModTime(), now}
 		default:
-			delete(w.changing, p)
-			w.reportCreation(bucket, key)
+			w.report(bucket, key, info)
 		}
 	}
 	return next
 }
 
-// reportCreation reports a file unless it is an object that was reported before.
-func (w *watcher) reportCreation(bucket, key string) {
-	m, err := w.store.stat(bucket, key)
-	if err != nil {
-		if !errors.Is(err, errNotFound) {
-			w.warn("a file in a bucket cannot be read", err)
-		}
-		return
+// report reports a file that does not change any more, now or later.
+func (w *watcher) report(bucket, key string, info fs.FileInfo) {
+	p := bucket + "/" + key
+	delete(w.changing, p)
+	if err := w.reportCreation(bucket, key); err != nil {
+		w.warn("a file in a bucket cannot be taken for an object yet; it is tried again", err)
+		w.changing[p] = change{info.Size(), info.ModTime(), w.now().Add(retryTime - settleTime)}
 	}
-	if !m.Unreported {
-		return
+}
+
+// reportCreation reports a file unless it is an object that was reported before, or is gone.
+func (w *watcher) reportCreation(bucket, key string) error {
+	m, err := w.store.stat(bucket, key)
+	switch {
+	case errors.Is(err, errNotFound):
+		return nil
+	case err != nil:
+		return err
+	case !m.Unreported:
+		return nil
 	}
 	w.emit("ObjectCreated:PutObject", bucket, m, m.Size-m.ReportedSize)
 	if err := w.store.markReported(bucket, m); err != nil {
 		w.warn("it cannot be noted that a file was reported, so it will be again", err)
 	}
+	return nil
 }
 
 // reportRemoval reports that an object's file is gone, if it is and the server did not do it.
@@ -320,7 +356,7 @@ func (w *watcher) emit(name, bucket string, m metadata, delta int64) {
 	s := w.server
 	id := newRequestID()
 	s.cfg.Log.Info("a file changed in the folder", slog.String("requestId", id), slog.String("event", name),
-		slog.String("bucket", bucket), slog.String("key", maskDigits(m.Key)))
+		slog.String("bucket", bucket), slog.String("key", MaskDigits(m.Key)))
 	s.cfg.OnEvent(Event{
 		Name: name, Bucket: bucket, Key: m.Key, ETag: m.ETag, Size: m.Size, DeltaSize: delta, ContentType: m.ContentType,
 		Time: s.cfg.Now(), Region: s.cfg.Region, RequestID: id,

@@ -256,6 +256,31 @@ func TestAFinishedFileIsReportedWithoutWaiting(t *testing.T) {
 	}
 }
 
+func TestAFileThatCannotBeTakenYetIsReportedLater(t *testing.T) {
+	t.Parallel()
+	h := newByHand(t)
+	// No folder for metadata on their way: what a full disk comes to, also for root.
+	temp := filepath.Join(h.dir, tempDir)
+	require.NoError(t, os.RemoveAll(temp))
+	require.NoError(t, os.WriteFile(temp, nil, 0o600))
+	h.write("card.jpg", "picture")
+	h.tell("card.jpg", fsnotify.Create)
+	for range 3 {
+		h.clock = h.clock.Add(retryTime)
+		h.settle()
+		require.Empty(t, h.sizes())
+	}
+	require.NoError(t, os.Remove(temp))
+	require.NoError(t, os.Mkdir(temp, 0o755))
+	h.clock = h.clock.Add(settleTime)
+	h.settle()
+	require.Empty(t, h.sizes(), "it is not tried at each tick")
+	h.clock = h.clock.Add(retryTime)
+	h.settle()
+	assert.Equal(t, []int64{7}, h.sizes())
+	assert.Empty(t, h.changing)
+}
+
 func TestMissedChangesAreFoundByStartingOver(t *testing.T) {
 	t.Parallel()
 	h := newByHand(t)
@@ -374,6 +399,37 @@ func TestABucketMadeLaterIsWatched(t *testing.T) {
 	e := w.next()
 	assert.Equal(t, "more-cards", e.Bucket)
 	assert.Equal(t, "a.jpg", e.Key)
+}
+
+func TestABucketWhoseFolderIsRemovedIsWatchedAgainOnceItIsBack(t *testing.T) {
+	t.Parallel()
+	w := watch(t, t.TempDir())
+	w.put("a.jpg", "x")
+	w.expect("created a.jpg")
+	require.NoError(t, os.RemoveAll(w.folder))
+	w.expect("removed a.jpg")
+	w.put("b.jpg", "x")
+	w.expect("created b.jpg")
+	w.stop()
+	assert.Contains(t, w.log.String(), "the folder of a bucket is gone")
+}
+
+func TestWatchEndsIfTheFolderOfTheObjectsIsRemoved(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "oss")
+	server, err := New(Config{Dir: dir, Region: "cn-hangzhou", Buckets: []string{testBucket}, Keys: NewKeyring(testKey)})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, server.Close()) })
+	ended := make(chan error, 1)
+	go func() { ended <- server.Watch(t.Context()) }()
+	// Watch may not have begun yet, but then it finds no folder.
+	require.NoError(t, os.RemoveAll(dir))
+	select {
+	case err := <-ended:
+		assert.Error(t, err)
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "it goes on without a folder")
+	}
 }
 
 func TestWatchLogsNoCitizenNumber(t *testing.T) {

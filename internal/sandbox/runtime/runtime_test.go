@@ -1,7 +1,6 @@
 package runtime_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,48 +19,33 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 )
 
 var function string // the binary built from testdata/function
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "runtime-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		function = filepath.Join(dir, "function")
-		if out, err := exec.Command("go", "build", "-o", function, "./testdata/function").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the test function: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}())
+func TestMain(m *testing.M) { sandboxtest.Main(m, &function, build) }
+
+// build builds testdata/function.
+func build(ctx context.Context, target string) error {
+	if output, err := exec.CommandContext(ctx, "go", "build", "-o", target, "./testdata/function").CombinedOutput(); err != nil {
+		return fmt.Errorf("build the test function: %w\n%s", err, output)
+	}
+	return nil
 }
 
 type fixture struct {
 	*runtime.Runtime
-	logs   *buffer
+	logs   *sandboxtest.Output
 	issued atomic.Int64
 
 	mu      sync.Mutex
 	records []runtime.Record
 }
 
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) { b.mu.Lock(); defer b.mu.Unlock(); return b.b.Write(p) }
-func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
-
 func start(t *testing.T, mode runtime.Mode, change func(*runtime.Config)) *fixture {
 	t.Helper()
-	f := &fixture{logs: &buffer{}}
+	f := &fixture{logs: &sandboxtest.Output{}}
 	config := runtime.Config{
 		Mode: mode, Command: function, Logs: f.logs, Timeout: 20 * time.Second, MaxInstances: 2, StopGrace: 5 * time.Second,
 		Credentials: func() runtime.Credentials {

@@ -1,0 +1,19 @@
+package main
+
+import "io"
+
+// sink is standard output that remembers what could not be written, so that no command ends well whose result nobody got:
+// a full disk behind a redirection is told by the writes only.
+type sink struct {
+	to  io.Writer
+	err error // the first
+}
+
+// Write passes p on.
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.to.Write(p)
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	return n, err
+}

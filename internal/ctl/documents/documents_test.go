@@ -1,0 +1,55 @@
+package documents_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"testing"
+
+	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/ctl/documents"
+	"fc-idcard-ocr/internal/ctl/listing"
+	"fc-idcard-ocr/internal/ctl/store"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// object is a bucket of one object, or of one failure to read it.
+type object struct {
+	body string
+	err  error
+}
+
+func (object) List(context.Context, string, string) iter.Seq2[listing.Object, error] { return nil }
+
+func (o object) Read(_ context.Context, _ string, limit int64) ([]byte, error) {
+	if limit != documents.MaxBytes {
+		return nil, errors.New("read without the limit")
+	}
+	return []byte(o.body), o.err
+}
+
+func TestOnlyDocumentsOfThisProgramAreRead(t *testing.T) {
+	d, err := documents.Read(t.Context(), object{body: `{"schemaVersion":1,"status":"recognized"}`}, "a.jpg.ocr.json")
+	require.NoError(t, err)
+	assert.Equal(t, handler.Recognized, d.Status)
+
+	gone, down := &store.Error{Status: 404, Code: "NoSuchKey"}, &store.Error{Status: 503}
+	for name, test := range map[string]struct {
+		object
+		want error
+	}{
+		"no JSON":              {object{body: "<html>"}, documents.ErrForeign},
+		"cut off":              {object{body: `{"schemaVersion":1,"stat`}, documents.ErrForeign},
+		"empty":                {object{}, documents.ErrForeign},
+		"of another kind":      {object{body: `{"status":"recognized"}`}, documents.ErrForeign},
+		"far too large":        {object{err: &store.Error{Doing: "read an object", Code: "TooLarge"}}, documents.ErrForeign},
+		"not there":            {object{err: gone}, gone},
+		"an interruption":      {object{err: context.Canceled}, context.Canceled},
+		"a store that is down": {object{err: down}, down},
+	} {
+		_, err := documents.Read(t.Context(), test.object, "a.jpg.ocr.json")
+		assert.ErrorIs(t, err, test.want, name)
+	}
+}

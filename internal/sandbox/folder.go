@@ -1,0 +1,39 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"fc-idcard-ocr/internal/sandbox/address"
+)
+
+// ErrFolderBusy is in the error of Start when another sandbox runs in the folder. Two would deliver each file that is copied in
+// twice, and remove each other's uploads under way.
+var ErrFolderBusy = errors.New("another sandbox runs in the folder")
+
+// CheckFolder makes the folder and returns an error if no sandbox can run in it: another one does, or it cannot be written.
+// Start does so too; a caller that has something to put there first, such as the function binary, asks before.
+func CheckFolder(dir string) error {
+	if other, ok := address.Running(dir); ok {
+		return fmt.Errorf("sandbox: %w %s (its console is at %s)", ErrFolderBusy, dir, other.Console)
+	}
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		err = probe(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
+	}
+	return nil
+}
+
+// probe writes a file into the folder and removes it. One byte is enough to find a disk full.
+func probe(dir string) error {
+	file, err := os.CreateTemp(dir, ".probe-")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write([]byte{0})
+	return errors.Join(err, file.Close(), os.Remove(file.Name()))
+}

@@ -1,0 +1,89 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/runtime"
+)
+
+// triggerEvents are the events for which the trigger calls the function; the others of ObjectCreated:* come before the
+// object is there.
+var triggerEvents = []string{
+	"ObjectCreated:PutObject", "ObjectCreated:PostObject", "ObjectCreated:CompleteMultipartUpload", "ObjectCreated:CopyObject",
+}
+
+// ImageSuffixes are the key endings (in any letter case) for which the trigger calls the function.
+var ImageSuffixes = []string{".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic"}
+
+// IsImage tells whether the trigger calls the function for an object of this key.
+func IsImage(key string) bool {
+	key = strings.ToLower(key)
+	return slices.ContainsFunc(ImageSuffixes, func(suffix string) bool { return strings.HasSuffix(key, suffix) })
+}
+
+// notify is the bucket's event notification.
+func (c *Cloud) notify(options Options, event oss.Event) {
+	if options.OnObject != nil {
+		options.OnObject(event)
+	}
+	if strings.HasSuffix(event.Key, ResultSuffix) {
+		c.announce()
+	}
+	if event.Bucket != c.Bucket || !slices.Contains(triggerEvents, event.Name) || !IsImage(event.Key) {
+		return
+	}
+	c.mu.Lock()
+	delete(c.givenUp, event.Key)
+	c.mu.Unlock()
+	options.Deliver(event, c.invoke)
+}
+
+// invoke hands an event to the function, asynchronously.
+func (c *Cloud) invoke(event oss.Event) {
+	if _, err := c.Runtime.InvokeAsync(event.JSON(), runtime.Options{}); err != nil && !errors.Is(err, runtime.ErrClosed) {
+		c.log.Error("an event is lost", "reason", err)
+	}
+}
+
+// fileFailure is the failure destination: a file for each event that was given up.
+func (c *Cloud) fileFailure(destination runtime.Destination) {
+	content, err := json.MarshalIndent(destination, "", "  ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(c.FailureDir, destination.RequestContext.RequestID+".json"), content, 0o600)
+	}
+	if err != nil {
+		c.log.Error("the failure destination cannot be written", "reason", err)
+	}
+	var event struct {
+		Events []struct {
+			OSS struct {
+				Object struct {
+					Key string `json:"key"`
+				} `json:"object"`
+			} `json:"oss"`
+		} `json:"events"`
+	}
+	if err := json.Unmarshal([]byte(destination.RequestPayload), &event); err != nil {
+		return // an event of somebody else's making
+	}
+	c.mu.Lock()
+	for _, record := range event.Events {
+		c.givenUp[record.OSS.Object.Key] = destination.ResponsePayload
+	}
+	c.mu.Unlock()
+	c.announce()
+}
+
+// announce wakes those who wait for a result.
+func (c *Cloud) announce() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
