@@ -251,6 +251,7 @@ func (c *Cloud) runtimeConfig(options Options) runtime.Config {
 		Mode: options.Mode, Command: options.Function, Region: Region, MaxInstances: options.MaxInstances,
 		Concurrency: options.Concurrency, Timeout: options.Timeout, Freeze: options.Freeze, Async: options.Async,
 		OnInvocation: options.OnInvocation, Logs: options.Logs, Log: c.log, StopGrace: time.Second,
+		InitializerTimeout: 10 * time.Second, // as in s.yaml
 		Env: append([]string{
 			"OCR_ENDPOINT=" + c.OCREndpoint, "OCR_APP_KEY=" + AppKey, "OCR_APP_SECRET=" + AppSecret,
 			"OSS_ENDPOINT=" + c.OSSEndpoint, "OSS_PUBLIC_ENDPOINT=" + c.OSSEndpoint, "HTTP_ALLOW=" + c.Bucket,
