@@ -1,5 +1,6 @@
 // Command pack builds the function for Function Compute and packs it into the folder that its argument names, "dist" by
-// default: the same input gives the same bytes. It fails if the package is larger than 4 MiB.
+// default. With -release it adds the rest of a release: ocrctl for each platform, licence texts, bills of materials and
+// checksums. The same input gives the same bytes. It fails if the function's package is larger than 4 MiB.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"compress/flate"
 	"crypto/sha256"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -17,44 +19,51 @@ import (
 	"time"
 )
 
-const maxPackage = 4 << 20
+const (
+	maxPackage = 4 << 20
+	function   = "fc-idcard-ocr.zip"
+)
 
 func main() {
-	dir := "dist"
-	if len(os.Args) == 2 {
-		dir = os.Args[1]
+	var r release
+	all := flag.Bool("release", false, "make everything that a release publishes")
+	platforms := flag.String("platforms", "linux/amd64,linux/arm64,darwin/amd64,darwin/arm64,windows/amd64,windows/arm64", "what to build ocrctl for")
+	flag.BoolVar(&r.sbom, "sbom", true, "make bills of materials, which fetches the tool that makes them")
+	flag.Parse()
+	r.dir, r.platforms = "dist", strings.Split(*platforms, ",")
+	if flag.NArg() > 0 {
+		r.dir = flag.Arg(0)
 	}
-	if err := run(dir, os.Stdout); err != nil {
+	r.version = gitVersion()
+	err := run(r.dir, r.version, os.Stdout)
+	if err == nil && *all {
+		err = r.run(os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
 		os.Exit(1)
 	}
 }
 
 // run writes fc-idcard-ocr.zip and its checksum into dir.
-func run(dir string, out io.Writer) error {
+func run(dir, version string, out io.Writer) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	version := gitVersion()
-	binary := filepath.Join(dir, "main")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -X main.version="+version, "-o", binary, "fc-idcard-ocr")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=")
-	if output, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the function: %w\n%s", err, output)
-	}
-	content, err := os.ReadFile(binary)
+	content, err := build("fc-idcard-ocr", "linux/amd64", version, filepath.Join(dir, "main"))
 	if err != nil {
 		return err
 	}
-	packed, err := pack(content)
+	// Nothing but the executable: Function Compute unpacks this into /code.
+	packed, err := pack(entry{"main", 0o755, content})
 	if err != nil {
 		return err
 	}
-	archive := filepath.Join(dir, "fc-idcard-ocr.zip")
+	archive := filepath.Join(dir, function)
 	if err := os.WriteFile(archive, packed, 0o644); err != nil {
 		return err
 	}
-	sum := fmt.Sprintf("%x  fc-idcard-ocr.zip\n", sha256.Sum256(packed))
+	sum := fmt.Sprintf("%x  %s\n", sha256.Sum256(packed), function)
 	if err := os.WriteFile(archive+".sha256", []byte(sum), 0o644); err != nil {
 		return err
 	}
@@ -65,21 +74,42 @@ func run(dir string, out io.Writer) error {
 	return nil
 }
 
-// pack makes a zip of the one executable, with fixed times.
-func pack(binary []byte) ([]byte, error) {
+// build compiles a command of this module into file and returns its bytes. They depend on source, toolchain, platform and
+// version only: not on the folder, the machine's settings or the state of git.
+func build(command, platform, version, file string) ([]byte, error) {
+	system, architecture, _ := strings.Cut(platform, "/")
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -X main.version="+version, "-o", file, command)
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+architecture, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=")
+	if output, err := c.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building %s for %s: %w\n%s", command, platform, err, output)
+	}
+	return os.ReadFile(file)
+}
+
+// entry is one file of an archive.
+type entry struct {
+	name    string
+	mode    os.FileMode
+	content []byte
+}
+
+// pack makes a zip with fixed times.
+func pack(entries ...entry) ([]byte, error) {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	w.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) { return flate.NewWriter(out, flate.BestCompression) })
-	header := &zip.FileHeader{Name: "main", Method: zip.Deflate, Modified: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
-	header.SetMode(0o755)
-	entry, err := w.CreateHeader(header)
-	if err != nil {
-		return nil, err
+	for _, e := range entries {
+		header := &zip.FileHeader{Name: e.name, Method: zip.Deflate, Modified: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+		header.SetMode(e.mode)
+		file, err := w.CreateHeader(header)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := file.Write(e.content); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := entry.Write(binary); err != nil {
-		return nil, err
-	}
-	err = w.Close() // writes the directory, so it comes before Bytes
+	err := w.Close() // writes the directory, so it comes before Bytes
 	return b.Bytes(), err
 }
 

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"archive/zip"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A release is made twice, for this platform and without bills of materials, whose tool comes from the network.
+func TestReleaseIsReproducibleAndCarriesItsLicences(t *testing.T) {
+	t.Chdir("../..")
+	platform := runtime.GOOS + "/" + runtime.GOARCH
+	var sums [2]string
+	var dir string
+	for i := range sums {
+		dir = t.TempDir()
+		require.NoError(t, run(dir, "v1.2.3", io.Discard))
+		require.NoError(t, release{dir: dir, version: "v1.2.3", platforms: []string{platform}}.run(io.Discard))
+		text, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
+		require.NoError(t, err)
+		sums[i] = string(text)
+	}
+	assert.Equal(t, sums[0], sums[1], "the same input gives the same bytes")
+
+	tool := "ocrctl-" + strings.ReplaceAll(platform, "/", "-") + ".zip"
+	var listed []string
+	for line := range strings.Lines(sums[1]) {
+		sum, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, fmt.Sprintf("%x", sha256.Sum256(content)), sum, name)
+		listed = append(listed, name)
+	}
+	assert.Equal(t, []string{function, notices, tool}, listed)
+
+	archive, err := zip.OpenReader(filepath.Join(dir, tool))
+	require.NoError(t, err)
+	defer archive.Close()
+	require.Len(t, archive.File, 3)
+	for i, name := range []string{binaryName(platform), "LICENSE", notices} {
+		assert.Equal(t, name, archive.File[i].Name)
+	}
+	printed, err := exec.Command(filepath.Join(dir, "build", strings.ReplaceAll(platform, "/", "-"), binaryName(platform)), "--version").Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(printed), "v1.2.3")
+
+	texts, err := os.ReadFile(filepath.Join(dir, notices))
+	require.NoError(t, err)
+	for _, each := range []string{"Copyright 2009 The Go Authors", "regions.LICENSE", "Copyright (c) 2015 aliyun.com", "FC Runtime Go SDK based on software developed by Amazon.com",
+		"github.com/spf13/cobra v"} {
+		assert.Contains(t, string(texts), each)
+	}
+	assert.NotContains(t, string(texts), "chromedp", "only what is in the binaries")
+}
