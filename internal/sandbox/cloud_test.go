@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -246,18 +247,27 @@ func TestTheStartSaysWhatIsInTheWay(t *testing.T) {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	with := func(path string) string { // a folder with a file in the way
+		dir := t.TempDir()
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, path), nil, 0o600))
+		return dir
+	}
 
 	for name, test := range map[string]struct {
 		options sandbox.Options
 		target  error
 		text    string
 	}{
-		"no folder":             {sandbox.Options{}, nil, "Options.Dir is missing"},
-		"a file for a folder":   {sandbox.Options{Dir: file}, nil, "the folder cannot be written, choose another one"},
-		"a busy port":           {sandbox.Options{Dir: t.TempDir(), Port: taken}, sandbox.ErrPortBusy, "127.0.0.1:" + port},
-		"no engine":             {sandbox.Options{Dir: t.TempDir(), Function: function, EngineDir: t.TempDir()}, engine.ErrNotInstalled, "make engine"},
-		"no function":           {sandbox.Options{Dir: t.TempDir(), Function: file + "x", Reader: reader{}}, os.ErrNotExist, "function binary"},
-		"a wrong configuration": {sandbox.Options{Dir: t.TempDir(), Function: function, Reader: reader{}, Env: []string{"OCR_TIMEOUT=never"}}, nil, "OCR_TIMEOUT"},
+		"no folder":               {sandbox.Options{}, nil, "Options.Dir is missing"},
+		"a file for a folder":     {sandbox.Options{Dir: file}, nil, "the folder cannot be written, choose another one"},
+		"a file for the objects":  {sandbox.Options{Dir: with("oss"), Function: function, Reader: reader{}}, syscall.ENOTDIR, "choose another one"},
+		"a file for the bucket":   {sandbox.Options{Dir: with("oss/cards"), Function: function, Reader: reader{}}, nil, "a file of that name has to go"},
+		"a file for the failures": {sandbox.Options{Dir: with("failures"), Function: function, Reader: reader{}}, syscall.ENOTDIR, "choose another one"},
+		"a busy port":             {sandbox.Options{Dir: t.TempDir(), Port: taken}, sandbox.ErrPortBusy, "127.0.0.1:" + port},
+		"no engine":               {sandbox.Options{Dir: t.TempDir(), Function: function, EngineDir: t.TempDir()}, engine.ErrNotInstalled, "make engine"},
+		"no function":             {sandbox.Options{Dir: t.TempDir(), Function: file + "x", Reader: reader{}}, os.ErrNotExist, "function binary"},
+		"a wrong configuration":   {sandbox.Options{Dir: t.TempDir(), Function: function, Reader: reader{}, Env: []string{"OCR_TIMEOUT=never"}}, nil, "OCR_TIMEOUT"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

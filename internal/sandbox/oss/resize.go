@@ -118,7 +118,7 @@ func (r resize) apply(p *picture) error {
 	}
 	at := image.Pt((canvasW-toW)/2, (canvasH-toH)/2)
 	target := image.Rectangle{Min: at, Max: at.Add(image.Pt(toW, toH))}
-	scale(canvas, target, p.img)
+	scale(canvas, target, p.img, maxScratch)
 	p.img = canvas
 	return nil
 }
@@ -128,12 +128,12 @@ const maxScratch = 16 << 20
 
 // scale draws the picture into the target. The scaler's scratch is as wide as the target and as high as the picture, so a
 // high picture is made lower first, and one that is not twice as high as the target is scaled without scratch.
-func scale(canvas *image.RGBA, target image.Rectangle, img image.Image) {
-	for target.Dx()*img.Bounds().Dy() > maxScratch && img.Bounds().Dy() >= 2*target.Dy() {
+func scale(canvas *image.RGBA, target image.Rectangle, img image.Image, scratch int) {
+	for target.Dx()*img.Bounds().Dy() > scratch && img.Bounds().Dy() >= 2*target.Dy() {
 		img = halfAsHigh(img)
 	}
 	var scaler draw.Scaler = draw.CatmullRom
-	if target.Dx()*img.Bounds().Dy() > maxScratch {
+	if target.Dx()*img.Bounds().Dy() > scratch {
 		scaler = draw.ApproxBiLinear
 	}
 	scaler.Scale(canvas, target, img, img.Bounds(), draw.Over, nil)

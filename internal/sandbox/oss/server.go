@@ -90,7 +90,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, store: st, images: make(chan struct{}, 2), versioning: map[string]string{}}
 	for _, b := range cfg.Buckets {
 		if err := s.store.root.MkdirAll(b, 0o755); err != nil {
-			return nil, errors.Join(fmt.Errorf("oss: cannot create bucket %s: %w", b, err), st.close())
+			return nil, errors.Join(fmt.Errorf("oss: cannot make the folder of bucket %s in %s: %w; a file of that name has to go, or another folder be chosen", b, cfg.Dir, err), st.close())
 		}
 	}
 	return s, nil
