@@ -71,6 +71,10 @@ lint: dist/.modules
 package: dist/.modules ## Build and pack the function as it is deployed: dist/fc-idcard-ocr.zip
 	go run ./deploy/pack
 
+.PHONY: release
+release: dist/.modules ## Make everything that a release publishes: dist/release
+	go run ./deploy/pack -release dist/release
+
 .PHONY: cover
 cover: deps ## Measure what the tests cover: coverage.out
 	go test -coverpkg=./... -coverprofile=coverage.out ./...
