@@ -459,6 +459,7 @@ func TestUnwrittenResultIsToldAsSuch(t *testing.T) {
 		assert.Contains(t, line, "releaseMs")
 		assert.NotContains(t, line, "claimLeft")
 		assert.NotContains(t, line, "charged", "no document, no word of its calls")
+		assert.Empty(t, w.unwritten.entries, "what the claim holds is not held in memory")
 	}
 }
 
