@@ -128,6 +128,7 @@ func TestInvocationWithoutDeadlineHasAMinute(t *testing.T) {
 		_, err := w.Invoke(t.Context(), inv, w.event())
 		require.Error(t, err)
 		assert.Len(t, w.ocr.requests, 2, "a third would begin after the 38th second")
+		assert.Equal(t, Timeout, w.document().Error.Code, "the time is over; what is lost is lost for a next call only")
 	})
 }
 

@@ -162,6 +162,14 @@ func TestReasonsForAnAnswerWithoutACard(t *testing.T) {
 	}
 }
 
+func TestAnswerWithoutABodyHasNoRaw(t *testing.T) {
+	for _, body := range []string{`{"showapi_res_code":-4,"showapi_res_body":null}`, `{"showapi_res_code":-4}`} {
+		a, err := ParseAnswer(200, []byte(body))
+		require.NoError(t, err, body)
+		assert.Nil(t, a.Raw, body)
+	}
+}
+
 func TestSilenceAboutChargesIsChargedWithStatus200Only(t *testing.T) {
 	for _, test := range []struct {
 		status  int

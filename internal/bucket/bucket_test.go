@@ -57,18 +57,20 @@ func TestSignedURLs(t *testing.T) {
 		"loopback name": {bucket.Config{PublicEndpoint: "http://localhost:9000"}, "cn-hangzhou", "http://localhost:9000/cards/dir%2Fa%20b.jpg?"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, err := bucket.New(test.config).Open("cards", test.region, credentials, slog.Default())
-			require.NoError(t, err)
-			signed, err := b.SignURL("dir/a b.jpg", "image/resize,l_2048/format,jpg", 5*time.Minute)
-			require.NoError(t, err)
-			assert.Contains(t, signed, test.want)
-			u, err := url.Parse(signed)
-			require.NoError(t, err)
-			assert.Equal(t, "300", u.Query().Get("x-oss-expires"))
-			assert.Equal(t, "OSS4-HMAC-SHA256", u.Query().Get("x-oss-signature-version"))
-			assert.Equal(t, "canary-token", u.Query().Get("x-oss-security-token"))
-			assert.Equal(t, "image/resize,l_2048/format,jpg", u.Query().Get("x-oss-process"))
-			assert.Contains(t, u.Query().Get("x-oss-credential"), "/"+strings.TrimPrefix(test.region, "oss-")+"/oss/")
+			synctest.Test(t, func(t *testing.T) { // the SDK looks at the clock twice
+				b, err := bucket.New(test.config).Open("cards", test.region, credentials, slog.Default())
+				require.NoError(t, err)
+				signed, err := b.SignURL("dir/a b.jpg", "image/resize,l_2048/format,jpg", 5*time.Minute)
+				require.NoError(t, err)
+				assert.Contains(t, signed, test.want)
+				u, err := url.Parse(signed)
+				require.NoError(t, err)
+				assert.Equal(t, "300", u.Query().Get("x-oss-expires"))
+				assert.Equal(t, "OSS4-HMAC-SHA256", u.Query().Get("x-oss-signature-version"))
+				assert.Equal(t, "canary-token", u.Query().Get("x-oss-security-token"))
+				assert.Equal(t, "image/resize,l_2048/format,jpg", u.Query().Get("x-oss-process"))
+				assert.Contains(t, u.Query().Get("x-oss-credential"), "/"+strings.TrimPrefix(test.region, "oss-")+"/oss/")
+			})
 		})
 	}
 }

@@ -52,7 +52,7 @@ func FuzzSignURL(f *testing.F) {
 			require.NoError(t, err)
 			assert.Equal(t, want, query.Get("x-oss-process"), name)
 			assert.Equal(t, processed, query.Has("x-oss-process"))
-			assert.Equal(t, "300", query.Get("x-oss-expires"))
+			assert.Contains(t, []string{"300", "299"}, query.Get("x-oss-expires"), "299 if the second ends while it is signed")
 			assert.Len(t, query["x-oss-signature"], 1)
 		}
 	})
