@@ -1,4 +1,3 @@
-// Package deploy holds what a deployment needs beside s.yaml and template.yml, and tests that all of it agrees.
 package deploy
 
 import (

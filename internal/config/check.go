@@ -133,12 +133,13 @@ func (p *problems) address(variable, raw string, withPath bool) {
 		p.add(variable, "has a user, query or fragment")
 	case !withPath && strings.Trim(u.Path, "/") != "":
 		p.add(variable, "has the path %q", u.Path)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !Loopback(u.Hostname()):
 		p.add(variable, "unencrypted http:// to %q", u.Hostname())
 	}
 }
 
-func loopback(host string) bool {
+// Loopback reports whether a host, as url.URL.Hostname returns it, is this machine.
+func Loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

@@ -6,23 +6,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"fc-idcard-ocr/deploy"
 	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/oss"
 	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 
 	"log/slog"
 
@@ -32,21 +31,7 @@ import (
 // binary is the function as it is deployed.
 var binary string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "systemtest")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "main")
-	build := exec.Command("go", "build", "-o", binary, "fc-idcard-ocr")
-	if output, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the function: %v\n%s", err, output)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { sandboxtest.Main(m, &binary, sandbox.Build) }
 
 // canaries must never be seen outside the bucket and the calls themselves.
 var canaries = map[string]string{
@@ -82,7 +67,7 @@ type cloud struct {
 	gateway *gateway.Server
 	runtime *runtime.Runtime
 	bucket  *bucket.Bucket
-	logs    *sink
+	logs    *sandboxtest.Output
 	env     []string
 	mode    runtime.Mode
 	command string // of the function's instances
@@ -98,24 +83,6 @@ type cloud struct {
 	seen     map[string]bool // signatures and signed URLs
 }
 
-// sink takes all that the function prints.
-type sink struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (s *sink) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(b)
-}
-
-func (s *sink) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
 const (
 	bucketName = "cards"
 	key        = "2026/a.jpg"
@@ -126,11 +93,13 @@ func start(t testing.TB, settings ...string) *cloud { return startAt(t, time.Now
 
 // startAt starts a cloud that has a clock of its own.
 func startAt(t testing.TB, now func() time.Time, settings ...string) *cloud {
-	c := &cloud{t: t, logs: &sink{}, seen: map[string]bool{}, mode: runtime.ModeGo1, command: binary, dir: t.TempDir()}
+	c := &cloud{t: t, logs: &sandboxtest.Output{}, seen: map[string]bool{}, mode: runtime.ModeGo1, command: binary, dir: t.TempDir()}
 	c.role = oss.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
 	user := oss.Credentials{AccessKeyID: "LTAIuser", AccessKeySecret: "user-secret"}
 	c.keys = oss.NewKeyring(c.role, user)
-	server, err := oss.New(oss.Config{Dir: c.dir, Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: c.keys, Policy: rolePolicy(t), Now: now})
+	policy, err := oss.ParsePolicy(deploy.RolePolicy(bucketName, ""))
+	require.NoError(t, err)
+	server, err := oss.New(oss.Config{Dir: c.dir, Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: c.keys, Policy: policy, Now: now})
 	require.NoError(t, err)
 	c.oss = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", now().UTC().Format(http.TimeFormat))
@@ -150,15 +119,6 @@ func startAt(t testing.TB, now func() time.Time, settings ...string) *cloud {
 	require.NoError(t, err)
 	c.bucket = store
 	return c
-}
-
-// rolePolicy is what the function's role may do: an action that deploy/ram-policy.json does not list fails the tests.
-func rolePolicy(t testing.TB) *oss.Policy {
-	text, err := os.ReadFile("../../deploy/ram-policy.json")
-	require.NoError(t, err)
-	policy, err := oss.ParsePolicy([]byte(strings.NewReplacer("BUCKET", bucketName, "PREFIX", "").Replace(string(text))))
-	require.NoError(t, err)
-	return policy
 }
 
 // process is one more instance of the function.

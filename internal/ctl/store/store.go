@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -48,26 +47,22 @@ func Open(c Config) (*Store, error) {
 	case c.Region == "" || strings.ContainsFunc(c.Region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }):
 		return nil, fmt.Errorf("%q is not a region; expected one like cn-hangzhou", c.Region)
 	}
-	if scheme, rest, ok := strings.Cut(c.Endpoint, "://"); ok && (scheme != "https" && scheme != "http" || rest == "" || scheme == "http" && !loopback(c.Endpoint)) {
+	if scheme, rest, ok := strings.Cut(c.Endpoint, "://"); ok && (scheme != "https" && scheme != "http" || rest == "" || scheme == "http" && !pathStyle(c.Endpoint)) {
 		return nil, fmt.Errorf("%q is no endpoint; expected an https:// URL, as a request's signature and an object's content must not be readable on the way", c.Endpoint)
 	}
 	if c.Endpoint == "" {
 		c.Endpoint = "https://oss-" + c.Region + ".aliyuncs.com"
 	}
-	settings := oss.LoadDefaultConfig().WithRegion(c.Region).WithEndpoint(c.Endpoint).WithUseCName(c.CNAME).WithUsePathStyle(loopback(c.Endpoint)).
+	settings := oss.LoadDefaultConfig().WithRegion(c.Region).WithEndpoint(c.Endpoint).WithUseCName(c.CNAME).WithUsePathStyle(pathStyle(c.Endpoint)).
 		WithSignatureVersion(oss.SignatureVersionV4).WithCredentialsProvider(provider(c.Account)).WithProxyFromEnvironment(true).
 		WithConnectTimeout(5 * time.Second).WithReadWriteTimeout(30 * time.Second).WithLogLevel(oss.LogOff)
 	return &Store{name: c.Bucket, client: oss.NewClient(settings)}, nil
 }
 
-// loopback tells a sandbox, whose buckets are in the path: 127.0.0.1 has no subdomains.
-func loopback(endpoint string) bool {
+// pathStyle tells a sandbox, whose buckets are in the path: 127.0.0.1 has no subdomains.
+func pathStyle(endpoint string) bool {
 	u, err := url.Parse(endpoint)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || (ip != nil && ip.IsLoopback())
+	return err == nil && config.Loopback(u.Hostname())
 }
 
 func provider(source account.Source) credentials.CredentialsProvider {
