@@ -27,6 +27,8 @@ type Store interface {
 	Remove(ctx context.Context, key string) error
 }
 
+var _ Store = (*bucket.Bucket)(nil)
+
 // Recognizer makes one paid call; *ocrclient.Client is the real one.
 type Recognizer interface {
 	Recognize(context.Context, ocrclient.Request) (*ocrclient.Answer, error)
