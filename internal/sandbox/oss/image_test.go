@@ -120,13 +120,15 @@ func TestBombsAndDamagedPicturesAreRefusedBeforeDecoding(t *testing.T) {
 		"a PNG too small for what it promises":           {promisingPNG(10000, 10000, 8), 403, "ImageDamage"},
 		"a BMP that promises 60000 x 60000 pixels":       {promisingBMP(60000, 60000), 400, "ImageTooLarge"},
 		"a BMP that stands on its head":                  {promisingBMP(60000, -60000), 400, "ImageTooLarge"},
-		"a BMP whose size is the largest number":         {promisingBMP(math.MaxInt32, math.MaxInt32), 400, "ImageTooLarge"},
+		"a BMP whose size is the largest number":         {promisingBMP(math.MaxInt32, math.MaxInt32), 403, "ImageDamage"},
 		"a BMP too small for what it promises":           {promisingBMP(10000, 10000), 403, "ImageDamage"},
 		"a GIF that promises 60000 x 60000 pixels":       {promisingGIF(60000, 60000), 400, "ImageTooLarge"},
 		"a GIF cut after its head":                       {promisingGIF(100, 100), 403, "ImageDamage"},
-		"a WebP that promises 60000 x 60000 pixels":      {promisingWebP(60000, 60000), 400, "ImageTooLarge"},
+		"a WebP that promises 46000 x 46000 pixels":      {promisingWebP(46000, 46000), 400, "ImageTooLarge"},
+		"a WebP of more pixels than its format has":      {promisingWebP(60000, 60000), 403, "ImageDamage"},
 		"a WebP cut after its head":                      {promisingWebP(100, 100), 403, "ImageDamage"},
-		"a TIFF that promises 4294967295 pixels a side":  {promisingTIFF(math.MaxUint32, math.MaxUint32), 400, "ImageTooLarge"},
+		"a TIFF that promises 60000 x 60000 pixels":      {promisingTIFF(60000, 60000), 400, "ImageTooLarge"},
+		"a TIFF that promises 4294967295 pixels a side":  {promisingTIFF(math.MaxUint32, math.MaxUint32), 403, "ImageDamage"},
 		"a TIFF that promises what its data do not have": {promisingTIFF(5000, 5000), 403, "ImageDamage"},
 	} {
 		var before, after runtime.MemStats
