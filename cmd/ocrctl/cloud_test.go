@@ -72,6 +72,13 @@ func (c *cloud) Invoke(context.Context, []byte, runtime.Options) (runtime.Result
 	return runtime.Result{}, nil
 }
 
+// whenInvoked has f called at each submission, with its number and while it is not answered; nil calls nothing any more.
+func (c *cloud) whenInvoked(f func(n int)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onInvoke = f
+}
+
 // InvokeAsync does what FC does, without its queue.
 func (c *cloud) InvokeAsync(payload []byte, o runtime.Options) (string, error) {
 	c.mu.Lock()

@@ -119,11 +119,11 @@ func TestABackfillThatIsInterruptedAndRepeatedPaysOnceForEachImage(t *testing.T)
 	c := start(t)
 	c.putMany(images)
 	ctx, cancel := context.WithCancel(t.Context())
-	c.onInvoke = func(n int) {
+	c.whenInvoked(func(n int) {
 		if n == 40 {
 			cancel()
 		}
-	}
+	})
 	r := c.runWith(ctx, "backfill", "--prefix", "2026/", "--rate", "1000", "-o", "json")
 	assert.Equal(t, 130, r.code, r.stderr)
 	var report struct {
@@ -135,7 +135,7 @@ func TestABackfillThatIsInterruptedAndRepeatedPaysOnceForEachImage(t *testing.T)
 	assert.Equal(t, "interrupted", report.Stopped)
 	assert.Equal(t, len(c.keys()), report.Submitted["missing"])
 	assert.FileExists(t, report.Checkpoint)
-	c.onInvoke = nil
+	c.whenInvoked(nil)
 
 	r = c.run("backfill", "--prefix", "2026/", "--rate", "1000")
 	assert.Equal(t, 0, r.code, r.stderr)

@@ -57,11 +57,11 @@ func TestCtrlCStopsABackfillThatGoesOnLater(t *testing.T) {
 	c := start(t)
 	c.putMany(images)
 	reached := make(chan struct{})
-	c.onInvoke = func(n int) {
+	c.whenInvoked(func(n int) {
 		if n == 40 {
 			close(reached)
 		}
-	}
+	})
 	cmd, stderr := c.process(nil, "backfill", "--all", "--rate", "100")
 	<-reached
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
@@ -70,7 +70,7 @@ func TestCtrlCStopsABackfillThatGoesOnLater(t *testing.T) {
 	assert.Contains(t, stderr.String(), "Stopping")
 	assert.Contains(t, stderr.String(), "the same command goes on where it stopped")
 	require.Less(t, len(c.keys()), images)
-	c.onInvoke = nil
+	c.whenInvoked(nil)
 	r := c.run("backfill", "--all", "--rate", "1000")
 	assert.Equal(t, 0, r.code, r.stderr)
 	assert.Len(t, c.keys(), images, "nothing is lost or repeated")
@@ -82,12 +82,12 @@ func TestASecondCtrlCEndsAtOnceAndNothingIsPaidTwice(t *testing.T) {
 	c := start(t)
 	c.putMany(images)
 	reached, release := make(chan struct{}), make(chan struct{})
-	c.onInvoke = func(n int) {
+	c.whenInvoked(func(n int) {
 		if n == 10 {
 			close(reached)
 			<-release // Function Compute does not answer
 		}
-	}
+	})
 	cmd, stderr := c.process(nil, "backfill", "--all", "--rate", "1000", "--parallel", strconv.Itoa(parallel))
 	<-reached
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
