@@ -67,7 +67,7 @@ func (b *bench) cost(ctx context.Context, s *section) error {
 			fmt.Sprintf("%.0f", seconds), fmt.Sprintf("%.0f", cu), fmt.Sprintf("%.4f", cu*yuanPerCU))
 	}
 	s.note("The OCR API's own price is not in these figures. At 0.05 yuan a call, 1,000 images are 50 yuan: one event in a thousand that is paid twice costs more than the function does.")
-	s.note("FC bills at least 0.01 yuan for each hour in which a function is called.")
+	s.note("FC bills at least 0.01 yuan for each hour in which a function is called, and the memory and disk of an instance for a minute after its last call. Disk is counted in full here, although a part of it may be free.")
 	s.note("The Python function is put on the same instance. It has no concurrency to share an instance with, and pays again for each event that comes twice.")
 	return nil
 }
