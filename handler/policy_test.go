@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 
@@ -134,5 +135,24 @@ func TestSourcesWithoutFallback(t *testing.T) {
 			assert.Equal(t, wantURL, w.ocr.requests[0].ImageURL != "")
 			assert.Equal(t, ImageRejected, w.document().Error.Code)
 		})
+	}
+}
+
+func TestDecisionsThatStopOrWait(t *testing.T) {
+	fresh := func() *policy { return &policy{maxAttempts: 3, source: SourceURL, details: true} }
+	d := fresh().after(nil, errors.New("no error of a call"))
+	assert.Equal(t, giveUp, d.move)
+	assert.Equal(t, Internal, d.failure.Code)
+	assert.False(t, d.failure.Retryable)
+	busy := fresh().after(parsed(`{"showapi_res_code":-1009,"showapi_fee_num":0}`), nil)
+	assert.Equal(t, decision{move: afresh, pause: true}, busy, "an overloaded provider is given time")
+	for _, retryable := range []bool{true, false} {
+		for _, uncertain := range []bool{true, false} {
+			for _, extra := range []int{0, 1} {
+				p := &policy{uncertain: uncertain, extra: extra}
+				keep := p.stop(failure(AccessDenied, retryable, "x")).keep
+				assert.Equal(t, retryable && (uncertain || extra > 0), keep, "kept for a next attempt only, and only if there is something to remember")
+			}
+		}
 	}
 }

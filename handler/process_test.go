@@ -688,3 +688,135 @@ func TestWakeAfterAPause(t *testing.T) {
 }
 
 var _ Recognizer = (*ocrclient.Client)(nil)
+
+// Not knowing whether an image is settled is no reason to pay.
+func TestDocumentThatCannotBeSeenIsNoReasonToPay(t *testing.T) {
+	for name, test := range map[string]struct {
+		plan []string
+		on   string
+		kind error
+
+		code        Code
+		again       bool
+		calls       int // more
+		stillFailed bool
+	}{
+		"HEAD document: down":                       {on: "HEAD " + resultKey, kind: bucket.ErrTransient, code: Unavailable, again: true},
+		"HEAD document: denied":                     {on: "HEAD " + resultKey, kind: bucket.ErrDenied, code: AccessDenied},
+		"HEAD image: down":                          {on: "HEAD " + imageKey, kind: bucket.ErrTransient, code: Unavailable, again: true},
+		"GET failed document: down":                 {plan: []string{"quota"}, on: "GET " + resultKey, kind: bucket.ErrTransient, code: Unavailable, again: true},
+		"GET failed document: gone in the meantime": {plan: []string{"quota"}, on: "GET " + resultKey, kind: bucket.ErrNotFound, calls: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, test.plan...)
+			_, err := w.Invoke(t.Context(), first("r1"), w.event())
+			require.NoError(t, err)
+			before := len(w.ocr.requests)
+			event := w.event()
+			w.bucket.Fail = func(op, key string) error {
+				if op+" "+key == test.on {
+					return kind(test.kind)
+				}
+				return nil
+			}
+			report, err := w.Invoke(t.Context(), first("r2"), event)
+			assert.Equal(t, before+test.calls, len(w.ocr.requests))
+			switch {
+			case test.again:
+				assert.Equal(t, test.code, AsError(err).Code)
+			case test.code != "":
+				require.NoError(t, err)
+				assert.Contains(t, string(report), string(test.code))
+			default:
+				require.NoError(t, err)
+				assert.Contains(t, string(report), "recognized")
+			}
+		})
+	}
+}
+
+func TestDocumentThatSaysNothingFinalIsNotDone(t *testing.T) {
+	for name, test := range map[string]struct{ status, body string }{
+		"a status of somebody else":      {"done", "{}"},
+		"no status":                      {"", "{}"},
+		"failed, and no document inside": {"failed", "no JSON"},
+		"failed, retryable":              {"failed", `{"status":"failed","error":{"code":"Timeout","retryable":true}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			require.NoError(t, w.bucket.Write(t.Context(), resultKey, "application/json", map[string]string{"source-etag": w.etag(), "status": test.status}, []byte(test.body)))
+			report, err := w.Invoke(t.Context(), first("r1"), w.event())
+			require.NoError(t, err)
+			assert.Contains(t, string(report), "recognized")
+			assert.Equal(t, 1, w.ocr.charged)
+		})
+	}
+	w := newWorld(t)
+	require.NoError(t, w.bucket.Write(t.Context(), resultKey, "application/json", map[string]string{"source-etag": "OLD", "status": "recognized"}, nil))
+	_, err := w.Invoke(t.Context(), first("r1"), w.event())
+	require.NoError(t, err)
+	assert.Equal(t, 1, w.ocr.charged, "a document of another version settles nothing")
+}
+
+func TestMaxImageBytesIsTheLastSizeTaken(t *testing.T) {
+	for limit, paid := range map[int64]int{9: 1, 8: 0} {
+		w := newWorld(t)
+		w.MaxImageBytes = limit
+		_, err := w.Invoke(t.Context(), first("r1"), w.event())
+		require.NoError(t, err)
+		assert.Equal(t, paid, w.ocr.charged, limit)
+	}
+}
+
+func TestUnwrittenResultIsToldAsSuch(t *testing.T) {
+	for k, code := range map[error]Code{bucket.ErrTransient: Unavailable, bucket.ErrInvalid: Unavailable, bucket.ErrEndpoint: AccessDenied, bucket.ErrExpired: AccessDenied} {
+		w := newWorld(t)
+		event := w.event()
+		w.bucket.Fail = func(op, key string) error {
+			if op == "PUT" {
+				return kind(k)
+			}
+			return nil
+		}
+		_, err := w.Invoke(t.Context(), first("r1"), event)
+		assert.Equal(t, code, AsError(err).Code)
+		assert.True(t, AsError(err).Retryable)
+		assert.Contains(t, err.Error(), "the result could not be written: ")
+		line := logged(t, w, "image done")
+		assert.Equal(t, "WARN", line["level"])
+		assert.Equal(t, string(code), line["code"])
+		assert.Equal(t, true, line["retryable"])
+		assert.Contains(t, line["reason"], "could not be written")
+		assert.Contains(t, line, "releaseMs")
+		assert.NotContains(t, line, "claimLeft")
+		assert.NotContains(t, line, "charged", "no document, no word of its calls")
+		assert.Empty(t, w.unwritten.entries, "what the claim holds is not held in memory")
+	}
+}
+
+func TestOutcomeHasTheDocumentOnlyIfItIsWritten(t *testing.T) {
+	image := namedImage{Image: Image{Bucket: "cards", Key: imageKey}}
+	w := newWorld(t, "quota", "throttled", "throttled", "throttled")
+	require.NotNil(t, w.object(t.Context(), first("r1"), image, false).document)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "throttled", "throttled", "throttled")
+		w.bucket.Fail = func(op, key string) error {
+			if op == "PUT" {
+				return kind(bucket.ErrTransient)
+			}
+			return nil
+		}
+		o := w.object(t.Context(), first("r1"), image, false)
+		assert.Nil(t, o.document)
+		assert.Equal(t, Throttled, o.err.Code)
+		assert.True(t, o.err.Retryable)
+	})
+	w = newWorld(t)
+	_, err := w.bucket.Append(t.Context(), claimKey, 0, []byte("somebody's own"))
+	require.NoError(t, err)
+	o := w.object(t.Context(), first("r1"), image, false)
+	require.NotNil(t, o.document, "the claim's place is taken, the document's is not")
+	assert.Equal(t, Internal, o.err.Code)
+	assert.False(t, o.err.Retryable)
+	assert.Contains(t, o.err.Message, "CLAIM_SUFFIX")
+}

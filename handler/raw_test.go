@@ -48,3 +48,11 @@ func TestIndentedLengthIsNotBelowTheTruth(t *testing.T) {
 		assert.GreaterOrEqual(t, indentedLength([]byte(text)), b.Len(), text)
 	}
 }
+
+func TestRawThatIsNoJSONCostsOnlyItself(t *testing.T) {
+	d := &Document{Status: Recognized, Card: &Card{IDNumber: "1"}, Raw: json.RawMessage("{")}
+	var back Document
+	require.NoError(t, json.Unmarshal(d.encode(), &back))
+	assert.Equal(t, "1", back.Card.IDNumber)
+	assert.Nil(t, back.Raw)
+}

@@ -2,9 +2,12 @@ package handler
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"unicode/utf8"
 
 	"fc-idcard-ocr/internal/config"
@@ -153,5 +156,58 @@ func FuzzObjectRequest(f *testing.F) {
 		decoder.DisallowUnknownFields()
 		require.NoError(t, decoder.Decode(&again))
 		assert.Equal(t, o, again)
+	})
+}
+
+func (w *world) get(target string) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	w.API().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, target, nil).WithContext(WithInvocation(w.t.Context(), first("r1"))))
+	return answer
+}
+
+func (w *world) post(contentType, body string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(http.MethodPost, "/recognitions", strings.NewReader(body))
+	request.Header.Set("Content-Type", contentType)
+	answer := httptest.NewRecorder()
+	w.API().ServeHTTP(answer, request.WithContext(WithInvocation(w.t.Context(), first("r1"))))
+	return answer
+}
+
+func TestFailedDocumentOfAnotherTimeIsAnsweredByItsCode(t *testing.T) {
+	w := newWorld(t, "quota")
+	_, err := w.Invoke(t.Context(), first("r1"), w.event())
+	require.NoError(t, err)
+	body := fmt.Sprintf(`{"bucket":"cards","key":%q}`, imageKey)
+	answer := w.post("application/json", body)
+	assert.Equal(t, http.StatusBadGateway, answer.Code)
+	assert.Contains(t, answer.Body.String(), `"QuotaExhausted"`)
+	assert.Len(t, w.ocr.requests, 1)
+
+	w = newWorld(t)
+	require.NoError(t, w.bucket.Write(t.Context(), resultKey, documentType, map[string]string{"source-etag": w.etag(), "status": "failed"}, []byte(`{"status":"failed"}`)))
+	answer = w.post("application/json", body)
+	assert.Equal(t, http.StatusInternalServerError, answer.Code, "a failure that does not say why")
+	assert.Empty(t, w.ocr.requests)
+
+	answer = httptest.NewRecorder()
+	writeFailure(answer, httptest.NewRequest(http.MethodGet, "/", nil), failure("Unheard", false, "x"))
+	assert.Equal(t, http.StatusInternalServerError, answer.Code)
+}
+
+func TestMembersThatGoCannotHoldAreRefused(t *testing.T) {
+	w := newWorld(t)
+	for _, body := range []string{`{"bucket":1e999}`, `{"bucket":"cards","key":-1e400}`, `{"force":1e999}`} {
+		answer := w.post("application/json", body)
+		assert.Equal(t, http.StatusBadRequest, answer.Code, body)
+	}
+}
+
+func TestPictureWhoseChargeIsUnknownSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "swallowed")
+		w.MaxAttempts = 1
+		answer := w.post("image/jpeg", "a picture")
+		assert.Equal(t, http.StatusGatewayTimeout, answer.Code)
+		assert.Contains(t, answer.Body.String(), "the call may have been charged")
 	})
 }

@@ -3,6 +3,7 @@ package handler
 import (
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -178,4 +179,13 @@ func FuzzHTTPEvent(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestBodyInBase64IsReadByWhoeverWantsItsBytes(t *testing.T) {
+	body, ok := newEncodedBody("aGVsbG8=")
+	require.True(t, ok)
+	text, err := io.ReadAll(body)
+	require.NoError(t, err)
+	assert.Equal(t, "hello", string(text))
+	assert.NoError(t, body.Close())
 }

@@ -2,11 +2,17 @@ package handler
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"fc-idcard-ocr/internal/bucket"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -112,4 +118,40 @@ func TestAnswerToThePlatformFitsIntoADestination(t *testing.T) {
 			assert.Less(t, len(encoded), destinationBytes/4)
 		})
 	}
+}
+
+func TestBucketThatCannotBeOpenedIsRetried(t *testing.T) {
+	w := newWorld(t)
+	event := w.event()
+	w.Open = func(string, string, bucket.Credentials, *slog.Logger) (Store, error) {
+		return nil, errors.New("no credentials")
+	}
+	_, err := w.Invoke(t.Context(), first("r1"), event)
+	assert.Equal(t, AccessDenied, AsError(err).Code)
+	assert.True(t, AsError(err).Retryable)
+	answer := w.get("/recognitions?bucket=cards&key=" + url.QueryEscape(imageKey))
+	assert.Equal(t, http.StatusBadGateway, answer.Code)
+	assert.Contains(t, answer.Body.String(), "no credentials")
+}
+
+func TestRegionIsTheEventsElseTheInvocationsElseTheFunctions(t *testing.T) {
+	for _, test := range []struct{ event, invocation, function, want string }{
+		{"a", "b", "c", "a"}, {"", "b", "c", "b"}, {"", "", "c", "c"}, {"", "", "", ""},
+	} {
+		h := New(Options{Region: test.function})
+		assert.Equal(t, test.want, h.region(Invocation{Region: test.invocation}, test.event))
+	}
+}
+
+func TestInvocationWithoutDeadlineHasAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "swallowed")
+		w.ocr.slow = 19500 * time.Millisecond
+		inv := first("r1")
+		inv.Deadline = time.Time{}
+		_, err := w.Invoke(t.Context(), inv, w.event())
+		require.Error(t, err)
+		assert.Len(t, w.ocr.requests, 2, "a third would begin after the 38th second")
+		assert.Equal(t, Timeout, w.document().Error.Code, "the time is over; what is lost is lost for a next call only")
+	})
 }
