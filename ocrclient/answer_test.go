@@ -1,6 +1,7 @@
 package ocrclient
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -78,4 +79,151 @@ func FuzzParseAnswer(f *testing.F) {
 			t.Fatal("a code says why there is no card")
 		}
 	})
+}
+
+func TestReasonsForAnAnswerWithoutACard(t *testing.T) {
+	for body, want := range map[string]Code{
+		`{"showapi_res_code":-2}`:                                                            QuotaExhausted,
+		`{"showapi_res_code":-3}`:                                                            Timeout,
+		`{"showapi_res_code":-1003}`:                                                         Unavailable,
+		`{"showapi_res_code":-1004}`:                                                         Unauthorized,
+		`{"showapi_res_code":-1009}`:                                                         Throttled,
+		`{"showapi_res_code":-1014}`:                                                         Unauthorized,
+		`{"showapi_res_code":-1015}`:                                                         Unavailable,
+		`{"showapi_res_code":-4,"showapi_res_error":"imgUrl"}`:                               ImageRejected,
+		`{"showapi_res_code":0,"showapi_res_error":"x"}`:                                     NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":80}}`:                          Timeout,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":20}}`:                          ImageRejected,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":"40"}}`:                        ImageRejected,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":50}}`:                          ImageRejected,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":60}}`:                          ImageRejected,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":61}}`:                          NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"flag":"FALSE","idNo":"1"}}`:              NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"flag":0,"idNo":"1"}}`:                    NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"flag":null,"idNo":"1"}}`:                 "",
+		`{"showapi_res_code":0,"showapi_res_body":{"idNo":" "}}`:                             NotRecognized,
+		`{"showapi_res_code":-4,"showapi_res_body":{"idNo":"1"}}`:                            Unavailable,
+		`{"showapi_res_body":{"idNo":"1"}}`:                                                  "",
+		`{"idNo":"1"}`:                                                                       "",
+		`{"flag":true}`:                                                                      NotRecognized,
+		`{"ret_code":-1}`:                                                                    NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":"{\"idNo\":\"1\"}"}`:                       "",
+		`{"showapi_res_code":0,"showapi_res_body":{"remark":"x"}}`:                           NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"msg":"x"}}`:                              NotRecognized,
+		`{"showapi_res_code":0,"showapi_res_body":{"flag":false}}`:                           NotRecognized,
+		`{"showapi_res_code":-4,"showapi_res_body":null}`:                                    Unavailable,
+		`{"showapi_res_code":-4,"showapi_res_body":"no JSON"}`:                               Unavailable,
+		`{"showapi_res_code":0,"showapi_res_error":"","showapi_res_body":{"ret_code":null}}`: "none",
+		`{"showapi_res_code":0,"showapi_res_body":null}`:                                     "none",
+		`{"showapi_res_code":0,"showapi_res_body":{}}`:                                       "none",
+		`{"showapi_res_code":0,"showapi_res_body":"text"}`:                                   "none",
+		`{"showapi_res_code":0,"showapi_res_body":[1]}`:                                      "none",
+		`{"showapi_res_code":0}`:                                                             "none",
+		`{"showapi_res_body":{"name":"x"}}`:                                                  "none",
+		`{"name":"x"}`:                                                                       "none",
+	} {
+		a, err := ParseAnswer(200, []byte(body))
+		if want == "none" {
+			assert.ErrorIs(t, err, errNotTheProvider, body)
+			continue
+		}
+		require.NoError(t, err, body)
+		assert.Equal(t, want, a.Code(), body)
+	}
+}
+
+func TestAnswerWithoutABodyHasNoRaw(t *testing.T) {
+	for _, body := range []string{`{"showapi_res_code":-4,"showapi_res_body":null}`, `{"showapi_res_code":-4}`} {
+		a, err := ParseAnswer(200, []byte(body))
+		require.NoError(t, err, body)
+		assert.Nil(t, a.Raw, body)
+	}
+}
+
+func TestSilenceAboutChargesIsChargedWithStatus200Only(t *testing.T) {
+	for _, test := range []struct {
+		status  int
+		body    string
+		charged bool
+	}{
+		{200, `{"showapi_res_code":0,"showapi_res_body":{"msg":"x"}}`, true},
+		{450, `{"showapi_res_code":0,"showapi_res_body":{"msg":"x"}}`, false},
+		{200, `{"showapi_res_code":-4,"showapi_res_body":{"msg":"x"}}`, false},
+		{200, `{"flag":true}`, true},
+		{200, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":"","msg":"x"}}`, true},
+		{200, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":{},"msg":"x"}}`, true},
+		{450, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":0}}`, true},
+		{200, `{"showapi_res_code":0,"showapi_fee_num":-1,"showapi_res_body":{"msg":"x"}}`, false},
+	} {
+		a, err := ParseAnswer(test.status, []byte(test.body))
+		require.NoError(t, err, test.body)
+		assert.Equal(t, test.charged, a.Charged, "%d %s", test.status, test.body)
+	}
+}
+
+func TestAnswerOfAMebibyteIsReadAndOneOfMoreIsNot(t *testing.T) {
+	const begin, end = `{"ret_code":0,"msg":"`, `"}`
+	body := begin + strings.Repeat("x", maxAnswerBytes-len(begin)-len(end)) + end
+	_, err := ParseAnswer(200, []byte("\xef\xbb\xbf \n"+body+"\n"))
+	require.NoError(t, err)
+	_, err = ParseAnswer(200, []byte(" "+body[:len(body)-2]+`x"}`))
+	assert.ErrorContains(t, err, "1048576")
+}
+
+// The rest of a text that ends too early could be on its way; one with a mistake in its middle is all there.
+func TestTextThatEndsTooEarlyIsToldFromAMistake(t *testing.T) {
+	for body, early := range map[string]bool{"": true, " \n": true, `{"ret_code":0,"msg":"`: true, `{"ret_code"`: true, `{"ret_code":0`: true, `{"ret_code":0,}}}}`: false, `<html>`: false, `[1]`: false} {
+		_, err := ParseAnswer(200, []byte(body))
+		require.Error(t, err, body)
+		assert.Equal(t, early, err.Error() == "unexpected EOF", body)
+	}
+}
+
+// Whether a call was paid must not depend on how a number is written. What cannot be read counts as charged.
+func TestChargesAreReadFromNumbersInEveryForm(t *testing.T) {
+	for body, charged := range map[string]bool{
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":0.0,"msg":"x"}}`:                                       true,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":" 0 ","msg":"x"}}`:                                     true,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":-0,"msg":"x"}}`:                                        true,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":0e9,"msg":"x"}}`:                                       true,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":-1.0,"msg":"x"}}`:                                      false,
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":-1,"showapi_fee_num":0.5,"msg":"x"}}`:                  true,
+		`{"showapi_res_code":0,"showapi_fee_num":0.0,"showapi_res_body":{"msg":"x"}}`:                                false,
+		`{"showapi_res_code":0,"showapi_fee_num":"1.0","showapi_res_body":{"msg":"x"}}`:                              true,
+		`{"showapi_res_code":-4,"showapi_fee_num":99999999999999999999999,"showapi_res_error":"x"}`:                  true,
+		`{"showapi_res_code":-4,"showapi_fee_num":1e400,"showapi_res_error":"x"}`:                                    true,
+		`{"showapi_res_code":-4,"showapi_fee_num":"NaN","showapi_res_error":"x"}`:                                    false, // res_code is a failure, and no fee is told
+		`{"showapi_res_code":0,"showapi_fee_num":"NaN","showapi_res_body":{"msg":"x"}}`:                              true,
+		`{"showapi_res_code":0,"showapi_fee_num":0,"showapi_res_body":{"showapi_fee_num":2,"flag":true}}`:            true,
+		`{"showapi_res_code":0,"showapi_fee_num":2,"showapi_res_body":{"showapi_fee_num":0,"flag":true}}`:            false, // the inner one is nearer
+		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":-1,"ret_code":0,"msg":"twice: the last counts"}}`:      true,
+		`{"showapi_res_code":1,"showapi_res_code":0,"showapi_res_body":{"msg":"silent with 200 is what is billed"}}`: true,
+	} {
+		a, err := ParseAnswer(200, []byte(body))
+		require.NoError(t, err, body)
+		assert.Equal(t, charged, a.Charged, body)
+	}
+}
+
+func TestResultCodesAreReadFromNumbersInEveryForm(t *testing.T) {
+	for number, code := range map[string]Code{"0": "", "0.0": "", `"0"`: "", `""`: "", "null": "", "-1009.0": Throttled, `" -2 "`: QuotaExhausted, "-2.5": Unavailable, "99999999999999999999": Unavailable,
+		"-1e999": Unavailable, `"x"`: Unavailable, "1": Unavailable, "1000000": Unavailable} {
+		a, err := ParseAnswer(200, []byte(`{"showapi_res_code":`+number+`,"showapi_res_body":{"ret_code":0,"idNo":"11010519491231002X"}}`))
+		require.NoError(t, err, number)
+		assert.Equal(t, code, a.Code(), number)
+		assert.Equal(t, code == "", a.Recognized, number)
+		assert.True(t, a.Charged, number)
+	}
+}
+
+// Ten thousand levels are JSON's own limit here; one more is no answer.
+func TestDeepAnswersAreReadOrRefused(t *testing.T) {
+	deep := func(levels int) []byte {
+		return []byte(`{"showapi_res_code":0,"showapi_res_body":{"ret_code":0,"idNo":"11010519491231002X","x":` + strings.Repeat("[", levels) + strings.Repeat("]", levels) + `}}`)
+	}
+	a, err := ParseAnswer(200, deep(9_990))
+	require.NoError(t, err)
+	assert.True(t, a.Recognized)
+	_, err = ParseAnswer(200, deep(10_001))
+	assert.Error(t, err)
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 // What each of the gateway's texts costs and means. The table stands here a second time, so that no row changes unseen.
@@ -109,102 +108,4 @@ func TestErrorsTellWhatTheyAre(t *testing.T) {
 	}
 	assert.Zero(t, ClassOf(cause))
 	assert.Zero(t, ClassOf(nil))
-}
-
-func TestReasonsForAnAnswerWithoutACard(t *testing.T) {
-	for body, want := range map[string]Code{
-		`{"showapi_res_code":-2}`:                                                            QuotaExhausted,
-		`{"showapi_res_code":-3}`:                                                            Timeout,
-		`{"showapi_res_code":-1003}`:                                                         Unavailable,
-		`{"showapi_res_code":-1004}`:                                                         Unauthorized,
-		`{"showapi_res_code":-1009}`:                                                         Throttled,
-		`{"showapi_res_code":-1014}`:                                                         Unauthorized,
-		`{"showapi_res_code":-1015}`:                                                         Unavailable,
-		`{"showapi_res_code":-4,"showapi_res_error":"imgUrl"}`:                               ImageRejected,
-		`{"showapi_res_code":0,"showapi_res_error":"x"}`:                                     NotRecognized,
-		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":80}}`:                          Timeout,
-		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":20}}`:                          ImageRejected,
-		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":"40"}}`:                        ImageRejected,
-		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":50}}`:                          ImageRejected,
-		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":60}}`:                          ImageRejected,
-		`{"showapi_res_code":0,"showapi_res_body":{"ret_code":61}}`:                          NotRecognized,
-		`{"showapi_res_code":0,"showapi_res_body":{"flag":"FALSE","idNo":"1"}}`:              NotRecognized,
-		`{"showapi_res_code":0,"showapi_res_body":{"flag":0,"idNo":"1"}}`:                    NotRecognized,
-		`{"showapi_res_code":0,"showapi_res_body":{"flag":null,"idNo":"1"}}`:                 "",
-		`{"showapi_res_code":0,"showapi_res_body":{"idNo":" "}}`:                             NotRecognized,
-		`{"showapi_res_code":-4,"showapi_res_body":{"idNo":"1"}}`:                            Unavailable,
-		`{"showapi_res_body":{"idNo":"1"}}`:                                                  "",
-		`{"idNo":"1"}`:                                                                       "",
-		`{"flag":true}`:                                                                      NotRecognized,
-		`{"ret_code":-1}`:                                                                    NotRecognized,
-		`{"showapi_res_code":0,"showapi_res_body":"{\"idNo\":\"1\"}"}`:                       "",
-		`{"showapi_res_code":0,"showapi_res_body":{"remark":"x"}}`:                           NotRecognized,
-		`{"showapi_res_code":0,"showapi_res_body":{"msg":"x"}}`:                              NotRecognized,
-		`{"showapi_res_code":0,"showapi_res_body":{"flag":false}}`:                           NotRecognized,
-		`{"showapi_res_code":-4,"showapi_res_body":null}`:                                    Unavailable,
-		`{"showapi_res_code":-4,"showapi_res_body":"no JSON"}`:                               Unavailable,
-		`{"showapi_res_code":0,"showapi_res_error":"","showapi_res_body":{"ret_code":null}}`: "none",
-		`{"showapi_res_code":0,"showapi_res_body":null}`:                                     "none",
-		`{"showapi_res_code":0,"showapi_res_body":{}}`:                                       "none",
-		`{"showapi_res_code":0,"showapi_res_body":"text"}`:                                   "none",
-		`{"showapi_res_code":0,"showapi_res_body":[1]}`:                                      "none",
-		`{"showapi_res_code":0}`:                                                             "none",
-		`{"showapi_res_body":{"name":"x"}}`:                                                  "none",
-		`{"name":"x"}`:                                                                       "none",
-	} {
-		a, err := ParseAnswer(200, []byte(body))
-		if want == "none" {
-			assert.ErrorIs(t, err, errNotTheProvider, body)
-			continue
-		}
-		require.NoError(t, err, body)
-		assert.Equal(t, want, a.Code(), body)
-	}
-}
-
-func TestAnswerWithoutABodyHasNoRaw(t *testing.T) {
-	for _, body := range []string{`{"showapi_res_code":-4,"showapi_res_body":null}`, `{"showapi_res_code":-4}`} {
-		a, err := ParseAnswer(200, []byte(body))
-		require.NoError(t, err, body)
-		assert.Nil(t, a.Raw, body)
-	}
-}
-
-func TestSilenceAboutChargesIsChargedWithStatus200Only(t *testing.T) {
-	for _, test := range []struct {
-		status  int
-		body    string
-		charged bool
-	}{
-		{200, `{"showapi_res_code":0,"showapi_res_body":{"msg":"x"}}`, true},
-		{450, `{"showapi_res_code":0,"showapi_res_body":{"msg":"x"}}`, false},
-		{200, `{"showapi_res_code":-4,"showapi_res_body":{"msg":"x"}}`, false},
-		{200, `{"flag":true}`, true},
-		{200, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":"","msg":"x"}}`, true},
-		{200, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":{},"msg":"x"}}`, true},
-		{450, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":0}}`, true},
-		{200, `{"showapi_res_code":0,"showapi_fee_num":-1,"showapi_res_body":{"msg":"x"}}`, false},
-	} {
-		a, err := ParseAnswer(test.status, []byte(test.body))
-		require.NoError(t, err, test.body)
-		assert.Equal(t, test.charged, a.Charged, "%d %s", test.status, test.body)
-	}
-}
-
-func TestAnswerOfAMebibyteIsReadAndOneOfMoreIsNot(t *testing.T) {
-	const begin, end = `{"ret_code":0,"msg":"`, `"}`
-	body := begin + strings.Repeat("x", maxAnswerBytes-len(begin)-len(end)) + end
-	_, err := ParseAnswer(200, []byte("\xef\xbb\xbf \n"+body+"\n"))
-	require.NoError(t, err)
-	_, err = ParseAnswer(200, []byte(" "+body[:len(body)-2]+`x"}`))
-	assert.ErrorContains(t, err, "1048576")
-}
-
-// The rest of a text that ends too early could be on its way; one with a mistake in its middle is all there.
-func TestTextThatEndsTooEarlyIsToldFromAMistake(t *testing.T) {
-	for body, early := range map[string]bool{"": true, " \n": true, `{"ret_code":0,"msg":"`: true, `{"ret_code"`: true, `{"ret_code":0`: true, `{"ret_code":0,}}}}`: false, `<html>`: false, `[1]`: false} {
-		_, err := ParseAnswer(200, []byte(body))
-		require.Error(t, err, body)
-		assert.Equal(t, early, err.Error() == "unexpected EOF", body)
-	}
 }
