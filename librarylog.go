@@ -17,18 +17,15 @@ type libraryLog struct{ to io.Writer }
 func (l libraryLog) Write(line []byte) (int, error) {
 	callers := make([]uintptr, 16)
 	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers)])
-	place := ""
-	for more := true; more; {
-		var frame runtime.Frame
-		frame, more = frames.Next()
-		switch {
-		case strings.HasPrefix(frame.Function, "github.com/aliyun/fc-runtime-go-sdk/"):
-			l.to.Write(line)
-			return len(line), nil
-		case place == "" && !strings.HasPrefix(frame.Function, "log."):
-			place = fmt.Sprintf("%s:%d", path.Base(frame.File), frame.Line)
-		}
+	var caller runtime.Frame
+	for more := true; more && (caller.Function == "" || strings.HasPrefix(caller.Function, "log.")); {
+		caller, more = frames.Next()
 	}
+	if strings.HasPrefix(caller.Function, "github.com/aliyun/fc-runtime-go-sdk/") {
+		l.to.Write(line)
+		return len(line), nil
+	}
+	place := fmt.Sprintf("%s:%d", path.Base(caller.File), caller.Line)
 	fmt.Fprintf(l.to, "a library reports a problem at %s, in words that can quote a server\n", place)
 	return len(line), nil
 }

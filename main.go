@@ -88,8 +88,8 @@ func limitMemory() {
 }
 
 // oneProcessor fits the Go runtime to an instance that works on one image at a time, on a fraction of a core, and waits
-// nearly all the time: with more processors each answer from the network would wake further threads in vain, which costs
-// about a quarter of the CPU time of an image (docs/performance.md). GOMAXPROCS overrides it.
+// nearly all the time: with more processors each answer from the network would wake further threads in vain; what that
+// costs is measured with the floor of docs/performance.md, "One image". GOMAXPROCS overrides it.
 func oneProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)

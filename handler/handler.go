@@ -24,6 +24,7 @@ type Store interface {
 	SignURL(key, process string, life time.Duration) (string, error)
 	Append(ctx context.Context, key string, position int64, data []byte) (length int64, err error)
 	Write(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
+	Create(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
 	Remove(ctx context.Context, key string) error
 }
 

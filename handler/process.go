@@ -58,17 +58,19 @@ func (j *job) run(ctx context.Context) (o outcome) {
 	if err != nil {
 		return j.unclaimed(ctx, err)
 	}
+	paid := j.paid(claim)
 	seen, err := j.look(ctx)
 	switch {
 	case err != nil:
-		return j.finish(ctx, claim, j.failed(storageFailure(err)), nil)
+		return j.unseen(ctx, claim, paid, storageFailure(err))
 	case seen.missing:
 		return j.leave(ctx, claim, outcome{status: missing})
-	case seen.settled && !j.force:
-		return j.leave(ctx, claim, outcome{status: unchanged})
 	}
-	if paid := j.paid(claim); paid != nil {
+	if paid != nil && claim.last.ETag == j.image.ETag { // newer than a document that is there: a forced one
 		return j.finish(ctx, claim, paid, nil)
+	}
+	if seen.settled && !j.force {
+		return j.leave(ctx, claim, outcome{status: unchanged})
 	}
 	if e := j.unfit(); e != nil {
 		return j.finish(ctx, claim, j.failed(e), nil)
@@ -168,15 +170,12 @@ func (j *job) stored(ctx context.Context) (*Document, error) {
 	return &d, nil
 }
 
-// paid returns the document that an earlier invocation paid for this version and could not write; nil if there is none.
+// paid returns the document that an earlier invocation paid for the claim's version and could not write; nil if there is none.
 func (j *job) paid(c *claim) *Document {
-	switch {
-	case c.last.ETag != j.image.ETag:
-		return nil
-	case c.last.Document != nil:
-		return c.last.Document
+	if d := j.h.unwritten.take(c.last.Nonce); d != nil && c.last.Document == nil {
+		return d
 	}
-	return j.h.unwritten.of(c.last.Nonce)
+	return c.last.Document
 }
 
 // unfit refuses images that cannot be recognised, before anything is paid.
@@ -220,13 +219,8 @@ func (j *job) finish(ctx context.Context, c *claim, d *Document, open *policy) o
 			e.Code = Unavailable
 		}
 		e.Message = "the result could not be written: " + e.Message
-		o := j.rest(ctx, c, d, nil, outcome{status: Failed, err: e})
-		if j.releaseErr != nil && d.OCR.Attempts > 0 {
-			j.h.unwritten.put(c.last.Nonce, d)
-		}
-		return o
+		return j.rest(ctx, c, d, nil, outcome{status: Failed, err: e})
 	}
-	j.h.unwritten.forget(c.last.Nonce)
 	o := outcome{document: d, status: d.Status}
 	if d.Error != nil {
 		o.err = failure(d.Error.Code, d.Error.Retryable, "%s", d.Error.Message)
@@ -240,12 +234,15 @@ func (j *job) finish(ctx context.Context, c *claim, d *Document, open *policy) o
 	return j.leave(ctx, c, o)
 }
 
-func (j *job) write(ctx context.Context, d *Document) error {
+func (j *job) write(ctx context.Context, d *Document) error { return j.put(ctx, d, j.store.Write) }
+
+// put stores a document beside the image, by one of the store's two ways.
+func (j *job) put(ctx context.Context, d *Document, store func(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error) error {
 	defer j.steps.time("write")()
 	ctx, cancel := j.until(ctx, keepReserve)
 	defer cancel()
 	d.stamp(j.inv.RequestID)
-	return j.store.Write(ctx, j.resultKey(), documentType, d.metadata(), d.encode())
+	return store(ctx, j.resultKey(), documentType, d.metadata(), d.encode())
 }
 
 // leave releases the claim. If that fails, the claim ends with its lease: the image is settled all the same.
@@ -260,7 +257,9 @@ func (j *job) rest(ctx context.Context, c *claim, paid *Document, open *policy, 
 	defer j.steps.time("release")()
 	ctx, cancel := j.until(ctx, releaseReserve)
 	defer cancel()
-	j.releaseErr = c.keep(ctx, paid, open)
+	if j.releaseErr = c.keep(ctx, paid, open); j.releaseErr != nil && paid != nil && paid.OCR.Attempts > 0 {
+		j.h.unwritten.put(c.last.Nonce, paid)
+	}
 	return o
 }
 
@@ -274,11 +273,26 @@ func (j *job) unclaimed(ctx context.Context, err error) outcome {
 	if errors.Is(err, errForeignClaim) {
 		e = failure(Internal, false, "%v; remove it or change CLAIM_SUFFIX", err)
 	}
+	return j.unpaid(ctx, e)
+}
+
+// unseen ends an image that could not be looked at. What a former owner of the claim paid, or may have, stays in it.
+func (j *job) unseen(ctx context.Context, c *claim, paid *Document, e *Error) outcome {
+	if !c.inherited {
+		return j.leave(ctx, c, j.unpaid(ctx, e))
+	}
+	e.Retryable = true
+	return j.rest(ctx, c, paid, nil, j.unpaid(ctx, e))
+}
+
+// unpaid ends an image before anything is known of it. A document is written only where none is: one that is there may be
+// paid, and in its place a failure would have the image paid again.
+func (j *job) unpaid(ctx context.Context, e *Error) outcome {
 	o := outcome{status: Failed, err: e}
 	stat, cancel := j.until(ctx, keepReserve)
 	defer cancel()
-	if _, err := j.store.Stat(stat, j.resultKey()); gone(err) {
-		if d := j.failed(e); j.write(ctx, d) == nil {
+	if _, err := j.store.Stat(stat, j.resultKey()); err != nil { // not there, or nobody knows
+		if d := j.failed(e); j.put(ctx, d, j.store.Create) == nil {
 			o.document = d
 			return o
 		}

@@ -702,7 +702,7 @@ func TestDocumentThatCannotBeSeenIsNoReasonToPay(t *testing.T) {
 		stillFailed bool
 	}{
 		"HEAD document: down":                       {on: "HEAD " + resultKey, kind: bucket.ErrTransient, code: Unavailable, again: true},
-		"HEAD document: denied":                     {on: "HEAD " + resultKey, kind: bucket.ErrDenied, code: AccessDenied},
+		"HEAD document: denied":                     {on: "HEAD " + resultKey, kind: bucket.ErrDenied, code: AccessDenied, again: true},
 		"HEAD image: down":                          {on: "HEAD " + imageKey, kind: bucket.ErrTransient, code: Unavailable, again: true},
 		"GET failed document: down":                 {plan: []string{"quota"}, on: "GET " + resultKey, kind: bucket.ErrTransient, code: Unavailable, again: true},
 		"GET failed document: gone in the meantime": {plan: []string{"quota"}, on: "GET " + resultKey, kind: bucket.ErrNotFound, calls: 1},
@@ -713,6 +713,7 @@ func TestDocumentThatCannotBeSeenIsNoReasonToPay(t *testing.T) {
 			require.NoError(t, err)
 			before := len(w.ocr.requests)
 			event := w.event()
+			settled := w.bucket.Content(resultKey)
 			w.bucket.Fail = func(op, key string) error {
 				if op+" "+key == test.on {
 					return kind(test.kind)
@@ -731,6 +732,14 @@ func TestDocumentThatCannotBeSeenIsNoReasonToPay(t *testing.T) {
 				require.NoError(t, err)
 				assert.Contains(t, string(report), "recognized")
 			}
+			if test.calls > 0 {
+				return
+			}
+			assert.Equal(t, string(settled), string(w.bucket.Content(resultKey)), "what is settled stays")
+			w.bucket.Fail = nil
+			_, err = w.Invoke(t.Context(), first("r3"), event)
+			require.NoError(t, err)
+			assert.Equal(t, before, len(w.ocr.requests), "and is not paid again")
 		})
 	}
 }

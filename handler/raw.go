@@ -16,7 +16,7 @@ func bounded(raw json.RawMessage) json.RawMessage {
 
 // indentedLength is how long a valid JSON text is at most after json.Indent with two blanks a level.
 func indentedLength(raw []byte) int {
-	length, depth, quoted, escaped := len(raw), 2, false, false // in a document it begins one level down
+	length, depth, quoted, escaped := len(raw), 1, false, false // in a document it begins one level down
 	for _, c := range raw {
 		switch {
 		case escaped:

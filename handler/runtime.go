@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -30,10 +31,11 @@ func (h *Handler) CustomRuntime() http.Handler {
 		// A body left unread would break the connection off before the answer is read.
 		defer io.Copy(io.Discard, io.LimitReader(r.Body, maxEventBytes))
 		inv := invocationOf(r.Header)
-		r = r.WithContext(WithInvocation(r.Context(), inv))
-		if deadline := invocation(r.Context()).Deadline; time.Now().Before(deadline) { // a sender that stalls holds nothing any longer
-			http.NewResponseController(w).SetReadDeadline(deadline)
-		}
+		// Everything below ends by the invocation's deadline. net/http's context is the connection's: once reading has
+		// reached its deadline it is cancelled for every later request on it.
+		r = r.WithContext(WithInvocation(context.WithoutCancel(r.Context()), inv))
+		// A sender that stalls holds nothing after the deadline; one that comes late has a second.
+		http.NewResponseController(w).SetReadDeadline(latest(invocation(r.Context()).Deadline, time.Now().Add(time.Second)))
 		route := r.Method + " " + r.URL.Path
 		switch fromTrigger := r.Header.Get("x-fc-control-path") == httpInvoke; {
 		case route == "POST /invoke" && !fromTrigger:
@@ -106,4 +108,11 @@ func invocationOf(header http.Header) Invocation {
 		inv.Deadline = time.Now().Add(time.Duration(seconds) * time.Second)
 	}
 	return inv
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -2,11 +2,15 @@ package handler
 
 import (
 	"bufio"
+	"context"
+	"fc-idcard-ocr/internal/bucket"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,4 +79,64 @@ func TestDeadlineOfOneInvocationIsNotTheNextOnes(t *testing.T) {
 			time.Sleep(until) // the connection idles past the deadline
 		}
 	}
+}
+
+func TestSenderThatStallsAfterTheDeadlineIsLeftToo(t *testing.T) {
+	server := httptest.NewServer(newWorld(t).CustomRuntime())
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer server.Close()
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /invoke HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nx-fc-function-deadline: %d\r\n\r\n{", time.Now().Add(-time.Millisecond).UnixMilli())
+	conn.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_, err = http.ReadResponse(bufio.NewReader(conn), nil)
+	assert.NoError(t, err)
+}
+
+// slowStore does not answer as long as it stalls.
+type slowStore struct {
+	Store
+	stall *atomic.Bool
+}
+
+func (s slowStore) Read(ctx context.Context, key, process string, limit int64) ([]byte, error) {
+	if s.stall.Load() {
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil { // as the real one does
+		return nil, fmt.Errorf("slow: %w", bucket.ErrTransient)
+	}
+	return s.Store.Read(ctx, key, process, limit)
+}
+
+func TestRequestThatLastsToItsDeadlineLeavesItsConnectionSound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.Invoke(t.Context(), first("r1"), w.event())
+	require.NoError(t, err)
+	var stall atomic.Bool
+	stall.Store(true)
+	w.Open = func(string, string, bucket.Credentials, *slog.Logger) (Store, error) {
+		return slowStore{w.bucket, &stall}, nil
+	}
+	server := httptest.NewServer(w.CustomRuntime())
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	reader := bufio.NewReader(conn)
+	var got []int
+	for i := range 4 {
+		life := time.Minute
+		if i == 0 {
+			life = 1200 * time.Millisecond
+		}
+		fmt.Fprintf(conn, "GET /recognitions?bucket=cards&key=2026/a.jpg HTTP/1.1\r\nHost: x\r\nx-fc-function-deadline: %d\r\n\r\n", time.Now().Add(life).UnixMilli())
+		response, err := http.ReadResponse(reader, nil)
+		require.NoError(t, err)
+		io.Copy(io.Discard, response.Body)
+		got = append(got, response.StatusCode)
+		stall.Store(false)
+	}
+	assert.Equal(t, []int{503, 200, 200, 200}, got)
 }

@@ -24,31 +24,22 @@ const maxUnwritten = 128
 func (u *unwritten) put(nonce string, d *Document) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.entries = append(u.without(nonce), unwrittenEntry{nonce, d})
+	u.entries = append(slices.DeleteFunc(u.entries, func(e unwrittenEntry) bool { return e.nonce == nonce }), unwrittenEntry{nonce, d})
 	if len(u.entries) > maxUnwritten {
 		u.entries = slices.Delete(u.entries, 0, 1)
 	}
 }
 
-// of returns the document of the call with that nonce, nil if it is not here.
-func (u *unwritten) of(nonce string) *Document {
+// take returns the document of the call with that nonce, nil if it is not here, and keeps it no longer: who takes it writes
+// it, or puts it back.
+func (u *unwritten) take(nonce string) (d *Document) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, e := range u.entries {
+	u.entries = slices.DeleteFunc(u.entries, func(e unwrittenEntry) bool {
 		if e.nonce == nonce {
-			return e.document
+			d = e.document
 		}
-	}
-	return nil
-}
-
-// forget drops a document that is written: what is printed on a card stays nowhere longer than it must.
-func (u *unwritten) forget(nonce string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.entries = u.without(nonce)
-}
-
-func (u *unwritten) without(nonce string) []unwrittenEntry {
-	return slices.DeleteFunc(u.entries, func(e unwrittenEntry) bool { return e.nonce == nonce })
+		return e.nonce == nonce
+	})
+	return d
 }

@@ -116,8 +116,151 @@ func TestMemoryOfUnwrittenAnswersIsBounded(t *testing.T) {
 		u.put(fmt.Sprint(i), &Document{Image: Image{Size: int64(i)}})
 	}
 	assert.Len(t, u.entries, maxUnwritten)
-	assert.Nil(t, u.of(fmt.Sprint(maxUnwritten-1)), "the oldest go")
-	assert.EqualValues(t, maxUnwritten, u.of(fmt.Sprint(maxUnwritten)).Image.Size)
-	u.forget(fmt.Sprint(maxUnwritten))
-	assert.Nil(t, u.of(fmt.Sprint(maxUnwritten)))
+	assert.Nil(t, u.take(fmt.Sprint(maxUnwritten-1)), "the oldest go")
+	assert.EqualValues(t, maxUnwritten, u.take(fmt.Sprint(maxUnwritten)).Image.Size)
+	assert.Nil(t, u.take(fmt.Sprint(maxUnwritten)))
+}
+
+// failOps makes OSS refuse those operations.
+func (w *world) failOps(refuse func(op, key string) bool) {
+	w.bucket.Fail = func(op, key string) error {
+		if refuse(op, key) {
+			return fmt.Errorf("memory: %w", bucket.ErrTransient)
+		}
+		return nil
+	}
+}
+
+func TestPaidDocumentInTheClaimOutlivesALookThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		event := w.event()
+		w.failOps(func(op, key string) bool { return op == "PUT" })
+		_, err := w.Invoke(t.Context(), first("r1"), event)
+		require.Error(t, err)
+		require.Contains(t, string(w.bucket.Content(claimKey)), `"document"`)
+		w.failOps(func(op, key string) bool { return op == "HEAD" && key == imageKey })
+		_, err = w.Invoke(t.Context(), retry("r1", 1), event)
+		require.Error(t, err)
+		w.bucket.Fail = nil
+		_, err = w.Invoke(t.Context(), retry("r1", 2), event)
+		require.NoError(t, err)
+		assert.Equal(t, 1, w.ocr.charged, "paid once")
+	})
+}
+
+func TestPaidDocumentInMemoryOutlivesALookThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		event := w.event()
+		w.refuseAfterTheCall(bucket.ErrTransient)
+		_, err := w.Invoke(t.Context(), first("r1"), event)
+		require.Error(t, err)
+		require.Len(t, w.unwritten.entries, 1)
+		w.failOps(func(op, key string) bool { return op == "HEAD" && key == imageKey })
+		_, err = w.Invoke(t.Context(), retry("r1", 1), event)
+		require.Error(t, err)
+		w.bucket.Fail = nil
+		_, err = w.Invoke(t.Context(), retry("r1", 2), event)
+		require.NoError(t, err)
+		assert.Equal(t, 1, w.ocr.charged, "paid once")
+	})
+}
+
+func TestOpenFateOutlivesALookThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		event := w.event()
+		w.refuseAfterTheCall(bucket.ErrTransient) // as if the process died after the call
+		_, err := w.Invoke(t.Context(), first("r1"), event)
+		require.Error(t, err)
+		h := w.handler() // another process
+		h.ParkLost = true
+		w.failOps(func(op, key string) bool { return op == "HEAD" && key == imageKey })
+		_, err = h.Invoke(t.Context(), retry("r1", 1), event)
+		require.Error(t, err)
+		w.bucket.Fail = nil
+		_, err = h.Invoke(t.Context(), retry("r1", 2), event)
+		require.NoError(t, err)
+		assert.Equal(t, 1, w.ocr.charged, "park pays once")
+	})
+}
+
+func TestForcedPaidDocumentIsWrittenByAnUnforcedDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		event := w.event()
+		_, err := w.Invoke(t.Context(), first("r1"), event)
+		require.NoError(t, err)
+		image := namedImage{Image: Image{Bucket: "cards", Key: imageKey}}
+		w.failOps(func(op, key string) bool { return op == "PUT" })
+		o := w.object(t.Context(), first("r2"), image, true)
+		require.True(t, o.retry())
+		require.Contains(t, string(w.bucket.Content(claimKey)), `"document"`)
+		w.bucket.Fail = nil
+		_, err = w.Invoke(t.Context(), first("r3"), event) // a late duplicate
+		require.NoError(t, err)
+		assert.Equal(t, 2, w.ocr.charged, "one for the first, one for the forced")
+		assert.Equal(t, "r3", w.document().RequestID, "the forced answer, which was paid, is written")
+	})
+}
+
+func TestMemoryForgetsWhatTheClaimHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		event := w.event()
+		w.refuseAfterTheCall(bucket.ErrTransient)
+		_, err := w.Invoke(t.Context(), first("r1"), event)
+		require.Error(t, err)
+		w.failOps(func(op, key string) bool { return op == "PUT" })
+		_, err = w.Invoke(t.Context(), retry("r1", 1), event)
+		require.Error(t, err)
+		require.Contains(t, string(w.bucket.Content(claimKey)), `"document"`)
+		assert.Empty(t, w.unwritten.entries, "the claim holds it now")
+		w.bucket.Fail = nil
+		_, err = w.handler().Invoke(t.Context(), retry("r1", 2), event)
+		require.NoError(t, err)
+		assert.Empty(t, w.unwritten.entries, "and the document is written")
+	})
+}
+
+func TestMemoryForgetsTheAnswerForAReplacedImage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		event := w.event()
+		w.refuseAfterTheCall(bucket.ErrTransient)
+		_, err := w.Invoke(t.Context(), first("r1"), event)
+		require.Error(t, err)
+		w.bucket.Fail = nil
+		w.upload("version 2")
+		time.Sleep(time.Minute)
+		_, err = w.Invoke(t.Context(), first("r2"), w.event())
+		require.NoError(t, err)
+		assert.Empty(t, w.unwritten.entries)
+	})
+}
+
+func TestLookThatFailsReplacesNoDocument(t *testing.T) {
+	for name, kind := range map[string]error{"transient": bucket.ErrTransient, "denied": bucket.ErrDenied} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				event := w.event()
+				_, err := w.Invoke(t.Context(), first("r1"), event)
+				require.NoError(t, err)
+				w.bucket.Fail = func(op, key string) error {
+					if op == "HEAD" && key == imageKey {
+						return fmt.Errorf("memory: %w", kind)
+					}
+					return nil
+				}
+				w.Invoke(t.Context(), first("r2"), event) // a duplicate
+				assert.Equal(t, Recognized, w.document().Status, "the paid document is still there")
+				w.bucket.Fail = nil
+				_, err = w.Invoke(t.Context(), first("r3"), event)
+				require.NoError(t, err)
+				assert.Equal(t, 1, w.ocr.charged)
+			})
+		})
+	}
 }

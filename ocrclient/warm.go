@@ -43,9 +43,8 @@ func (c *Client) Warm(ctx context.Context) error {
 
 // makeSession shakes hands and reads until the server has closed: in TLS 1.3 the session's ticket comes after the handshake.
 func makeSession(ctx context.Context, connection net.Conn, config *tls.Config, host string) error {
-	if deadline, ok := ctx.Deadline(); ok {
-		connection.SetDeadline(deadline)
-	}
+	stop := context.AfterFunc(ctx, func() { connection.Close() })
+	defer stop()
 	config = config.Clone()
 	if config == nil {
 		config = &tls.Config{}

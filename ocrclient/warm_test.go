@@ -2,6 +2,8 @@ package ocrclient_test
 
 import (
 	"context"
+	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -105,4 +107,38 @@ func TestOtherTransportsAndProxiesAreLeftCold(t *testing.T) {
 
 func refuseToDial(context.Context, string, string) (net.Conn, error) {
 	panic("a client with a proxy does not dial the endpoint")
+}
+
+// A server may keep its side of the connection open after the client has closed its own.
+func TestWarmingEndsWhenItsContextIsCancelled(t *testing.T) {
+	certified := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(certified.Close)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: certified.TLS.Certificates})
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	closedByClient := make(chan struct{})
+	go func() {
+		connection, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		io.Copy(io.Discard, connection) // ends with the client's word that it has closed
+		close(closedByClient)
+		t.Cleanup(func() { connection.Close() })
+	}()
+	api := ocrclient.NewHTTPClient()
+	api.Transport.(*http.Transport).TLSClientConfig.RootCAs = certified.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- (&ocrclient.Client{Endpoint: "https://" + listener.Addr().String(), Auth: key, HTTP: api}).Warm(ctx)
+	}()
+	<-closedByClient
+	cancel()
+	select {
+	case err := <-ended:
+		assert.Error(t, err)
+	case <-time.After(20 * time.Second):
+		assert.Fail(t, "it does not end")
+	}
 }

@@ -111,8 +111,18 @@ func (b *Bucket) Append(ctx context.Context, key string, position int64, data []
 
 // Write stores an object in place of what is there (PUT). Names in meta become x-oss-meta-*; values are ASCII.
 func (b *Bucket) Write(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error {
+	return b.put(ctx, key, contentType, meta, body)
+}
+
+// Create is Write where nothing is, and an error where something is. It is no lock: versioned buckets ignore the condition
+// (x-oss-forbid-overwrite, OSS PutObject reference), and it is documented nowhere as atomic.
+func (b *Bucket) Create(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error {
+	return b.put(ctx, key, contentType, meta, body, oss.ForbidOverWrite(true))
+}
+
+func (b *Bucket) put(ctx context.Context, key, contentType string, meta map[string]string, body []byte, more ...oss.Option) error {
 	return b.try(ctx, "PUT", smallCall, func(ctx context.Context) error {
-		options := []oss.Option{oss.WithContext(ctx), oss.ContentType(contentType)}
+		options := append([]oss.Option{oss.WithContext(ctx), oss.ContentType(contentType)}, more...)
 		for name, value := range meta {
 			options = append(options, oss.Meta(name, value))
 		}

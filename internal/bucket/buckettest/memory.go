@@ -118,6 +118,17 @@ func (m *Memory) Write(_ context.Context, key, contentType string, meta map[stri
 	})
 }
 
+// Create stores an object where none is.
+func (m *Memory) Create(_ context.Context, key, contentType string, meta map[string]string, body []byte) error {
+	return m.do("PUT", key, func() error {
+		if _, exists := m.objects[key]; exists {
+			return fmt.Errorf("memory: %w", bucket.ErrInvalid)
+		}
+		m.put(key, contentType, maps.Clone(meta), bytes.Clone(body), false)
+		return nil
+	})
+}
+
 func (m *Memory) put(key, contentType string, meta map[string]string, body []byte, appendable bool) {
 	sum := md5.Sum(body)
 	if meta == nil {
