@@ -31,7 +31,7 @@ func TestAdapterConforms(t *testing.T) {
 			server, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Versioning: versioning,
 				Keys: oss.NewKeyring(oss.Credentials{AccessKeyID: credentials.AccessKeyID, AccessKeySecret: credentials.AccessKeySecret, SecurityToken: credentials.SecurityToken})})
 			require.NoError(t, err)
-			buckettest.RunConformance(t, open(t, server))
+			buckettest.RunConformance(t, open(t, server), versioning)
 		})
 	}
 }

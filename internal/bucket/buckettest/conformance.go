@@ -22,14 +22,15 @@ type Store interface {
 	SignURL(key, process string, life time.Duration) (string, error)
 	Append(ctx context.Context, key string, position int64, data []byte) (int64, error)
 	Write(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
+	Create(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
 	Remove(ctx context.Context, key string) error
 }
 
 // Keys are object keys that tend to break signatures, paths and URLs.
 var Keys = []string{"a.jpg", "2026/身份证 a+b%.jpg", "a//b.jpg", "../x.jpg", "a/./b.jpg", "a#b&c=d;e?f.jpg", "😀.jpg", "~*'()!$,:@.jpg", "100%25.jpg", "a%2Fb.jpg", " x .jpg", `a\b"c.jpg`}
 
-// RunConformance tests one implementation. open returns a store over the same, empty bucket for the whole test.
-func RunConformance(t *testing.T, store Store) {
+// RunConformance tests one implementation over an empty bucket, which may be versioned.
+func RunConformance(t *testing.T, store Store, versioned bool) {
 	ctx := t.Context()
 
 	t.Run("what is written can be looked at, read and removed under any key", func(t *testing.T) {
@@ -51,6 +52,22 @@ func RunConformance(t *testing.T, store Store) {
 			_, err = store.Read(ctx, key, "", 10)
 			assert.ErrorIs(t, err, bucket.ErrNotFound, key)
 		}
+	})
+
+	t.Run("what is there is not created again but in a versioned bucket", func(t *testing.T) {
+		const key = "create.ocr.json"
+		require.NoError(t, store.Create(ctx, key, "application/json", map[string]string{"status": "failed"}, []byte("first")))
+		err := store.Create(ctx, key, "application/json", nil, []byte("second"))
+		body, readErr := store.Read(ctx, key, "", 10)
+		require.NoError(t, readErr)
+		if versioned { // OSS ignores the condition there
+			require.NoError(t, err)
+			assert.Equal(t, "second", string(body))
+		} else {
+			require.ErrorIs(t, err, bucket.ErrInvalid)
+			assert.Equal(t, "first", string(body))
+		}
+		require.NoError(t, store.Remove(ctx, key))
 	})
 
 	t.Run("an append succeeds only at the object's length", func(t *testing.T) {

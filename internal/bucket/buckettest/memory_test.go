@@ -2,4 +2,4 @@ package buckettest
 
 import "testing"
 
-func TestMemoryConforms(t *testing.T) { RunConformance(t, &Memory{}) }
+func TestMemoryConforms(t *testing.T) { RunConformance(t, &Memory{}, false) }
