@@ -18,6 +18,7 @@ func FuzzObjectKeys(f *testing.F) {
 	f.Add("a.jpg", ".JPG", ".x", ".y", int64(plainBytes))
 	f.Add("a", "n", ".ocr.jso", ".m", int64(plainBytes+1))
 	f.Add("a", "ſ", ".ocr.s", ".K", int64(-1))
+	f.Add("0", "0", "ⅻ", "\xbb", int64(982)) // the last byte of the one is the other
 	f.Fuzz(func(t *testing.T, key, suffixes, result, claim string, size int64) {
 		c, err := config.Parse([]string{"OCR_APP_CODE=x", "IMAGE_SUFFIXES=" + suffixes, "RESULT_SUFFIX=" + result, "CLAIM_SUFFIX=" + claim})
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -63,7 +64,15 @@ func (p *problems) names() {
 	if len(c.ImageSuffixes) == 0 {
 		p.add("IMAGE_SUFFIXES", "no suffix in it")
 	}
+	for _, image := range c.ImageSuffixes {
+		if !utf8.ValidString(image) { // as no key is: OSS wants UTF-8
+			p.add("IMAGE_SUFFIXES", "%q is not UTF-8", image)
+		}
+	}
 	for _, own := range []struct{ variable, suffix string }{{"RESULT_SUFFIX", c.ResultSuffix}, {"CLAIM_SUFFIX", c.ClaimSuffix}} {
+		if !utf8.ValidString(own.suffix) {
+			p.add(own.variable, "%q is not UTF-8", own.suffix)
+		}
 		if len(own.suffix) > maxSuffix || strings.ContainsFunc(own.suffix, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' }) {
 			p.add(own.variable, "%q is longer than %d bytes or holds a blank, slash or control character", own.suffix, maxSuffix)
 		}
