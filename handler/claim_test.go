@@ -85,7 +85,7 @@ func TestOverdueOwnerDoesNotReleaseSomebodyElsesClaim(t *testing.T) {
 		store := &buckettest.Memory{}
 		slow, err := acquireOn(t, store, "E1", first("r1"))
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // virtual
 		_, err = acquireOn(t, store, "E1", first("r2"))
 		require.NoError(t, err)
 		assert.ErrorIs(t, slow.release(t.Context()), errBusy)

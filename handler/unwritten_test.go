@@ -131,59 +131,53 @@ func (w *world) failOps(refuse func(op, key string) bool) {
 	}
 }
 
-func TestPaidDocumentInTheClaimOutlivesALookThatFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		event := w.event()
-		w.failOps(func(op, key string) bool { return op == "PUT" })
-		_, err := w.Invoke(t.Context(), first("r1"), event)
-		require.Error(t, err)
-		require.Contains(t, string(w.bucket.Content(claimKey)), `"document"`)
-		w.failOps(func(op, key string) bool { return op == "HEAD" && key == imageKey })
-		_, err = w.Invoke(t.Context(), retry("r1", 1), event)
-		require.Error(t, err)
-		w.bucket.Fail = nil
-		_, err = w.Invoke(t.Context(), retry("r1", 2), event)
-		require.NoError(t, err)
-		assert.Equal(t, 1, w.ocr.charged, "paid once")
-	})
-}
-
-func TestPaidDocumentInMemoryOutlivesALookThatFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		event := w.event()
-		w.refuseAfterTheCall(bucket.ErrTransient)
-		_, err := w.Invoke(t.Context(), first("r1"), event)
-		require.Error(t, err)
-		require.Len(t, w.unwritten.entries, 1)
-		w.failOps(func(op, key string) bool { return op == "HEAD" && key == imageKey })
-		_, err = w.Invoke(t.Context(), retry("r1", 1), event)
-		require.Error(t, err)
-		w.bucket.Fail = nil
-		_, err = w.Invoke(t.Context(), retry("r1", 2), event)
-		require.NoError(t, err)
-		assert.Equal(t, 1, w.ocr.charged, "paid once")
-	})
-}
-
-func TestOpenFateOutlivesALookThatFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		event := w.event()
-		w.refuseAfterTheCall(bucket.ErrTransient) // as if the process died after the call
-		_, err := w.Invoke(t.Context(), first("r1"), event)
-		require.Error(t, err)
-		h := w.handler() // another process
-		h.ParkLost = true
-		w.failOps(func(op, key string) bool { return op == "HEAD" && key == imageKey })
-		_, err = h.Invoke(t.Context(), retry("r1", 1), event)
-		require.Error(t, err)
-		w.bucket.Fail = nil
-		_, err = h.Invoke(t.Context(), retry("r1", 2), event)
-		require.NoError(t, err)
-		assert.Equal(t, 1, w.ocr.charged, "park pays once")
-	})
+func TestWhatIsPaidOutlivesALookThatFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		refuse func(*world)                      // so that the first delivery leaves something behind
+		left   func(*testing.T, *world)          // what that is
+		next   func(*world) (deliverTo *Handler) // nil: the same process
+	}{
+		"a document in the claim": {
+			refuse: func(w *world) { w.failOps(func(op, key string) bool { return op == "PUT" }) },
+			left:   func(t *testing.T, w *world) { require.Contains(t, string(w.bucket.Content(claimKey)), `"document"`) },
+		},
+		"a document in memory": {
+			refuse: func(w *world) { w.refuseAfterTheCall(bucket.ErrTransient) },
+			left:   func(t *testing.T, w *world) { require.Len(t, w.unwritten.entries, 1) },
+		},
+		"a call of open fate, of which another process knows the nonce only; park never pays again": {
+			refuse: func(w *world) { w.refuseAfterTheCall(bucket.ErrTransient) },
+			next: func(w *world) *Handler {
+				h := w.handler()
+				h.ParkLost = true
+				return h
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				event := w.event()
+				test.refuse(w)
+				_, err := w.Invoke(t.Context(), first("r1"), event)
+				require.Error(t, err)
+				if test.left != nil {
+					test.left(t, w)
+				}
+				h := w.Handler
+				if test.next != nil {
+					h = test.next(w)
+				}
+				w.failOps(func(op, key string) bool { return op == "HEAD" && key == imageKey })
+				_, err = h.Invoke(t.Context(), retry("r1", 1), event)
+				require.Error(t, err)
+				w.bucket.Fail = nil
+				_, err = h.Invoke(t.Context(), retry("r1", 2), event)
+				require.NoError(t, err)
+				assert.Equal(t, 1, w.ocr.charged, "paid once")
+			})
+		})
+	}
 }
 
 func TestForcedPaidDocumentIsWrittenByAnUnforcedDelivery(t *testing.T) {
@@ -233,7 +227,7 @@ func TestMemoryForgetsTheAnswerForAReplacedImage(t *testing.T) {
 		require.Error(t, err)
 		w.bucket.Fail = nil
 		w.upload("version 2")
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // the lease; virtual
 		_, err = w.Invoke(t.Context(), first("r2"), w.event())
 		require.NoError(t, err)
 		assert.Empty(t, w.unwritten.entries)
