@@ -22,6 +22,8 @@ import (
 	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/ocrclient"
 
 	"github.com/aliyun/fc-runtime-go-sdk/fc"
@@ -33,18 +35,18 @@ import (
 var version = "dev"
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // a reader of the log that is gone must not end images that are paid already
-	log.SetOutput(libraryLog{os.Stderr})
+	signal.Ignore(syscall.SIGPIPE) // a closed log pipe must not kill the process: some images are already paid for
+	log.SetOutput(sdkLogFilter{os.Stderr})
 	c, err := config.Parse(os.Environ())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fc-idcard-ocr:", err)
 		os.Exit(1)
 	}
 	events := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: c.LogLevel}))
-	h := handler.New(options(c, events))
+	h := newHandler(c, events)
 	limitMemory()
 	if os.Getenv("FC_RUNTIME_API") != "" {
-		oneProcessor()
+		limitProcs()
 		fc.RegisterInitializerFunction(h.Initialize)
 		fc.Start(invoke(h)) // never returns
 		return
@@ -55,27 +57,31 @@ func main() {
 	}
 }
 
-// options wires the handler to the real store and the real API.
-func options(c config.Config, log *slog.Logger) handler.Options {
-	store := bucket.New(bucket.Config{Endpoint: c.OSSEndpoint, PublicEndpoint: c.OSSPublicEndpoint, PublicCNAME: c.OSSPublicCNAME})
+// newHandler wires the handler to the real store and the real API.
+func newHandler(c config.Config, log *slog.Logger) *handler.Handler {
+	buckets := bucket.New(bucket.Config{Endpoint: c.OSSEndpoint, PublicEndpoint: c.OSSPublicEndpoint, PublicCNAME: c.OSSPublicCNAME})
 	api := ocrclient.NewHTTPClient()
 	var auth ocrclient.Auth = ocrclient.AppKey{Key: string(c.AppKey), Secret: string(c.AppSecret)}
 	if c.AppCode != "" {
 		auth = ocrclient.AppCode(c.AppCode)
 	}
 	ocr := &ocrclient.Client{Endpoint: c.Endpoint, Auth: auth, HTTP: api, UserAgent: "fc-idcard-ocr/" + version}
-	return handler.Options{
-		Open: func(name, region string, k bucket.Credentials, log *slog.Logger) (handler.Store, error) {
-			return store.Open(name, region, k, log)
+	keys := result.Keys{ImageSuffixes: c.ImageSuffixes, ResultSuffix: c.ResultSuffix, ClaimSuffix: c.ClaimSuffix}
+	images := processor.New(processor.Options{
+		Open: func(name, region string, k bucket.Credentials, log *slog.Logger) (processor.Bucket, error) {
+			return buckets.Open(name, region, k, log)
 		},
 		OCR:         ocr,
-		ImageSource: handler.Source(c.ImageSource), Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
-		ParkLost: c.OnLostAnswer == config.Park, URLTTL: c.OSSURLTTL, ImageSuffixes: c.ImageSuffixes, ResultSuffix: c.ResultSuffix,
-		ClaimSuffix: c.ClaimSuffix, MaxImageBytes: c.MaxImageBytes, HTTPAllow: c.HTTPAllow,
-		Version: version, Settings: c.Public(), Region: os.Getenv("FC_REGION"), Log: log,
-		Wake: func() { store.CloseIdleConnections(); api.CloseIdleConnections() },
-		Warm: ocr.Warm,
-	}
+		ImageSource: c.ImageSource, Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
+		OnLostAnswer: c.OnLostAnswer, URLTTL: c.OSSURLTTL, Keys: keys, MaxImageBytes: c.MaxImageBytes,
+		Region:   os.Getenv("FC_REGION"),
+		OnResume: func() { buckets.CloseIdleConnections(); api.CloseIdleConnections() },
+		Log:      log,
+	})
+	return handler.New(handler.Options{
+		Processor: images, Keys: keys, MaxImageBytes: c.MaxImageBytes, HTTPAllow: c.HTTPAllow,
+		Version: version, PublicConfig: c.Public(), Warm: ocr.Warm, Log: log,
+	})
 }
 
 // limitMemory keeps the garbage of large pictures within the instance's memory: FC kills an instance that exceeds it, and
@@ -87,10 +93,10 @@ func limitMemory() {
 	}
 }
 
-// oneProcessor fits the Go runtime to an instance that works on one image at a time, on a fraction of a core, and waits
+// limitProcs fits the Go runtime to an instance that works on one image at a time, on a fraction of a core, and waits
 // nearly all the time: with more processors each answer from the network would wake further threads in vain; what that
 // costs is measured with the floor of docs/performance.md, "One image". GOMAXPROCS overrides it.
-func oneProcessor() {
+func limitProcs() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
@@ -100,7 +106,7 @@ func oneProcessor() {
 // and takes the type of an error as a word.
 func invoke(h *handler.Handler) func(context.Context, []byte) (json.RawMessage, error) {
 	return func(ctx context.Context, payload []byte) (json.RawMessage, error) {
-		inv := handler.Invocation{}
+		inv := processor.Invocation{}
 		if f, ok := fccontext.FromContext(ctx); ok {
 			inv.RequestID, inv.RetryCount, inv.Region = f.RequestID, f.RetryCount, f.Region
 			inv.Credentials = bucket.Credentials{AccessKeyID: f.Credentials.AccessKeyId, AccessKeySecret: f.Credentials.AccessKeySecret, SecurityToken: f.Credentials.SecurityToken}
@@ -108,7 +114,7 @@ func invoke(h *handler.Handler) func(context.Context, []byte) (json.RawMessage, 
 		inv.Deadline, _ = ctx.Deadline()
 		answer, err := h.Invoke(ctx, inv, payload)
 		if err != nil {
-			failed := handler.AsError(err)
+			failed := result.AsError(err)
 			return nil, messages.InvokeResponse_Error{Type: string(failed.Code), Message: failed.Message}
 		}
 		return answer, nil

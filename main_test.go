@@ -80,10 +80,10 @@ func TestGoRuntimeHasOneProcessorUnlessTheOperatorSaysOtherwise(t *testing.T) {
 	before := runtime.GOMAXPROCS(3)
 	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
 	t.Setenv("GOMAXPROCS", "3")
-	oneProcessor()
+	limitProcs()
 	assert.Equal(t, 3, runtime.GOMAXPROCS(0))
 	t.Setenv("GOMAXPROCS", "")
-	oneProcessor()
+	limitProcs()
 	assert.Equal(t, 1, runtime.GOMAXPROCS(0))
 }
 

@@ -66,12 +66,12 @@ func TestFloorsAreAcceptedByTheCloudThatChecks(t *testing.T) {
 			require.NoError(t, err)
 			defer process.stop()
 			key := "样张/" + name + ".jpg"
-			require.NoError(t, objects.Write(t.Context(), key, "image/jpeg", nil, []byte("picture")))
+			require.NoError(t, objects.Put(t.Context(), key, "image/jpeg", nil, []byte("picture")))
 			require.NoError(t, process.deliver(t.Context(), measuring.upload(key, []byte("picture"))))
 			assert.Equal(t, 1, api.Ledger.Charged())
-			_, err = objects.Stat(t.Context(), key+".ocr.json")
+			_, err = objects.Head(t.Context(), key+".ocr.json")
 			assert.NoError(t, err, "the document")
-			_, err = objects.Stat(t.Context(), key+".ocr.claim")
+			_, err = objects.Head(t.Context(), key+".ocr.claim")
 			assert.ErrorIs(t, err, bucket.ErrNotFound, "a claim is left")
 		})
 	}
@@ -79,17 +79,17 @@ func TestFloorsAreAcceptedByTheCloudThatChecks(t *testing.T) {
 
 func TestSymbolsAreCountedWithTheirModule(t *testing.T) {
 	for symbol, want := range map[string]string{
-		"net/http.(*Server).Serve":                                    "net/http",
-		"crypto/internal/fips140/sha256.block":                        "crypto/internal",
-		"github.com/aliyun/aliyun-oss-go-sdk/oss.New":                 "github.com/aliyun/aliyun-oss-go-sdk",
-		"github.com/cenkalti/backoff/v5.Retry[go.shape.struct {}]":    "github.com/cenkalti/backoff",
-		"fc-idcard-ocr/handler.(*job).run":                            ownModule,
-		"main.main":                                                   ownModule,
+		"net/http.(*Server).Serve":                                 "net/http",
+		"crypto/internal/fips140/sha256.block":                     "crypto/internal",
+		"github.com/aliyun/aliyun-oss-go-sdk/oss.New":              "github.com/aliyun/aliyun-oss-go-sdk",
+		"github.com/cenkalti/backoff/v5.Retry[go.shape.struct {}]": "github.com/cenkalti/backoff",
+		"fc-idcard-ocr/internal/processor.(*imageTask).run":        ownModule,
+		"main.main": ownModule,
 		"slices.SortFunc[go.shape.[]fc-idcard-ocr/ocrclient.param]":   "slices",
 		"vendor/golang.org/x/net/http/httpguts.ValidHeaderFieldValue": "x/crypto, x/net and x/text inside the standard library",
-		"type:.eq.fc-idcard-ocr/handler.record":                       "types and constants of all packages",
-		"runtime.pclntab":                                             "line tables of all packages",
-		"gopkg.in/yaml%2ev3.Unmarshal":                                "gopkg.in/yaml.v3",
+		"type:.eq.fc-idcard-ocr/internal/processor.Outcome":           "types and constants of all packages",
+		"runtime.pclntab":              "line tables of all packages",
+		"gopkg.in/yaml%2ev3.Unmarshal": "gopkg.in/yaml.v3",
 	} {
 		assert.Equal(t, want, group(symbol), symbol)
 	}

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/result"
 )
 
 //go:embed openapi.yaml
@@ -31,23 +34,23 @@ func (h *Handler) API() http.Handler {
 		slices.Sort(allowed)
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			problem(w, r, http.StatusMethodNotAllowed, failure(BadRequest, false, "%s takes %s", path, strings.Join(allowed, ", ")))
+			problem(w, r, http.StatusMethodNotAllowed, result.Errorf(result.BadRequest, false, "%s takes %s", path, strings.Join(allowed, ", ")))
 		})
 	}
 	route("/recognitions", map[string]http.HandlerFunc{http.MethodPost: h.postRecognition, http.MethodGet: h.getRecognition})
 	route("/healthz", map[string]http.HandlerFunc{http.MethodGet: h.getHealth})
 	route("/openapi.yaml", map[string]http.HandlerFunc{http.MethodGet: getOpenAPI})
 	mux.HandleFunc("/", notFound)
-	return h.guarded(exact(mux))
+	return h.withRecovery(withSecurityHeaders(rejectUncleanPaths(mux)))
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
-	problem(w, r, http.StatusNotFound, failure(BadRequest, false, "no such path; there are /recognitions, /healthz and /openapi.yaml"))
+	problem(w, r, http.StatusNotFound, result.Errorf(result.BadRequest, false, "no such path; there are /recognitions, /healthz and /openapi.yaml"))
 }
 
-// exact keeps paths such as //recognitions and /healthz/.. from the mux, which would answer them with a redirect in HTML.
+// rejectUncleanPaths keeps paths such as //recognitions and /healthz/.. from the mux, which would answer them with a redirect in HTML.
 // A client would lose its POST body on the way.
-func exact(mux http.Handler) http.Handler {
+func rejectUncleanPaths(mux http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path.Clean(r.URL.Path) != r.URL.Path {
 			notFound(w, r)
@@ -57,15 +60,22 @@ func exact(mux http.Handler) http.Handler {
 	})
 }
 
-// guarded makes a panic a problem document, and keeps answers with people's data out of caches.
-func (h *Handler) guarded(next http.Handler) http.Handler {
+// withRecovery makes a panic a problem document.
+func (h *Handler) withRecovery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if p := recover(); p != nil { // its value may hold anything: only the place is told
-				h.logger(invocation(r.Context()), Image{}).Error("panic", "stack", string(debug.Stack()))
-				problem(w, r, http.StatusInternalServerError, failure(Internal, true, "the function broke off"))
+				h.processor.Logger(invocation(r.Context()), result.Image{}).Error("panic", "stack", string(debug.Stack()))
+				problem(w, r, http.StatusInternalServerError, result.Errorf(result.Internal, true, "the function broke off"))
 			}
 		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// withSecurityHeaders keeps responses with people's data out of caches.
+func withSecurityHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
@@ -75,21 +85,21 @@ func (h *Handler) guarded(next http.Handler) http.Handler {
 type invocationKey struct{}
 
 // WithInvocation returns a context that carries inv to the API.
-func WithInvocation(ctx context.Context, inv Invocation) context.Context {
+func WithInvocation(ctx context.Context, inv processor.Invocation) context.Context {
 	if inv.Deadline.IsZero() {
-		inv.Deadline = time.Now().Add(assumedTime)
+		inv.Deadline = time.Now().Add(defaultTimeout)
 	}
 	return context.WithValue(ctx, invocationKey{}, inv)
 }
 
-func invocation(ctx context.Context) Invocation {
-	inv, _ := ctx.Value(invocationKey{}).(Invocation)
+func invocation(ctx context.Context) processor.Invocation {
+	inv, _ := ctx.Value(invocationKey{}).(processor.Invocation)
 	return inv
 }
 
 func (h *Handler) getHealth(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, "application/json", map[string]any{
-		"status": "ok", "version": h.Version, "uptimeSeconds": int(time.Since(h.started).Seconds()), "configuration": h.Settings,
+		"status": "ok", "version": h.options.Version, "uptimeSeconds": int(time.Since(h.started).Seconds()), "configuration": h.options.PublicConfig,
 	})
 }
 
@@ -99,41 +109,41 @@ func getOpenAPI(w http.ResponseWriter, r *http.Request) {
 }
 
 // statusOf is the HTTP status of a failed recognition.
-var statusOf = map[Code]int{
-	ImageTooLarge:    http.StatusRequestEntityTooLarge,
-	ImageUnsupported: http.StatusUnsupportedMediaType,
-	ImageNotFound:    http.StatusNotFound,
-	NotAllowed:       http.StatusForbidden,
-	InProgress:       http.StatusConflict,
-	Throttled:        http.StatusTooManyRequests,
-	Unavailable:      http.StatusServiceUnavailable,
-	Timeout:          http.StatusGatewayTimeout,
-	AnswerLost:       http.StatusGatewayTimeout,
-	Internal:         http.StatusInternalServerError,
+var statusOf = map[result.Code]int{
+	result.ImageTooLarge:    http.StatusRequestEntityTooLarge,
+	result.ImageUnsupported: http.StatusUnsupportedMediaType,
+	result.ImageNotFound:    http.StatusNotFound,
+	result.NotAllowed:       http.StatusForbidden,
+	result.InProgress:       http.StatusConflict,
+	result.Throttled:        http.StatusTooManyRequests,
+	result.Unavailable:      http.StatusServiceUnavailable,
+	result.Timeout:          http.StatusGatewayTimeout,
+	result.AnswerLost:       http.StatusGatewayTimeout,
+	result.Internal:         http.StatusInternalServerError,
 	// Upstream refuses what only the operator can change; the caller's request was fine.
-	AccessDenied:   http.StatusBadGateway,
-	QuotaExhausted: http.StatusBadGateway,
-	Unauthorized:   http.StatusBadGateway,
-	ClockSkew:      http.StatusBadGateway,
-	BadAnswer:      http.StatusBadGateway,
-	BadRequest:     http.StatusBadGateway,
+	result.AccessDenied:   http.StatusBadGateway,
+	result.QuotaExhausted: http.StatusBadGateway,
+	result.Unauthorized:   http.StatusBadGateway,
+	result.ClockSkew:      http.StatusBadGateway,
+	result.BadAnswer:      http.StatusBadGateway,
+	result.BadRequest:     http.StatusBadGateway,
 }
 
 // retryAfter is what a caller is asked to wait, in seconds.
-var retryAfter = map[Code]string{InProgress: "5", Throttled: "10", Unavailable: "10"}
+var retryAfter = map[result.Code]string{result.InProgress: "5", result.Throttled: "10", result.Unavailable: "10"}
 
 // problemDocument is an error in the form of RFC 9457.
 type problemDocument struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail"`
-	Code      Code   `json:"code"`
-	Retryable bool   `json:"retryable"`
-	RequestID string `json:"requestId,omitempty"`
+	Type      string      `json:"type"`
+	Title     string      `json:"title"`
+	Status    int         `json:"status"`
+	Detail    string      `json:"detail"`
+	Code      result.Code `json:"code"`
+	Retryable bool        `json:"retryable"`
+	RequestID string      `json:"requestId,omitempty"`
 }
 
-func problem(w http.ResponseWriter, r *http.Request, status int, e *Error) {
+func problem(w http.ResponseWriter, r *http.Request, status int, e *result.Error) {
 	if seconds, ok := retryAfter[e.Code]; ok {
 		w.Header().Set("Retry-After", seconds)
 	}
@@ -152,26 +162,26 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
 }
 
 // writeDocument answers with a result document, or with a problem if it tells of a failure.
-func writeDocument(w http.ResponseWriter, r *http.Request, d *Document) {
+func writeDocument(w http.ResponseWriter, r *http.Request, d *result.Document) {
 	switch {
-	case d.Status == Recognized:
-		writeBytes(w, http.StatusOK, d.encode())
-	case d.Status == Unrecognized:
-		writeBytes(w, http.StatusUnprocessableEntity, d.encode())
+	case d.Status == result.Recognized:
+		writeBytes(w, http.StatusOK, d.Encode())
+	case d.Status == result.Unrecognized:
+		writeBytes(w, http.StatusUnprocessableEntity, d.Encode())
 	case d.Error != nil:
-		writeFailure(w, r, &Error{Code: d.Error.Code, Message: d.Error.Message, Retryable: d.Error.Retryable})
+		writeFailure(w, r, d.Error)
 	default:
-		writeFailure(w, r, failure(Internal, false, "the stored document has no known status"))
+		writeFailure(w, r, result.Errorf(result.Internal, false, "the stored document has no known status"))
 	}
 }
 
 func writeBytes(w http.ResponseWriter, status int, document []byte) {
-	w.Header().Set("Content-Type", documentType)
+	w.Header().Set("Content-Type", result.ContentType)
 	w.WriteHeader(status)
 	w.Write(document)
 }
 
-func writeFailure(w http.ResponseWriter, r *http.Request, e *Error) {
+func writeFailure(w http.ResponseWriter, r *http.Request, e *result.Error) {
 	status, ok := statusOf[e.Code]
 	if !ok {
 		status = http.StatusInternalServerError

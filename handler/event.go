@@ -5,22 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/result"
 )
 
-// expected is what an error about an event that is none of them tells.
-const expected = `expected an OSS event {"events":[...]}, an EventBridge OSS event {"specversion":...,"data":{...}} or an array of them, or an HTTP trigger event {"version":"v1","requestContext":{...}}`
-
-// counted are the events after which a whole new object is there. ObjectCreated:* would hold more: uploads of single parts
-// and appends, for which there is nothing to recognise yet.
-var counted = map[string]bool{
-	"ObjectCreated:PutObject":               true,
-	"ObjectCreated:PostObject":              true,
-	"ObjectCreated:CompleteMultipartUpload": true,
-	"ObjectCreated:CopyObject":              true,
-}
+// acceptedShapes is what an error about an unknown event says.
+const acceptedShapes = `expected an OSS event {"events":[...]}, an EventBridge OSS event {"specversion":...,"data":{...}} or an array of them, or an HTTP trigger event {"version":"v1","requestContext":{...}}`
 
 // objectRecord is one record of an OSS event; an EventBridge event has one as its data. More fields are sent than are
 // listed here, and old events lack some.
@@ -39,22 +33,16 @@ type objectRecord struct {
 	} `json:"oss"`
 }
 
-// namedImage is an image that an event names.
-type namedImage struct {
-	Image
-	region string
-}
-
 // event is a decoded payload: HTTP, or images.
 type event struct {
-	http    *httpEvent
-	images  []namedImage
-	skipped int    // records that name no new image
-	problem *Error // records that cannot be understood; the others count
+	http      *httpEvent
+	images    []processor.Request
+	skipped   int           // records that name no new image
+	recordErr *result.Error // records that cannot be understood; the others count
 }
 
 // decode understands a payload by its shape.
-func (h *Handler) decode(payload []byte) (event, *Error) {
+func (h *Handler) decode(payload []byte) (event, *result.Error) {
 	payload = bytes.TrimSpace(bytes.TrimPrefix(payload, []byte("\xef\xbb\xbf")))
 	if len(payload) > 0 && payload[0] == '[' {
 		return h.cloudEvents(payload)
@@ -67,7 +55,7 @@ func (h *Handler) decode(payload []byte) (event, *Error) {
 		Data           json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal(payload, &probe); err != nil {
-		return event{}, notUnderstood(err)
+		return event{}, malformedEvent(err)
 	}
 	switch {
 	case probe.Version == "v1" && bytes.HasPrefix(probe.RequestContext, []byte("{")):
@@ -79,14 +67,14 @@ func (h *Handler) decode(payload []byte) (event, *Error) {
 	case probe.SpecVersion != "" && bytes.HasPrefix(probe.Data, []byte("{")):
 		return h.records([]json.RawMessage{probe.Data}), nil
 	}
-	return event{}, failure(BadRequest, false, "the event has none of the known shapes; %s", expected)
+	return event{}, result.Errorf(result.BadRequest, false, "the event has none of the known shapes; %s", acceptedShapes)
 }
 
 // cloudEvents understands a batch of EventBridge. Each event is looked at by itself: what is wrong with one is not the others' fault.
-func (h *Handler) cloudEvents(payload []byte) (event, *Error) {
+func (h *Handler) cloudEvents(payload []byte) (event, *result.Error) {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(payload, &raw); err != nil {
-		return event{}, notUnderstood(err)
+		return event{}, malformedEvent(err)
 	}
 	for i, text := range raw {
 		var e struct {
@@ -100,7 +88,7 @@ func (h *Handler) cloudEvents(payload []byte) (event, *Error) {
 	return h.records(raw), nil
 }
 
-func notUnderstood(err error) *Error {
+func malformedEvent(err error) *result.Error {
 	what := "it is not JSON"
 	var wrongType *json.UnmarshalTypeError
 	switch {
@@ -109,7 +97,7 @@ func notUnderstood(err error) *Error {
 	case errors.As(err, &wrongType):
 		what = fmt.Sprintf("member %q has the wrong type", wrongType.Field)
 	}
-	return failure(BadRequest, false, "the event is not understood: %s; %s", what, expected)
+	return result.Errorf(result.BadRequest, false, "the event is not understood: %s; %s", what, acceptedShapes)
 }
 
 // records picks the images that count: each once, in order.
@@ -118,31 +106,21 @@ func (h *Handler) records(raw []json.RawMessage) (e event) {
 	for i, text := range raw {
 		var r objectRecord
 		if err := json.Unmarshal(text, &r); err != nil {
-			e.problem = failure(BadRequest, false, "record %d of %d is not an OSS record; %s", i+1, len(raw), expected)
+			e.recordErr = result.Errorf(result.BadRequest, false, "record %d of %d is not an OSS record; %s", i+1, len(raw), acceptedShapes)
 			continue
 		}
 		name, key := r.OSS.Bucket.Name, r.OSS.Object.Key
+		created := slices.Contains(result.CreateEvents, strings.TrimPrefix(r.EventName, "oss:"))
 		switch {
-		case r.EventName == "" || (counted[strings.TrimPrefix(r.EventName, "oss:")] && (name == "" || key == "")):
-			e.problem = failure(BadRequest, false, "record %d of %d lacks eventName, oss.bucket.name or oss.object.key; %s", i+1, len(raw), expected)
-		case !counted[strings.TrimPrefix(r.EventName, "oss:")] || !h.isImage(key) || seen[name+"/"+key]:
+		case r.EventName == "" || created && (name == "" || key == ""):
+			e.recordErr = result.Errorf(result.BadRequest, false, "record %d of %d lacks eventName, oss.bucket.name or oss.object.key; %s", i+1, len(raw), acceptedShapes)
+		case !created || !h.options.Keys.IsImage(key) || seen[name+"/"+key]:
 			e.skipped++
 		default:
 			seen[name+"/"+key] = true
-			e.images = append(e.images, namedImage{region: r.Region,
-				Image: Image{Bucket: name, Key: key, ETag: bucket.ETag(r.OSS.Object.ETag), Size: r.OSS.Object.Size}})
+			e.images = append(e.images, processor.Request{Region: r.Region,
+				Image: result.Image{Bucket: name, Key: key, ETag: bucket.ETag(r.OSS.Object.ETag), Size: r.OSS.Object.Size}})
 		}
 	}
 	return e
-}
-
-// isImage compares the end of a key with the suffixes. Results and claims never match: config refuses suffixes that would.
-func (h *Handler) isImage(key string) bool {
-	key = strings.ToLower(key)
-	for _, suffix := range h.ImageSuffixes {
-		if strings.HasSuffix(key, strings.ToLower(suffix)) {
-			return true
-		}
-	}
-	return false
 }

@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/processor/ocrtest"
+	"fc-idcard-ocr/internal/result"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -80,35 +84,35 @@ func TestEventsAreUnderstoodByTheirShape(t *testing.T) {
 	assert.Len(t, events, len(files), "each file of testdata/events has its entry")
 	for name, want := range events {
 		t.Run(name, func(t *testing.T) {
-			e, refused := newWorld(t).decode(readEvent(t, name))
+			e, refused := newFixture(t).handler().decode(readEvent(t, name))
 			if want.refused != "" {
 				require.NotNil(t, refused)
-				assert.Equal(t, BadRequest, refused.Code)
+				assert.Equal(t, result.BadRequest, refused.Code)
 				assert.False(t, refused.Retryable)
 				assert.Contains(t, refused.Message, want.refused)
-				assert.Contains(t, refused.Message, expected, "the error says what was expected")
+				assert.Contains(t, refused.Message, acceptedShapes, "the error says what was expected")
 				assert.NotContains(t, refused.Message, "canary", "the error echoes the event")
 				return
 			}
 			require.Nil(t, refused)
 			var images []string
 			for _, image := range e.images {
-				images = append(images, image.Bucket+"/"+image.Key)
-				assert.Equal(t, "cn-hangzhou", image.region)
-				assert.True(t, strings.HasPrefix(image.ETag, "7D73E1052AF595535DE90994F4C3E6D5"))
-				assert.EqualValues(t, 29203, image.Size)
+				images = append(images, image.Image.Bucket+"/"+image.Image.Key)
+				assert.Equal(t, "cn-hangzhou", image.Region)
+				assert.True(t, strings.HasPrefix(image.Image.ETag, "7D73E1052AF595535DE90994F4C3E6D5"))
+				assert.EqualValues(t, 29203, image.Image.Size)
 			}
 			assert.Equal(t, want.images, images)
 			assert.Equal(t, want.skipped, e.skipped)
 			assert.Equal(t, want.http, e.http != nil)
 			if want.problem == "" {
-				assert.Nil(t, e.problem)
+				assert.Nil(t, e.recordErr)
 				return
 			}
-			require.NotNil(t, e.problem)
-			assert.Contains(t, e.problem.Message, want.problem)
-			assert.Contains(t, e.problem.Message, expected)
-			assert.NotContains(t, e.problem.Message, "canary")
+			require.NotNil(t, e.recordErr)
+			assert.Contains(t, e.recordErr.Message, want.problem)
+			assert.Contains(t, e.recordErr.Message, acceptedShapes)
+			assert.NotContains(t, e.recordErr.Message, "canary")
 		})
 	}
 }
@@ -116,100 +120,98 @@ func TestEventsAreUnderstoodByTheirShape(t *testing.T) {
 // What is wrong with one record is told to FC, after the others were recognised.
 func TestMalformedRecordDoesNotStopTheOthers(t *testing.T) {
 	for _, name := range []string{"native-malformed-among-good", "eventbridge-malformed-among-good"} {
-		w := newWorld(t)
-		w.ocr.onCall = nil // it looks at the claim of one image
-		require.NoError(t, w.bucket.Write(t.Context(), "2026/b.jpg", "image/jpeg", nil, []byte("b")))
-		_, err := w.Invoke(t.Context(), first("r"), readEvent(t, name))
+		f := newFixture(t)
+		f.OCR.OnCall = nil // it looks at the claim of one image
+		require.NoError(t, f.Bucket.Put(t.Context(), "2026/b.jpg", "image/jpeg", nil, []byte("b")))
+		_, err := f.handler().Invoke(t.Context(), ocrtest.First("r"), readEvent(t, name))
 		require.Error(t, err)
-		assert.Equal(t, BadRequest, AsError(err).Code)
-		assert.NotNil(t, w.bucket.Content(resultKey), name)
-		assert.NotNil(t, w.bucket.Content("2026/b.jpg.ocr.json"), name)
-		assert.Len(t, w.ocr.requests, 2)
+		assert.Equal(t, result.BadRequest, result.AsError(err).Code)
+		assert.NotNil(t, f.Bucket.Content(ocrtest.ResultKey), name)
+		assert.NotNil(t, f.Bucket.Content("2026/b.jpg.ocr.json"), name)
+		assert.Len(t, f.OCR.Requests(), 2)
 
-		_, err = w.Invoke(t.Context(), retry("r", 1), readEvent(t, name))
+		_, err = f.handler().Invoke(t.Context(), ocrtest.Retry("r", 1), readEvent(t, name))
 		assert.Error(t, err)
-		assert.Len(t, w.ocr.requests, 2, "the retry that FC makes of it pays nothing")
+		assert.Len(t, f.OCR.Requests(), 2, "the retry that FC makes of it pays nothing")
 	}
+}
+
+func TestMalformedRecordIsToldByItsNumber(t *testing.T) {
+	f := newFixture(t)
+	event := strings.Replace(string(f.Event()), `{"events":[`, `{"events":[{"eventName":"ObjectCreated:PutObject"},`, 1)
+	_, err := f.handler().Invoke(t.Context(), ocrtest.First("r1"), []byte(event))
+	assert.Equal(t, result.BadRequest, result.AsError(err).Code)
+	assert.ErrorContains(t, err, "record 1 of 2")
+	assert.Equal(t, result.Recognized, f.Document().Status)
 }
 
 // A malformed event is an error that leaves the process alive and the log clean.
 func TestMalformedEventsAreRefusedOneAfterTheOther(t *testing.T) {
-	w := newWorld(t)
+	f := newFixture(t)
 	for name, e := range events {
 		if e.refused != "" {
-			_, err := w.Invoke(t.Context(), first("r"), readEvent(t, name))
-			assert.Equal(t, BadRequest, AsError(err).Code, name)
+			_, err := f.handler().Invoke(t.Context(), ocrtest.First("r"), readEvent(t, name))
+			assert.Equal(t, result.BadRequest, result.AsError(err).Code, name)
 		}
 	}
-	assert.NotContains(t, w.log.String(), "canary")
-	assert.Empty(t, w.ocr.requests)
-	_, err := w.Invoke(t.Context(), first("r"), append([]byte("\xef\xbb\xbf \n"), w.event()...))
+	assert.NotContains(t, f.Log.String(), "canary")
+	assert.Empty(t, f.OCR.Requests())
+	_, err := f.handler().Invoke(t.Context(), ocrtest.First("r"), append([]byte("\xef\xbb\xbf \n"), f.Event()...))
 	require.NoError(t, err, "a good event after them, with a byte order mark")
-	assert.Len(t, w.ocr.requests, 1)
+	assert.Len(t, f.OCR.Requests(), 1)
 }
 
 // What is decoded, written as an event again, decodes to the same.
 func TestEventsRoundTrip(t *testing.T) {
-	w := newWorld(t)
+	f := newFixture(t)
 	for name, e := range events {
 		if e.refused != "" || e.http {
 			continue
 		}
-		was, refused := w.decode(readEvent(t, name))
+		was, refused := f.handler().decode(readEvent(t, name))
 		require.Nil(t, refused)
-		for shape, encode := range map[string]func([]namedImage) []byte{"native": encodeNative, "EventBridge": encodeCloudEvents} {
-			again, refused := w.decode(encode(was.images))
+		for shape, encode := range map[string]func([]processor.Request) []byte{"native": encodeNative, "EventBridge": encodeCloudEvents} {
+			again, refused := f.handler().decode(encode(was.images))
 			require.Nil(t, refused)
 			assert.Equal(t, was.images, again.images, name+" as "+shape)
-			assert.Nil(t, again.problem)
+			assert.Nil(t, again.recordErr)
 		}
 	}
 }
 
-func records(images []namedImage) []objectRecord {
+func eventRecords(images []processor.Request) []objectRecord {
 	list := []objectRecord{}
 	for _, image := range images {
-		r := objectRecord{EventName: "ObjectCreated:PutObject", Region: image.region}
-		r.OSS.Bucket.Name, r.OSS.Object.Key, r.OSS.Object.ETag, r.OSS.Object.Size = image.Bucket, image.Key, image.ETag, image.Size
+		r := objectRecord{EventName: "ObjectCreated:PutObject", Region: image.Region}
+		r.OSS.Bucket.Name, r.OSS.Object.Key, r.OSS.Object.ETag, r.OSS.Object.Size = image.Image.Bucket, image.Image.Key, image.Image.ETag, image.Image.Size
 		list = append(list, r)
 	}
 	return list
 }
 
-func encodeNative(images []namedImage) []byte {
-	text, _ := json.Marshal(map[string]any{"events": records(images)})
+func encodeNative(images []processor.Request) []byte {
+	text, _ := json.Marshal(map[string]any{"events": eventRecords(images)})
 	return text
 }
 
-func encodeCloudEvents(images []namedImage) []byte {
+func encodeCloudEvents(images []processor.Request) []byte {
 	list := []any{}
-	for _, r := range records(images) {
+	for _, r := range eventRecords(images) {
 		list = append(list, map[string]any{"specversion": "1.0", "type": "oss:ObjectCreated:PutObject", "data": r})
 	}
 	text, _ := json.Marshal(list)
 	return text
 }
 
-// Results and claims are never images, whatever the case of their endings.
-func TestResultsAndClaimsAreNoImages(t *testing.T) {
-	w := newWorld(t)
-	for key, want := range map[string]bool{
-		"a.jpg": true, "a.JPG": true, "a.HeiC": true, ".jpg": true, "a.jpg.ocr.jpg": true, "身份证.jpg": true,
-		"a.jpg.ocr.json": false, "a.jpg.ocr.claim": false, "a.jpg.OCR.JSON": false, "a.jpg/": false, "ajpg": false, "": false, "a.jpg ": false,
-	} {
-		assert.Equal(t, want, w.isImage(key), key)
-	}
-}
-
 func FuzzDecodeEvent(f *testing.F) {
 	for name := range events {
 		f.Add(readEvent(f, name))
 	}
-	h := newWorld(f).Handler
+	h := newFixture(f).handler()
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		e, refused := h.decode(payload)
 		if refused != nil {
-			if e.http != nil || e.images != nil || refused.Code != BadRequest || !strings.Contains(refused.Message, expected) {
+			if e.http != nil || e.images != nil || refused.Code != result.BadRequest || !strings.Contains(refused.Message, acceptedShapes) {
 				t.Fatalf("refused with %v and %+v", refused, e)
 			}
 			return
@@ -217,13 +219,13 @@ func FuzzDecodeEvent(f *testing.F) {
 		if !json.Valid(slices.Clone(bytesWithoutMark(payload))) {
 			t.Fatal("took what is not JSON")
 		}
-		if e.problem != nil && len(e.problem.Message) > 500 {
-			t.Fatalf("the error echoes the event: %s", e.problem.Message)
+		if e.recordErr != nil && len(e.recordErr.Message) > 500 {
+			t.Fatalf("the error echoes the event: %s", e.recordErr.Message)
 		}
 		seen := map[string]bool{}
 		for _, image := range e.images {
-			id := image.Bucket + "/" + image.Key
-			if image.Bucket == "" || !h.isImage(image.Key) || seen[id] {
+			id := image.Image.Bucket + "/" + image.Image.Key
+			if image.Image.Bucket == "" || !h.options.Keys.IsImage(image.Image.Key) || seen[id] {
 				t.Fatalf("not an image, or twice: %q", id)
 			}
 			seen[id] = true

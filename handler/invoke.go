@@ -6,20 +6,21 @@ import (
 	"encoding/json"
 	"time"
 
-	"fc-idcard-ocr/internal/idnumber"
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/result"
 
 	"golang.org/x/sync/errgroup"
 )
 
 const (
-	// sideBySide is how many images of one event are worked on at once.
-	sideBySide = 8
-	// reported is how many images the answer to the platform lists, and reportedBytes how long the list may be: a
+	// maxConcurrentImages is how many images of one event are worked on at once.
+	maxConcurrentImages = 8
+	// maxReportImages is how many images the answer to the platform lists, and maxReportBytes how long the list may be: a
 	// destination takes 64 KB, its own words and the event included.
-	reported      = 100
-	reportedBytes = 32 << 10
-	// assumedTime is the length of an invocation whose deadline the platform did not tell.
-	assumedTime = time.Minute
+	maxReportImages = 100
+	maxReportBytes  = 32 << 10
+	// defaultTimeout is the length of an invocation whose deadline the platform did not tell.
+	defaultTimeout = time.Minute
 )
 
 // Report is the answer to the platform, which may pass it on to a destination: keys and statuses, never a card.
@@ -31,45 +32,45 @@ type Report struct {
 
 // ImageReport tells how one image ended: a document's status, "unchanged" (settled before) or "missing" (gone).
 type ImageReport struct {
-	Bucket string `json:"bucket"`
-	Key    string `json:"key"`
-	Status Status `json:"status"`
-	Code   Code   `json:"code,omitempty"`
+	Bucket string        `json:"bucket"`
+	Key    string        `json:"key"`
+	Status result.Status `json:"status"`
+	Code   result.Code   `json:"code,omitempty"`
 }
 
 // Invoke handles one delivery of an event. It fails, always with an *Error, only if the platform should deliver the event
 // again or if it is no event at all. A failure that a repetition cannot mend is told by the document beside the image, and
 // is a success here.
-func (h *Handler) Invoke(ctx context.Context, inv Invocation, payload []byte) ([]byte, error) {
-	h.awake()
+func (h *Handler) Invoke(ctx context.Context, inv processor.Invocation, payload []byte) ([]byte, error) {
+	h.processor.DropStaleConnections()
 	if inv.Deadline.IsZero() {
-		inv.Deadline = time.Now().Add(assumedTime)
+		inv.Deadline = time.Now().Add(defaultTimeout)
 	}
 	e, bad := h.decode(payload)
 	if bad != nil {
-		h.logger(inv, Image{}).Warn("event refused", "code", string(bad.Code), "reason", bad.Message)
+		h.processor.Logger(inv, result.Image{}).Warn("event refused", "code", string(bad.Code), "reason", bad.Message)
 		return nil, bad
 	}
 	if e.http != nil {
 		return h.invokeHTTP(ctx, inv, e.http), nil
 	}
-	outcomes := h.images(ctx, inv, e.images)
-	if err := h.sum(e, outcomes); err != nil {
+	outcomes := h.processImages(ctx, inv, e.images)
+	if err := retryError(e, outcomes); err != nil {
 		return nil, err
 	}
-	return plainJSON(e.report(outcomes)), nil
+	return marshalJSON(e.report(outcomes)), nil
 }
 
 // report lists as many images as a destination takes.
-func (e event) report(outcomes []outcome) Report {
-	report := Report{Images: make([]ImageReport, 0, min(len(outcomes), reported)), Skipped: e.skipped}
+func (e event) report(outcomes []processor.Outcome) Report {
+	report := Report{Images: make([]ImageReport, 0, min(len(outcomes), maxReportImages)), Skipped: e.skipped}
 	length := 0
 	for i, o := range outcomes {
-		line := ImageReport{Bucket: e.images[i].Bucket, Key: e.images[i].Key, Status: o.status}
-		if o.err != nil {
-			line.Code = o.err.Code
+		line := ImageReport{Bucket: e.images[i].Image.Bucket, Key: e.images[i].Image.Key, Status: o.Status}
+		if o.Err != nil {
+			line.Code = o.Err.Code
 		}
-		if length += len(plainJSON(line)); i >= reported || length > reportedBytes {
+		if length += len(marshalJSON(line)); i >= maxReportImages || length > maxReportBytes {
 			report.Omitted = len(outcomes) - i
 			break
 		}
@@ -78,8 +79,8 @@ func (e event) report(outcomes []outcome) Report {
 	return report
 }
 
-// plainJSON encodes what always can be. Text stays readable: < > & are not escaped.
-func plainJSON(v any) []byte {
+// marshalJSON encodes what always can be. Text stays readable: < > & are not escaped.
+func marshalJSON(v any) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -87,20 +88,20 @@ func plainJSON(v any) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// images works on all images of an event, some at a time. What one does never stops another, and none is left behind: a
+// processImages works on all images of an event, some at a time. What one does never stops another, and none is left behind: a
 // frozen instance would finish it at some later time.
-func (h *Handler) images(ctx context.Context, inv Invocation, images []namedImage) []outcome {
-	outcomes := make([]outcome, len(images))
+func (h *Handler) processImages(ctx context.Context, inv processor.Invocation, images []processor.Request) []processor.Outcome {
+	outcomes := make([]processor.Outcome, len(images))
 	if len(images) == 1 { // nearly always: no goroutine, whose small stack would have to grow
-		outcomes[0] = h.object(ctx, inv, images[0], false)
+		outcomes[0] = h.processor.Process(ctx, inv, images[0])
 		return outcomes
 	}
 	var group errgroup.Group
-	group.SetLimit(sideBySide)
+	group.SetLimit(maxConcurrentImages)
 	for i, image := range images {
 		group.Go(func() error {
-			outcomes[i] = h.object(ctx, inv, image, false)
-			outcomes[i].document = nil // an event may name ten thousand images
+			outcomes[i] = h.processor.Process(ctx, inv, image)
+			outcomes[i].Document = nil // an event may name ten thousand images
 			return nil
 		})
 	}
@@ -108,41 +109,24 @@ func (h *Handler) images(ctx context.Context, inv Invocation, images []namedImag
 	return outcomes
 }
 
-// object recognises one object. A caller that goes away does not stop it: the call may be paid already.
-func (h *Handler) object(ctx context.Context, inv Invocation, image namedImage, force bool) (o outcome) {
-	log := h.logger(inv, image.Image)
-	defer survive(log, &o)
-	if time.Until(inv.Deadline) < writeReserve {
-		log.Warn("image done", "status", string(Failed), "code", string(Timeout), "retryable", true)
-		return outcome{status: Failed, err: failure(Timeout, true, "no time left in this invocation")}
-	}
-	store, err := h.Open(image.Bucket, h.region(inv, image.region), inv.Credentials, log)
-	if err != nil {
-		log.Warn("image done", "status", string(Failed), "code", string(AccessDenied), "retryable", true, "reason", err.Error())
-		return outcome{status: Failed, err: failure(AccessDenied, true, "%v", err)}
-	}
-	j := &job{h: h, inv: inv, store: store, log: log, image: image.Image, force: force}
-	return j.run(context.WithoutCancel(ctx))
-}
-
-// sum returns the error for the platform, if there is to be one: retryable images, or records that were not understood.
-func (h *Handler) sum(e event, outcomes []outcome) error {
-	var first *Error
+// retryError returns the error for the platform, if there is to be one: retryable images, or records that were not understood.
+func retryError(e event, outcomes []processor.Outcome) error {
+	var first *result.Error
 	var firstKey string
-	again := 0
+	retryable := 0
 	for i, o := range outcomes {
-		if !o.retry() {
+		if !o.Retry() {
 			continue
 		}
-		if again++; first == nil {
-			first, firstKey = o.err, e.images[i].Bucket+"/"+idnumber.MaskDigits(e.images[i].Key)
+		if retryable++; first == nil {
+			first, firstKey = o.Err, e.images[i].Image.Bucket+"/"+result.MaskKey(e.images[i].Image.Key)
 		}
 	}
 	switch {
 	case first != nil:
-		return failure(first.Code, true, "%d of %d images can succeed later; first %s: %s", again, len(outcomes), firstKey, first.Message)
-	case e.problem != nil:
-		return e.problem
+		return result.Errorf(first.Code, true, "%d of %d images can succeed later; first %s: %s", retryable, len(outcomes), firstKey, first.Message)
+	case e.recordErr != nil:
+		return e.recordErr
 	}
 	return nil
 }

@@ -13,19 +13,13 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/processor/ocrtest"
+	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// eventOf is one event of many.
-func eventOf(keys ...string) []byte {
-	list := make([]string, len(keys))
-	for i, key := range keys {
-		list[i] = strings.TrimSuffix(strings.TrimPrefix(string(eventFor(key, "")), `{"events":[`), "]}")
-	}
-	return []byte(`{"events":[` + strings.Join(list, ",") + `]}`)
-}
 
 // destinationBytes is what a destination of FC takes: message queues, EventBridge.
 const destinationBytes = 64 << 10
@@ -39,59 +33,59 @@ func TestEventOfTenThousandImagesIsPaidOnceEachOverItsRetries(t *testing.T) {
 	}
 	event := eventOf(keys...)
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.ocr.slow = 40 * time.Millisecond
+		f := newFixture(t)
+		f.OCR.Slow = 40 * time.Millisecond
 		for i, key := range keys {
-			require.NoError(t, w.bucket.Write(t.Context(), key, "image/jpeg", nil, fmt.Append(nil, "picture ", i)))
+			require.NoError(t, f.Bucket.Put(t.Context(), key, "image/jpeg", nil, fmt.Append(nil, "picture ", i)))
 		}
 		rounds := 0
 		for last := 0; ; rounds++ {
 			require.Less(t, rounds, 5, "each delivery gets further")
-			h := w.handler()
-			h.Log = newWorld(t).Log // of one delivery only
-			inv := retry("r1", rounds)
-			report, err := h.Invoke(t.Context(), inv, event)
+			f.restart()
+			f.Log.Reset()
+			inv := ocrtest.Retry("r1", rounds)
+			report, err := f.handler().Invoke(t.Context(), inv, event)
 			assert.True(t, time.Now().Before(inv.Deadline), "answered before the platform ends it")
 			open := 0
 			for _, key := range keys {
-				var d Document
-				body := w.bucket.Content(key + ".ocr.json")
-				if body == nil || json.Unmarshal(body, &d) != nil || !d.final() {
+				var d result.Document
+				body := f.Bucket.Content(key + ".ocr.json")
+				if body == nil || json.Unmarshal(body, &d) != nil || !d.Final() {
 					open++
 				}
-				assert.Nil(t, w.bucket.Content(key+".ocr.claim"))
+				assert.Nil(t, f.Bucket.Content(key+".ocr.claim"))
 			}
-			assert.Equal(t, images-open, w.ocr.accepted)
+			assert.Equal(t, images-open, f.OCR.Accepted())
 			if err == nil {
 				assert.Zero(t, open)
 				assert.Less(t, len(report), destinationBytes/2)
 				break
 			}
-			failed := AsError(err)
+			failed := result.AsError(err)
 			assert.True(t, failed.Retryable)
-			assert.Equal(t, Timeout, failed.Code)
+			assert.Equal(t, result.Timeout, failed.Code)
 			assert.Contains(t, failed.Message, fmt.Sprintf("%d of %d images can succeed later", open, images), "every image that was not reached")
 			assert.Less(t, len(failed.Message), 1024)
-			assert.Greater(t, w.ocr.accepted, last)
-			last = w.ocr.accepted
-			w.bucket.Requests()
+			assert.Greater(t, f.OCR.Accepted(), last)
+			last = f.OCR.Accepted()
+			f.Bucket.Requests()
 		}
 		assert.Positive(t, rounds, "one invocation was not enough")
-		assert.Equal(t, images, w.ocr.charged)
+		assert.Equal(t, images, f.OCR.Charged())
 	})
 }
 
 func TestEventOfTenThousandRecordsOfOneImageIsOneImage(t *testing.T) {
-	w := newWorld(t)
+	f := newFixture(t)
 	keys := make([]string, 10_000)
 	for i := range keys {
-		keys[i] = imageKey
+		keys[i] = ocrtest.ImageKey
 	}
-	report, err := w.Invoke(t.Context(), first("r1"), eventOf(keys...))
+	report, err := f.handler().Invoke(t.Context(), ocrtest.First("r1"), eventOf(keys...))
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"images":[{"bucket":"cards","key":"2026/a.jpg","status":"recognized"}],"skipped":9999}`, string(report))
-	assert.Len(t, w.bucket.Requests(), 6, "one more, as these records do not tell the version")
-	assert.Equal(t, 1, w.ocr.charged)
+	assert.Len(t, f.Bucket.Requests(), 6, "one more, as these records do not tell the version")
+	assert.Equal(t, 1, f.OCR.Charged())
 }
 
 // A key has up to 1,023 bytes, of which each may take six in JSON.
@@ -102,8 +96,8 @@ func TestAnswerToThePlatformFitsIntoADestination(t *testing.T) {
 			for i := range keys {
 				keys[i] = fmt.Sprint(i, strings.Repeat(letter, 1000/len(letter)), ".jpg")
 			}
-			w := newWorld(t)
-			body, err := w.Invoke(t.Context(), first("r1"), eventOf(keys...))
+			f := newFixture(t)
+			body, err := f.handler().Invoke(t.Context(), ocrtest.First("r1"), eventOf(keys...))
 			require.NoError(t, err)
 			assert.LessOrEqual(t, len(body), destinationBytes*5/8)
 			var report Report
@@ -111,47 +105,97 @@ func TestAnswerToThePlatformFitsIntoADestination(t *testing.T) {
 			assert.Positive(t, len(report.Images))
 			assert.Equal(t, 300, len(report.Images)+report.Omitted)
 
-			w.bucket.Fail = func(op, key string) error { return fmt.Errorf("down") }
-			_, err = w.Invoke(t.Context(), first("r2"), eventOf(keys...))
+			f.Bucket.Fail = func(op, key string) error { return fmt.Errorf("down") }
+			_, err = f.handler().Invoke(t.Context(), ocrtest.First("r2"), eventOf(keys...))
 			require.Error(t, err)
-			encoded, _ := json.Marshal(AsError(err).Message)
+			encoded, _ := json.Marshal(result.AsError(err).Message)
 			assert.Less(t, len(encoded), destinationBytes/4)
 		})
 	}
 }
 
+func TestImagesOfOneEventDoNotStopEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.OCR.Slow = time.Second
+		var records []string
+		for i := range 20 {
+			key := fmt.Sprintf("%02d.jpg", i)
+			require.NoError(t, f.Bucket.Put(t.Context(), key, "image/jpeg", nil, []byte(key)))
+			records = append(records, strings.TrimSuffix(strings.TrimPrefix(string(ocrtest.Event(key, "")), `{"events":[`), "]}"))
+		}
+		records = append(records, records[0], strings.Replace(records[1], "PutObject", "AppendObject", 1), strings.Replace(records[2], "02.jpg", "02.jpg.ocr.json", 1))
+		f.Fail(bucket.ErrUnavailable, func(op, key string) bool { return key == "07.jpg" })
+		started := time.Now()
+		_, err := f.handler().Invoke(t.Context(), ocrtest.First("r1"), []byte(`{"events":[`+strings.Join(records, ",")+`]}`))
+		assert.Equal(t, result.Unavailable, result.AsError(err).Code)
+		assert.ErrorContains(t, err, "1 of 20 images can succeed later; first cards/07.jpg")
+		assert.Equal(t, 19, f.OCR.Accepted())
+		assert.Equal(t, 3*time.Second, time.Since(started), "8 side by side")
+	})
+}
+
+func TestSuccessReportIsBounded(t *testing.T) {
+	f := newFixture(t)
+	keys := make([]string, 300)
+	for i := range keys {
+		keys[i] = fmt.Sprint(i, ".jpg")
+	}
+	body, err := f.handler().Invoke(t.Context(), ocrtest.First("r1"), eventOf(keys...))
+	require.NoError(t, err)
+	var report Report
+	require.NoError(t, json.Unmarshal(body, &report))
+	assert.Len(t, report.Images, 100)
+	assert.Equal(t, 200, report.Omitted)
+}
+
+func TestInvocationAfterAPauseDropsConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		resumed := 0
+		f.Options.OnResume = func() { resumed++ }
+		for _, pause := range []time.Duration{0, time.Second, 6 * time.Second} {
+			time.Sleep(pause) // virtual
+			_, err := f.handler().Invoke(t.Context(), ocrtest.First("r"), []byte(`{"events":[]}`))
+			require.NoError(t, err)
+		}
+		assert.Equal(t, 1, resumed)
+	})
+}
+
+func TestLogLineOfARefusedEvent(t *testing.T) {
+	f := newFixture(t)
+	_, err := f.handler().Invoke(t.Context(), ocrtest.First("r1"), []byte("no event"))
+	require.Error(t, err)
+	line := f.LogLine("event refused")
+	assert.NotContains(t, line, "retryCount")
+	assert.NotContains(t, line, "bucket")
+	assert.NotContains(t, line, "key")
+}
+
 func TestBucketThatCannotBeOpenedIsRetried(t *testing.T) {
-	w := newWorld(t)
-	event := w.event()
-	w.Open = func(string, string, bucket.Credentials, *slog.Logger) (Store, error) {
+	f := newFixture(t)
+	event := f.Event()
+	f.Options.Open = func(string, string, bucket.Credentials, *slog.Logger) (processor.Bucket, error) {
 		return nil, errors.New("no credentials")
 	}
-	_, err := w.Invoke(t.Context(), first("r1"), event)
-	assert.Equal(t, AccessDenied, AsError(err).Code)
-	assert.True(t, AsError(err).Retryable)
-	answer := w.get("/recognitions?bucket=cards&key=" + url.QueryEscape(imageKey))
+	_, err := f.handler().Invoke(t.Context(), ocrtest.First("r1"), event)
+	assert.Equal(t, result.AccessDenied, result.AsError(err).Code)
+	assert.True(t, result.AsError(err).Retryable)
+	answer := f.get("/recognitions?bucket=cards&key=" + url.QueryEscape(ocrtest.ImageKey))
 	assert.Equal(t, http.StatusBadGateway, answer.Code)
 	assert.Contains(t, answer.Body.String(), "no credentials")
 }
 
-func TestRegionIsTheEventsElseTheInvocationsElseTheFunctions(t *testing.T) {
-	for _, test := range []struct{ event, invocation, function, want string }{
-		{"a", "b", "c", "a"}, {"", "b", "c", "b"}, {"", "", "c", "c"}, {"", "", "", ""},
-	} {
-		h := New(Options{Region: test.function})
-		assert.Equal(t, test.want, h.region(Invocation{Region: test.invocation}, test.event))
-	}
-}
-
 func TestInvocationWithoutDeadlineHasAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, "swallowed")
-		w.ocr.slow = 19500 * time.Millisecond
-		inv := first("r1")
+		f := newFixture(t, ocrtest.LostAfterCharge)
+		f.OCR.Slow = 19500 * time.Millisecond
+		inv := ocrtest.First("r1")
 		inv.Deadline = time.Time{}
-		_, err := w.Invoke(t.Context(), inv, w.event())
+		_, err := f.handler().Invoke(t.Context(), inv, f.Event())
 		require.Error(t, err)
-		assert.Len(t, w.ocr.requests, 2, "a third would begin after the 38th second")
-		assert.Equal(t, Timeout, w.document().Error.Code, "the time is over; what is lost is lost for a next call only")
+		assert.Len(t, f.OCR.Requests(), 2, "a third would begin after the 38th second")
+		assert.Equal(t, result.Timeout, f.Document().Error.Code, "the time is over; what is lost is lost for a next call only")
 	})
 }

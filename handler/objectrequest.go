@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"fc-idcard-ocr/internal/result"
 )
 
 const maxJSONBytes = 16 << 10
@@ -21,13 +23,13 @@ type objectRequest struct {
 
 // decodeObjectRequest reads one JSON object whose members are known, of the right type and there once. Package json alone
 // would take "BUCKET" for "bucket" and the last of two keys: then what one reader of the body checks is not what another uses.
-func decodeObjectRequest(body io.Reader) (o objectRequest, e *Error) {
+func decodeObjectRequest(body io.Reader) (o objectRequest, e *result.Error) {
 	text, err := io.ReadAll(io.LimitReader(body, maxJSONBytes+1))
 	switch {
 	case err != nil:
-		return o, failure(BadRequest, false, "the body broke off")
+		return o, result.Errorf(result.BadRequest, false, "the body broke off")
 	case len(text) > maxJSONBytes:
-		return o, failure(ImageTooLarge, false, "the JSON body has more than %d bytes; send pictures with Content-Type image/*", maxJSONBytes)
+		return o, result.Errorf(result.ImageTooLarge, false, "the JSON body has more than %d bytes; send pictures with Content-Type image/*", maxJSONBytes)
 	case !utf8.Valid(text):
 		return o, badBody("the body is not UTF-8")
 	}
@@ -39,11 +41,11 @@ func decodeObjectRequest(body io.Reader) (o objectRequest, e *Error) {
 	if _, err := decoder.Token(); err != io.EOF {
 		return o, badBody("there is something after the JSON object")
 	}
-	return o, o.fill(object)
+	return o, o.decode(object)
 }
 
-// fill takes the members of a valid JSON object.
-func (o *objectRequest) fill(object []byte) *Error {
+// decode takes the members of a valid JSON object.
+func (o *objectRequest) decode(object []byte) *result.Error {
 	decoder := json.NewDecoder(bytes.NewReader(object))
 	decoder.Token() // the brace
 	seen := make(map[string]bool)
@@ -55,7 +57,7 @@ func (o *objectRequest) fill(object []byte) *Error {
 			return badBody("the body is not a JSON object")
 		}
 		if seen[name] {
-			return badBody("member %s is there twice", shorten(name))
+			return badBody("member %s is there twice", quoteTruncated(name))
 		}
 		seen[name] = true
 		known, ok := true, false
@@ -71,7 +73,7 @@ func (o *objectRequest) fill(object []byte) *Error {
 		}
 		switch {
 		case !known:
-			return badBody("member %s is not known", shorten(name))
+			return badBody("member %s is not known", quoteTruncated(name))
 		case !ok:
 			return badBody("member %q has the wrong type", name)
 		}
@@ -79,12 +81,12 @@ func (o *objectRequest) fill(object []byte) *Error {
 	return nil
 }
 
-func badBody(format string, args ...any) *Error {
-	return failure(BadRequest, false, "%s", fmt.Sprintf(format, args...)+`; expected {"bucket":"...","key":"...","force":false}`)
+func badBody(format string, args ...any) *result.Error {
+	return result.Errorf(result.BadRequest, false, "%s", fmt.Sprintf(format, args...)+`; expected {"bucket":"...","key":"...","force":false}`)
 }
 
-// shorten quotes a caller's word.
-func shorten(s string) string {
+// quoteTruncated quotes a caller's word.
+func quoteTruncated(s string) string {
 	const limit = 64
 	if len(s) > limit {
 		s = strings.ToValidUTF8(s[:limit], "") + "…"

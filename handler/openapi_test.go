@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -19,12 +18,15 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
-	"fc-idcard-ocr/internal/bucket/buckettest"
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/processor/ocrtest"
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/ocrclient"
 
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
-	"github.com/pb33f/libopenapi-validator/config"
+	validatorconfig "github.com/pb33f/libopenapi-validator/config"
 	openapierrors "github.com/pb33f/libopenapi-validator/errors"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
@@ -42,7 +44,7 @@ type description struct {
 func newDescription(t testing.TB) *description {
 	document, err := libopenapi.NewDocument(openAPI)
 	require.NoError(t, err)
-	v, errs := validator.NewValidator(document, config.WithFormatAssertions())
+	v, errs := validator.NewValidator(document, validatorconfig.WithFormatAssertions())
 	require.Empty(t, errs)
 	d := &description{validator: v}
 	require.NoError(t, yaml.Unmarshal(openAPI, &d.document))
@@ -208,41 +210,33 @@ const (
 	badPicture = `200|{"showapi_res_code":0,"showapi_res_id":"642644970de376872d071c9f","showapi_res_body":{"ret_code":-1,"flag":false,"msg":"错误的 imgData 或 imgUrl 参数！"}}`
 )
 
-// documented is the world in which the examples are true.
+// documented is the fixture in which the examples are true.
 type documented struct {
-	t       testing.TB
+	*fixture
 	picture string
-	bucket  *buckettest.Memory
 	wire    *wire
-	inv     Invocation
-	*Handler
+	inv     processor.Invocation
 }
 
 func newDocumented(t testing.TB) *documented {
 	picture, err := os.ReadFile("../testdata/cards/scan-01.jpg")
 	require.NoError(t, err)
-	w := &documented{t: t, picture: string(picture), bucket: &buckettest.Memory{}, wire: &wire{answers: []string{cardAnswer}}, inv: first("1-6740f0ad-15a1c7d2-0f1e2d3c4b5a")}
-	w.Handler = New(Options{
-		Open: func(string, string, bucket.Credentials, *slog.Logger) (Store, error) { return w.bucket, nil },
-		OCR:  &ocrclient.Client{Auth: ocrclient.AppCode("c"), HTTP: &http.Client{Transport: w.wire}}, ImageSource: SourceAuto, Details: true, Timeout: 20 * time.Second, MaxAttempts: 2, URLTTL: 5 * time.Minute,
-		ImageSuffixes: []string{".jpg", ".heic"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim", MaxImageBytes: 20 << 20, HTTPAllow: []string{"cards"}, Version: "1.0.0",
-		Settings: map[string]any{"OCR_APP_KEY": true, "OCR_APP_SECRET": true, "OCR_TIMEOUT": "20s", "HTTP_ALLOW": []string{"cards"}},
-	})
-	w.put(imageKey, w.picture)
-	return w
+	f := &documented{fixture: newFixture(t), picture: string(picture), wire: &wire{answers: []string{cardAnswer}}, inv: ocrtest.First("1-6740f0ad-15a1c7d2-0f1e2d3c4b5a")}
+	f.Options.OCR, f.Options.MaxAttempts = &ocrclient.Client{Auth: ocrclient.AppCode("c"), HTTP: &http.Client{Transport: f.wire}}, 2
+	f.handlerOptions.Version = "1.0.0"
+	f.handlerOptions.PublicConfig = map[string]any{"OCR_APP_KEY": true, "OCR_APP_SECRET": true, "OCR_TIMEOUT": "20s", "HTTP_ALLOW": []string{"cards"}}
+	f.Upload(f.picture)
+	return f
 }
 
-func (w *documented) put(key, content string) {
-	require.NoError(w.t, w.bucket.Write(w.t.Context(), key, "image/jpeg", nil, []byte(content)))
+func (f *documented) gateway(attempts int, answers ...string) {
+	f.Options.MaxAttempts, f.wire.answers = attempts, answers
+	f.restart()
 }
 
-func (w *documented) gateway(attempts int, answers ...string) {
-	w.MaxAttempts, w.wire.answers = attempts, answers
-}
-
-func (w *documented) recognise() {
-	_, err := w.Invoke(context.Background(), w.inv, eventFor(imageKey, ""))
-	require.NoError(w.t, err)
+func (f *documented) recognise() {
+	_, err := f.handler().Invoke(context.Background(), f.inv, ocrtest.Event(ocrtest.ImageKey, ""))
+	require.NoError(f.t, err)
 }
 
 // scenario makes one documented example come true: what is there before, and what is asked.
@@ -250,7 +244,7 @@ type scenario struct {
 	request   string // a documented request example; or
 	call      call   // any request
 	undefined bool   // the request is one that the description forbids
-	before    func(w *documented)
+	before    func(f *documented)
 }
 
 var get = call{method: "GET", target: "documented example"}
@@ -261,43 +255,42 @@ var scenarios = map[string]scenario{
 	"postRecognition 400 unknownMember":   {call: postObject(`{"bucket":"cards","key":"2026/a.jpg","url":"https://example.com/a.jpg"}`), undefined: true},
 	"postRecognition 400 notAnImage":      {call: postObject(`{"bucket":"cards","key":"2026/a.jpg.ocr.json"}`)},
 	"postRecognition 400 noPicture":       {call: postPicture("")},
-	"postRecognition 403 otherBucket":     {request: "object", before: func(w *documented) { w.HTTPAllow = []string{"scans"} }},
-	"postRecognition 404 noImage":         {request: "object", before: func(w *documented) { w.bucket.Remove(w.t.Context(), imageKey) }},
+	"postRecognition 403 otherBucket":     {request: "object", before: func(f *documented) { f.handlerOptions.HTTPAllow = []string{"scans"} }},
+	"postRecognition 404 noImage":         {request: "object", before: func(f *documented) { f.Bucket.Delete(f.t.Context(), ocrtest.ImageKey) }},
 	"postRecognition 405 otherMethod":     {call: call{method: "DELETE", target: "/recognitions"}, undefined: true},
-	"postRecognition 413 objectTooLarge":  {request: "object", before: func(w *documented) { w.MaxImageBytes = 65536 }},
-	"postRecognition 413 pictureTooLarge": {call: postPicture("the picture"), before: func(w *documented) { w.MaxImageBytes = 65536 }},
+	"postRecognition 413 objectTooLarge":  {request: "object", before: func(f *documented) { f.Options.MaxImageBytes = 65536 }},
+	"postRecognition 413 pictureTooLarge": {call: postPicture("the picture"), before: func(f *documented) { f.Options.MaxImageBytes = 65536 }},
 	"postRecognition 415 contentType":     {call: call{method: "POST", target: "/recognitions", contentType: "text/plain", body: "x"}, undefined: true},
-	"postRecognition 415 emptyObject":     {request: "object", before: func(w *documented) { w.put(imageKey, "") }},
-	"postRecognition 422 notRecognized":   {request: "force", before: func(w *documented) { w.recognise(); w.gateway(2, noneAnswer) }},
-	"postRecognition 422 imageRejected":   {call: postPicture("the picture"), before: func(w *documented) { w.gateway(1, badPicture) }},
-	"postRecognition 429 throttled":       {request: "object", before: func(w *documented) { w.gateway(1, "403 Throttled by USER Flow Control|") }},
-	"postRecognition 500 brokeOff":        {call: postPicture("the picture"), before: func(w *documented) { w.OCR = panicking{} }},
-	"postRecognition 502 accessDenied": {request: "object", before: func(w *documented) {
-		w.ImageSource = SourceData
-		w.storageFails(bucket.ErrDenied, ", code AccessDenied, status 403")
+	"postRecognition 415 emptyObject":     {request: "object", before: func(f *documented) { f.Upload("") }},
+	"postRecognition 422 notRecognized":   {request: "force", before: func(f *documented) { f.recognise(); f.gateway(2, noneAnswer) }},
+	"postRecognition 422 imageRejected":   {call: postPicture("the picture"), before: func(f *documented) { f.gateway(1, badPicture) }},
+	"postRecognition 429 throttled":       {request: "object", before: func(f *documented) { f.gateway(1, "403 Throttled by USER Flow Control|") }},
+	"postRecognition 500 brokeOff":        {call: postPicture("the picture"), before: func(f *documented) { f.Options.OCR = panicking{} }},
+	"postRecognition 502 accessDenied": {request: "object", before: func(f *documented) {
+		f.Options.ImageSource = config.Data
+		f.storageFails(bucket.ErrAccessDenied, ", code AccessDenied, status 403")
 	}},
-	"postRecognition 502 quotaExhausted":    {request: "object", before: func(w *documented) { w.gateway(1, "403 Quota Exhausted|") }},
-	"postRecognition 502 badAnswer":         {request: "object", before: func(w *documented) { w.gateway(1, "200|<html></>") }},
-	"postRecognition 504 timeout":           {request: "object", before: func(w *documented) { w.inv.Deadline = time.Now().Add(20 * time.Second) }},
-	"getRecognition 200 recognized":         {call: get, before: func(w *documented) { w.recognise() }},
-	"getRecognition 200 failed":             {call: get, before: func(w *documented) { w.gateway(1, "403 Quota Exhausted|"); w.recognise() }},
+	"postRecognition 502 quotaExhausted":    {request: "object", before: func(f *documented) { f.gateway(1, "403 Quota Exhausted|") }},
+	"postRecognition 502 badAnswer":         {request: "object", before: func(f *documented) { f.gateway(1, "200|<html></>") }},
+	"postRecognition 504 timeout":           {request: "object", before: func(f *documented) { f.inv.Deadline = time.Now().Add(20 * time.Second) }},
+	"getRecognition 200 recognized":         {call: get, before: func(f *documented) { f.recognise() }},
+	"getRecognition 200 failed":             {call: get, before: func(f *documented) { f.gateway(1, "403 Quota Exhausted|"); f.recognise() }},
 	"getRecognition 400 noKey":              {call: call{method: "GET", target: "/recognitions?bucket=cards"}, undefined: true},
-	"getRecognition 403 otherBucket":        {call: get, before: func(w *documented) { w.HTTPAllow = []string{"scans"} }},
+	"getRecognition 403 otherBucket":        {call: get, before: func(f *documented) { f.handlerOptions.HTTPAllow = []string{"scans"} }},
 	"getRecognition 404 noDocument":         {call: get},
 	"getRecognition 405 otherMethod":        {call: call{method: "PUT", target: "/recognitions"}, undefined: true},
-	"getRecognition 500 foreignDocument":    {call: get, before: func(w *documented) { w.put(resultKey, "my notes") }},
-	"getRecognition 502 accessDenied":       {call: get, before: func(w *documented) { w.storageFails(bucket.ErrDenied, ", code AccessDenied, status 403") }},
-	"getRecognition 503 storageUnavailable": {call: get, before: func(w *documented) { w.storageFails(bucket.ErrTransient, ", status 503") }},
+	"getRecognition 500 foreignDocument":    {call: get, before: func(f *documented) { f.Put(ocrtest.ResultKey, "my notes") }},
+	"getRecognition 502 accessDenied":       {call: get, before: func(f *documented) { f.storageFails(bucket.ErrAccessDenied, ", code AccessDenied, status 403") }},
+	"getRecognition 503 storageUnavailable": {call: get, before: func(f *documented) { f.storageFails(bucket.ErrUnavailable, ", status 503") }},
 	"getHealth 200 healthy":                 {call: call{method: "GET", target: "/healthz"}},
-	"postRecognition 409 inProgress": {request: "object", before: func(w *documented) {
-		_, err := w.bucket.Append(w.t.Context(), claimKey, 0, []byte(recordOfOther))
-		require.NoError(w.t, err)
+	"postRecognition 409 inProgress": {request: "object", before: func(f *documented) {
+		f.AppendClaim(recordOfOther)
 	}},
-	"postRecognition 503 gatewayUnavailable": {request: "object", before: func(w *documented) { w.gateway(1, "503 Service Unavailable|") }},
+	"postRecognition 503 gatewayUnavailable": {request: "object", before: func(f *documented) { f.gateway(1, "503 Service Unavailable|") }},
 }
 
-func (w *documented) storageFails(err error, tail string) {
-	w.bucket.Fail = func(op, _ string) error {
+func (f *documented) storageFails(err error, tail string) {
+	f.Bucket.Fail = func(op, _ string) error {
 		if op != "GET" {
 			return nil
 		}
@@ -314,9 +307,9 @@ func TestEveryDocumentedExampleIsTrue(t *testing.T) {
 		for name, s := range scenarios {
 			t.Run(wayName+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				w := newDocumented(t)
+				f := newDocumented(t)
 				if s.before != nil {
-					s.before(w)
+					s.before(f)
 				}
 				c := s.call
 				switch {
@@ -325,12 +318,12 @@ func TestEveryDocumentedExampleIsTrue(t *testing.T) {
 				case c.target == get.target:
 					c = d.getExample()
 				case c.body == "the picture":
-					c.body = w.picture
+					c.body = f.picture
 				}
 				if !s.undefined {
 					d.checkRequest(t, c)
 				}
-				got := way(t, w.Handler, w.inv, c)
+				got := way(t, f.handler(), f.inv, c)
 				assert.Equal(t, strings.Fields(name)[1], strconv.Itoa(got.status))
 				described := c
 				if d.operation(c) == nil { // another method: described with those of the path
@@ -375,11 +368,11 @@ func TestDescriptionHoldsThePublishedSchema(t *testing.T) {
 	assert.JSONEq(t, string(want), string(described))
 
 	codes := schemas["Problem"].(map[string]any)["properties"].(map[string]any)["code"].(map[string]any)["enum"]
-	assert.Equal(t, asAny(allCodes), codes)
-	assert.Equal(t, asAny(allCodes), schemas["Result"].(map[string]any)["properties"].(map[string]any)["error"].(map[string]any)["properties"].(map[string]any)["code"].(map[string]any)["enum"])
+	assert.Equal(t, asAny(result.Codes), codes)
+	assert.Equal(t, asAny(result.Codes), schemas["Result"].(map[string]any)["properties"].(map[string]any)["error"].(map[string]any)["properties"].(map[string]any)["code"].(map[string]any)["enum"])
 }
 
-func asAny(codes []Code) (list []any) {
+func asAny(codes []result.Code) (list []any) {
 	for _, code := range codes {
 		list = append(list, string(code))
 	}

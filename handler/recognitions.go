@@ -2,7 +2,6 @@ package handler
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -12,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/result"
 )
 
 const maxKeyBytes = 1023 // of an OSS object key
@@ -24,7 +25,7 @@ func (h *Handler) postRecognition(w http.ResponseWriter, r *http.Request) {
 	case err == nil && strings.HasPrefix(kind, "image/"):
 		h.postPicture(w, r)
 	default:
-		problem(w, r, http.StatusUnsupportedMediaType, failure(BadRequest, false,
+		problem(w, r, http.StatusUnsupportedMediaType, result.Errorf(result.BadRequest, false,
 			`the Content-Type is neither application/json, with a body {"bucket":...,"key":...}, nor image/*, with a picture as the body`))
 	}
 }
@@ -35,88 +36,68 @@ func (h *Handler) postObject(w http.ResponseWriter, r *http.Request) {
 		problem(w, r, badRequestStatus(e), e)
 		return
 	}
-	if !h.permitted(w, r, o.Bucket, o.Key) {
+	if !h.authorize(w, r, o.Bucket, o.Key) {
 		return
 	}
-	if !h.isImage(o.Key) {
-		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "the key ends in none of IMAGE_SUFFIXES (%s)", strings.Join(h.ImageSuffixes, ", ")))
+	if !h.options.Keys.IsImage(o.Key) {
+		problem(w, r, http.StatusBadRequest, result.Errorf(result.BadRequest, false, "the key ends in none of IMAGE_SUFFIXES (%s)", strings.Join(h.options.Keys.ImageSuffixes, ", ")))
 		return
 	}
-	h.awake()
-	image := namedImage{Image: Image{Bucket: o.Bucket, Key: o.Key}}
-	result := h.object(r.Context(), invocation(r.Context()), image, o.Force)
+	h.processor.DropStaleConnections()
+	image := result.Image{Bucket: o.Bucket, Key: o.Key}
+	outcome := h.processor.Process(r.Context(), invocation(r.Context()), processor.Request{Image: image, Force: o.Force})
 	switch {
-	case result.status == missing:
-		writeFailure(w, r, failure(ImageNotFound, false, "there is no such object"))
-	case result.status == unchanged:
+	case outcome.Status == processor.Missing:
+		writeFailure(w, r, result.Errorf(result.ImageNotFound, false, "there is no such object"))
+	case outcome.Status == processor.Unchanged:
 		h.writeStored(w, r, o.Bucket, o.Key)
-	case result.document != nil:
-		writeDocument(w, r, result.document)
+	case outcome.Document != nil:
+		writeDocument(w, r, outcome.Document)
 	default:
-		writeFailure(w, r, result.err)
+		writeFailure(w, r, outcome.Err)
 	}
 }
 
-// postPicture recognises the body. Nothing is stored, and nothing protects from paying twice for a picture sent twice.
+// postPicture recognises the body. Nothing is stored, and nothing prevents paying twice for a picture that is sent twice.
 func (h *Handler) postPicture(w http.ResponseWriter, r *http.Request) {
-	p, size, e := h.picture(r)
+	picture, e := h.picture(r)
 	if e != nil {
 		problem(w, r, badRequestStatus(e), e)
 		return
 	}
-	h.awake()
-	inv := invocation(r.Context())
-	log := h.logger(inv, Image{})
-	j := &job{h: h, inv: inv, log: log}
-	d := &Document{Image: Image{Size: size}}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), inv.Deadline) // a caller that leaves does not undo the charge
-	defer cancel()
-	done := j.steps.time("recognize")
-	last, err := h.newRecognition(p, inv.Deadline, log).run(ctx, d)
-	done()
-	if err != nil {
-		d.fail(failure(Internal, false, "the picture could not be processed"))
-	}
-	if last.failure != nil && last.keep { // nothing remembers the call: a repetition is a new one
-		d.Error.Message += "; the call may have been charged"
-	}
-	d.stamp(inv.RequestID)
-	o := outcome{document: d, status: d.Status}
-	if d.Error != nil {
-		o.err = &Error{Code: d.Error.Code, Message: d.Error.Message, Retryable: d.Error.Retryable}
-	}
-	j.report(o)
-	writeDocument(w, r, d)
+	h.processor.DropStaleConnections()
+	writeDocument(w, r, h.processor.ProcessPicture(r.Context(), invocation(r.Context()), picture).Document)
 }
 
-func (h *Handler) picture(r *http.Request) (p picture, size int64, e *Error) {
+func (h *Handler) picture(r *http.Request) (p processor.Picture, e *result.Error) {
+	limit := h.options.MaxImageBytes
 	if body, ok := r.Body.(encodedBody); ok {
-		p.base64, size = body.text, body.size
-	} else if r.ContentLength > h.MaxImageBytes {
-		size = r.ContentLength // not worth reading
+		p.Base64, p.Size = body.text, body.size
+	} else if r.ContentLength > limit {
+		p.Size = r.ContentLength // not worth reading
 	} else {
-		image, err := io.ReadAll(io.LimitReader(r.Body, h.MaxImageBytes+1))
+		image, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 		if err != nil {
-			return p, 0, failure(BadRequest, false, "the body broke off")
+			return p, result.Errorf(result.BadRequest, false, "the body broke off")
 		}
-		p.image, size = image, int64(len(image))
+		p.Image, p.Size = image, int64(len(image))
 	}
 	switch {
-	case size > h.MaxImageBytes:
-		return p, size, failure(ImageTooLarge, false, "the picture has more than MAX_IMAGE_BYTES (%d)", h.MaxImageBytes)
-	case size <= 0:
-		return p, size, failure(BadRequest, false, "the body is empty; send the picture's bytes")
+	case p.Size > limit:
+		return p, result.Errorf(result.ImageTooLarge, false, "the picture has more than MAX_IMAGE_BYTES (%d)", limit)
+	case p.Size <= 0:
+		return p, result.Errorf(result.BadRequest, false, "the body is empty; send the picture's bytes")
 	}
-	return p, size, nil
+	return p, nil
 }
 
 func (h *Handler) getRecognition(w http.ResponseWriter, r *http.Request) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(query["bucket"]) != 1 || len(query["key"]) != 1 {
-		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "the query does not have bucket and key once each, percent-encoded: expected ?bucket=...&key=..."))
+		problem(w, r, http.StatusBadRequest, result.Errorf(result.BadRequest, false, "the query does not have bucket and key once each, percent-encoded: expected ?bucket=...&key=..."))
 		return
 	}
-	if h.permitted(w, r, query.Get("bucket"), query.Get("key")) {
+	if h.authorize(w, r, query.Get("bucket"), query.Get("key")) {
 		h.writeStored(w, r, query.Get("bucket"), query.Get("key"))
 	}
 }
@@ -124,55 +105,54 @@ func (h *Handler) getRecognition(w http.ResponseWriter, r *http.Request) {
 // writeStored answers with the document beside an image: as it is to GET, by its status to POST.
 func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key string) {
 	inv := invocation(r.Context())
-	store, err := h.Open(name, h.region(inv, ""), inv.Credentials, h.logger(inv, Image{Bucket: name, Key: key}))
+	store, err := h.processor.OpenBucket(name, "", inv, h.processor.Logger(inv, result.Image{Bucket: name, Key: key}))
 	if err != nil {
-		writeFailure(w, r, failure(AccessDenied, true, "%v", err))
+		writeFailure(w, r, result.Errorf(result.AccessDenied, true, "%v", err))
 		return
 	}
 	ctx, cancel := context.WithDeadline(r.Context(), inv.Deadline)
 	defer cancel()
-	body, err := store.Read(ctx, key+h.ResultSuffix, "", maxClaimBytes)
+	body, err := store.Read(ctx, h.options.Keys.Result(key), "", result.MaxBytes)
 	switch {
-	case gone(err):
-		writeFailure(w, r, failure(ImageNotFound, false, "there is no document for this key"))
+	case errors.Is(err, bucket.ErrNotFound):
+		writeFailure(w, r, result.Errorf(result.ImageNotFound, false, "there is no document for this key"))
 		return
 	case errors.Is(err, bucket.ErrTooLarge):
 		writeFailure(w, r, foreignDocument())
 		return
 	case errors.Is(err, bucket.ErrInvalid):
-		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "OSS refuses the key: %v", err))
+		problem(w, r, http.StatusBadRequest, result.Errorf(result.BadRequest, false, "OSS refuses the key: %v", err))
 		return
 	case err != nil:
-		writeFailure(w, r, storageFailure(err))
+		writeFailure(w, r, processor.StorageError(err))
 		return
 	}
-	var d Document
-	switch err := json.Unmarshal(body, &d); {
-	case err != nil || (d.Status != Recognized && d.Status != Unrecognized && d.Status != Failed):
+	switch d, err := result.Parse(body); {
+	case err != nil:
 		writeFailure(w, r, foreignDocument())
-	case r.Method != http.MethodPost || d.Status == Recognized:
+	case r.Method != http.MethodPost || d.Status == result.Recognized:
 		writeBytes(w, http.StatusOK, body)
-	case d.Status == Unrecognized:
+	case d.Status == result.Unrecognized:
 		writeBytes(w, http.StatusUnprocessableEntity, body)
 	default:
-		writeDocument(w, r, &d)
+		writeDocument(w, r, d)
 	}
 }
 
-func foreignDocument() *Error {
-	return failure(Internal, false, "the object in the document's place is not one of this program")
+func foreignDocument() *result.Error {
+	return result.Errorf(result.Internal, false, "the object in the document's place is not one of this program")
 }
 
-// permitted answers requests that name no object, or one outside HTTP_ALLOW.
-func (h *Handler) permitted(w http.ResponseWriter, r *http.Request, name, key string) bool {
+// authorize answers requests that name no object, or one outside HTTP_ALLOW.
+func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, name, key string) bool {
 	switch {
 	case name == "" || key == "":
-		problem(w, r, http.StatusBadRequest, failure(BadRequest, false, "bucket and key are required"))
-	case len(key)+max(len(h.ResultSuffix), len(h.ClaimSuffix)) > maxKeyBytes || !utf8.ValidString(key) || key[0] == '/' || key[0] == '\\':
-		problem(w, r, http.StatusBadRequest, failure(BadRequest, false,
+		problem(w, r, http.StatusBadRequest, result.Errorf(result.BadRequest, false, "bucket and key are required"))
+	case len(key)+max(len(h.options.Keys.ResultSuffix), len(h.options.Keys.ClaimSuffix)) > maxKeyBytes || !utf8.ValidString(key) || key[0] == '/' || key[0] == '\\':
+		problem(w, r, http.StatusBadRequest, result.Errorf(result.BadRequest, false,
 			"the key is not UTF-8, begins with a slash or backslash, or is with its suffixes longer than %d bytes", maxKeyBytes))
 	case !h.allows(name, key):
-		problem(w, r, http.StatusForbidden, failure(NotAllowed, false, "HTTP_ALLOW does not name this object"))
+		problem(w, r, http.StatusForbidden, result.Errorf(result.NotAllowed, false, "HTTP_ALLOW does not name this object"))
 	default:
 		return true
 	}
@@ -182,7 +162,7 @@ func (h *Handler) permitted(w http.ResponseWriter, r *http.Request, name, key st
 // allows compares literally: an entry is a bucket, or a bucket and a prefix of the key as it is. OSS keys are no paths,
 // so "..", "//" and "%2F" in them mean nothing but themselves.
 func (h *Handler) allows(name, key string) bool {
-	for _, entry := range h.HTTPAllow {
+	for _, entry := range h.options.HTTPAllow {
 		allowed, prefix, _ := strings.Cut(entry, "/")
 		if name == allowed && strings.HasPrefix(key, prefix) {
 			return true
@@ -191,8 +171,8 @@ func (h *Handler) allows(name, key string) bool {
 	return false
 }
 
-func badRequestStatus(e *Error) int {
-	if e.Code == ImageTooLarge {
+func badRequestStatus(e *result.Error) int {
+	if e.Code == result.ImageTooLarge {
 		return http.StatusRequestEntityTooLarge
 	}
 	return http.StatusBadRequest

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/processor/ocrtest"
+	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -76,21 +78,21 @@ func TestHTTPAllowIsLiteral(t *testing.T) {
 // However a prefix is walked around in a key, OSS is asked for that very key, and it is another object.
 func TestKeysAreNotCleaned(t *testing.T) {
 	for _, key := range []string{"2026/../secret/a.jpg", "2026//../secret/a.jpg", "2026/./a.jpg", "2026/%2e%2e/secret/a.jpg", "2026/..\\secret\\a.jpg", "2026/?a.jpg", "2026/#a.jpg", "2026/+ %.jpg"} {
-		w := newWorld(t)
-		w.HTTPAllow = []string{"cards/2026/"}
-		require.NoError(t, w.bucket.Write(t.Context(), "secret/a.jpg", "image/jpeg", nil, []byte("secret")))
-		w.bucket.Requests()
+		f := newFixture(t)
+		f.handlerOptions.HTTPAllow = []string{"cards/2026/"}
+		require.NoError(t, f.Bucket.Put(t.Context(), "secret/a.jpg", "image/jpeg", nil, []byte("secret")))
+		f.Bucket.Requests()
 		body, err := json.Marshal(map[string]string{"bucket": "cards", "key": key})
 		require.NoError(t, err)
 		for name, way := range ways {
-			got := way(t, w.Handler, first("request-7"), postObject(string(body)))
+			got := way(t, f.handler(), ocrtest.First("request-7"), postObject(string(body)))
 			assert.Equal(t, 404, got.status, name)
-			assert.ElementsMatch(t, []string{"APPEND " + key + ".ocr.claim", "HEAD " + key, "HEAD " + key + ".ocr.json", "DELETE " + key + ".ocr.claim"}, w.bucket.Requests(), name)
-			got = way(t, w.Handler, first("request-7"), getStored("cards", key))
+			assert.ElementsMatch(t, []string{"APPEND " + key + ".ocr.claim", "HEAD " + key, "HEAD " + key + ".ocr.json", "DELETE " + key + ".ocr.claim"}, f.Bucket.Requests(), name)
+			got = way(t, f.handler(), ocrtest.First("request-7"), getStored("cards", key))
 			assert.Equal(t, 404, got.status, name)
-			assert.Equal(t, []string{"GET " + key + ".ocr.json"}, w.bucket.Requests(), name)
+			assert.Equal(t, []string{"GET " + key + ".ocr.json"}, f.Bucket.Requests(), name)
 		}
-		assert.Empty(t, w.ocr.requests)
+		assert.Empty(t, f.OCR.Requests())
 	}
 }
 
@@ -102,7 +104,7 @@ func FuzzHTTPAllow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, entry, name, key string) {
 		h := New(Options{HTTPAllow: []string{entry}})
 		r := httptest.NewRecorder()
-		got := h.permitted(r, httptest.NewRequest("POST", "/recognitions", nil), name, key)
+		got := h.authorize(r, httptest.NewRequest("POST", "/recognitions", nil), name, key)
 		// An object is "bucket/key", in which the first slash ends the bucket's name. An entry is one of its beginnings that
 		// reaches at least that slash, or the bucket's name.
 		path := name + "/" + key
@@ -129,7 +131,7 @@ func FuzzObjectRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		o, e := decodeObjectRequest(strings.NewReader(body))
 		if e != nil {
-			if (e.Code != BadRequest && e.Code != ImageTooLarge) || e.Retryable || len(e.Message) > 500 || !utf8.ValidString(e.Message) {
+			if (e.Code != result.BadRequest && e.Code != result.ImageTooLarge) || e.Retryable || len(e.Message) > 500 || !utf8.ValidString(e.Message) {
 				t.Fatalf("%+v", e)
 			}
 			return
@@ -159,54 +161,54 @@ func FuzzObjectRequest(f *testing.F) {
 	})
 }
 
-func (w *world) get(target string) *httptest.ResponseRecorder {
+func (f *fixture) get(target string) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
-	w.API().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, target, nil).WithContext(WithInvocation(w.t.Context(), first("r1"))))
+	f.handler().API().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, target, nil).WithContext(WithInvocation(f.t.Context(), ocrtest.First("r1"))))
 	return answer
 }
 
-func (w *world) post(contentType, body string) *httptest.ResponseRecorder {
+func (f *fixture) post(contentType, body string) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(http.MethodPost, "/recognitions", strings.NewReader(body))
 	request.Header.Set("Content-Type", contentType)
 	answer := httptest.NewRecorder()
-	w.API().ServeHTTP(answer, request.WithContext(WithInvocation(w.t.Context(), first("r1"))))
+	f.handler().API().ServeHTTP(answer, request.WithContext(WithInvocation(f.t.Context(), ocrtest.First("r1"))))
 	return answer
 }
 
 func TestFailedDocumentOfAnotherTimeIsAnsweredByItsCode(t *testing.T) {
-	w := newWorld(t, "quota")
-	_, err := w.Invoke(t.Context(), first("r1"), w.event())
+	f := newFixture(t, ocrtest.QuotaExhausted)
+	_, err := f.handler().Invoke(t.Context(), ocrtest.First("r1"), f.Event())
 	require.NoError(t, err)
-	body := fmt.Sprintf(`{"bucket":"cards","key":%q}`, imageKey)
-	answer := w.post("application/json", body)
+	body := fmt.Sprintf(`{"bucket":"cards","key":%q}`, ocrtest.ImageKey)
+	answer := f.post("application/json", body)
 	assert.Equal(t, http.StatusBadGateway, answer.Code)
 	assert.Contains(t, answer.Body.String(), `"QuotaExhausted"`)
-	assert.Len(t, w.ocr.requests, 1)
+	assert.Len(t, f.OCR.Requests(), 1)
 
-	w = newWorld(t)
-	require.NoError(t, w.bucket.Write(t.Context(), resultKey, documentType, map[string]string{"source-etag": w.etag(), "status": "failed"}, []byte(`{"status":"failed"}`)))
-	answer = w.post("application/json", body)
+	f = newFixture(t)
+	require.NoError(t, f.Bucket.Put(t.Context(), ocrtest.ResultKey, result.ContentType, map[string]string{"source-etag": f.ETag(), "status": "failed"}, []byte(`{"status":"failed"}`)))
+	answer = f.post("application/json", body)
 	assert.Equal(t, http.StatusInternalServerError, answer.Code, "a failure that does not say why")
-	assert.Empty(t, w.ocr.requests)
+	assert.Empty(t, f.OCR.Requests())
 
 	answer = httptest.NewRecorder()
-	writeFailure(answer, httptest.NewRequest(http.MethodGet, "/", nil), failure("Unheard", false, "x"))
+	writeFailure(answer, httptest.NewRequest(http.MethodGet, "/", nil), result.Errorf("Unheard", false, "x"))
 	assert.Equal(t, http.StatusInternalServerError, answer.Code)
 }
 
 func TestMembersThatGoCannotHoldAreRefused(t *testing.T) {
-	w := newWorld(t)
+	f := newFixture(t)
 	for _, body := range []string{`{"bucket":1e999}`, `{"bucket":"cards","key":-1e400}`, `{"force":1e999}`} {
-		answer := w.post("application/json", body)
+		answer := f.post("application/json", body)
 		assert.Equal(t, http.StatusBadRequest, answer.Code, body)
 	}
 }
 
 func TestPictureWhoseChargeIsUnknownSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, "swallowed")
-		w.MaxAttempts = 1
-		answer := w.post("image/jpeg", "a picture")
+		f := newFixture(t, ocrtest.LostAfterCharge)
+		f.Options.MaxAttempts = 1
+		answer := f.post("image/jpeg", "a picture")
 		assert.Equal(t, http.StatusGatewayTimeout, answer.Code)
 		assert.Contains(t, answer.Body.String(), "the call may have been charged")
 	})

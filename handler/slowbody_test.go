@@ -3,7 +3,6 @@ package handler
 import (
 	"bufio"
 	"context"
-	"fc-idcard-ocr/internal/bucket"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +12,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/processor/ocrtest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,7 +37,7 @@ func TestSenderThatStallsIsLeftAtTheDeadline(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := httptest.NewServer(newWorld(t).CustomRuntime())
+			server := httptest.NewServer(newFixture(t).handler().CustomRuntime())
 			defer server.Close()
 			conn, err := net.Dial("tcp", server.Listener.Addr().String())
 			require.NoError(t, err)
@@ -59,8 +62,8 @@ func TestSenderThatStallsIsLeftAtTheDeadline(t *testing.T) {
 
 // The deadline is one of reading: a connection that carries invocation after invocation is not cut by an earlier one's.
 func TestDeadlineOfOneInvocationIsNotTheNextOnes(t *testing.T) {
-	w := newWorld(t)
-	server := httptest.NewServer(w.CustomRuntime())
+	f := newFixture(t)
+	server := httptest.NewServer(f.handler().CustomRuntime())
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	require.NoError(t, err)
@@ -82,7 +85,7 @@ func TestDeadlineOfOneInvocationIsNotTheNextOnes(t *testing.T) {
 }
 
 func TestSenderThatStallsAfterTheDeadlineIsLeftToo(t *testing.T) {
-	server := httptest.NewServer(newWorld(t).CustomRuntime())
+	server := httptest.NewServer(newFixture(t).handler().CustomRuntime())
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	require.NoError(t, err)
 	defer server.Close()
@@ -95,7 +98,7 @@ func TestSenderThatStallsAfterTheDeadlineIsLeftToo(t *testing.T) {
 
 // slowStore does not answer as long as it stalls.
 type slowStore struct {
-	Store
+	processor.Bucket
 	stall *atomic.Bool
 }
 
@@ -104,22 +107,23 @@ func (s slowStore) Read(ctx context.Context, key, process string, limit int64) (
 		<-ctx.Done()
 	}
 	if ctx.Err() != nil { // as the real one does
-		return nil, fmt.Errorf("slow: %w", bucket.ErrTransient)
+		return nil, fmt.Errorf("slow: %w", bucket.ErrUnavailable)
 	}
-	return s.Store.Read(ctx, key, process, limit)
+	return s.Bucket.Read(ctx, key, process, limit)
 }
 
 func TestRequestThatLastsToItsDeadlineLeavesItsConnectionSound(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	_, err := w.Invoke(t.Context(), first("r1"), w.event())
+	f := newFixture(t)
+	_, err := f.handler().Invoke(t.Context(), ocrtest.First("r1"), f.Event())
 	require.NoError(t, err)
 	var stall atomic.Bool
 	stall.Store(true)
-	w.Open = func(string, string, bucket.Credentials, *slog.Logger) (Store, error) {
-		return slowStore{w.bucket, &stall}, nil
+	f.Options.Open = func(string, string, bucket.Credentials, *slog.Logger) (processor.Bucket, error) {
+		return slowStore{f.Bucket, &stall}, nil
 	}
-	server := httptest.NewServer(w.CustomRuntime())
+	f.restart()
+	server := httptest.NewServer(f.handler().CustomRuntime())
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	require.NoError(t, err)

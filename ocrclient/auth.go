@@ -12,7 +12,7 @@ import (
 
 // Auth puts credentials on a request. It is implemented by AppKey and AppCode.
 type Auth interface {
-	authorize(http.Header, *signable)
+	authorize(http.Header, *canonicalRequest)
 }
 
 // SignatureMethod names the HMAC of a signature.
@@ -33,7 +33,7 @@ type AppKey struct {
 	Method SignatureMethod
 }
 
-func (k AppKey) authorize(h http.Header, s *signable) {
+func (k AppKey) authorize(h http.Header, s *canonicalRequest) {
 	s.headers = append(s.headers, param{name: "x-ca-key", value: strings.TrimSpace(k.Key)})
 	if k.Method != "" {
 		s.headers = append(s.headers, param{name: "x-ca-signature-method", value: string(k.Method)})
@@ -43,7 +43,7 @@ func (k AppKey) authorize(h http.Header, s *signable) {
 	h.Set("X-Ca-Signature-Headers", strings.Join(s.headerNames(), ","))
 }
 
-func (k AppKey) sign(s *signable) string {
+func (k AppKey) sign(s *canonicalRequest) string {
 	newHash := sha256.New
 	if k.Method == HmacSHA1 {
 		newHash = func() hash.Hash { return sha1.New() }
@@ -67,7 +67,7 @@ func (k AppKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 // with every request. Surrounding blanks are ignored. Printing an AppCode does not show it.
 type AppCode string
 
-func (c AppCode) authorize(h http.Header, s *signable) {
+func (c AppCode) authorize(h http.Header, s *canonicalRequest) {
 	s.setHeaders(h)
 	h.Set("Authorization", "APPCODE "+strings.TrimSpace(string(c)))
 }

@@ -39,8 +39,8 @@ func BenchmarkSignature(b *testing.B) {
 	} {
 		f, err := newForm(form.request)
 		require.NoError(b, err)
-		fresh := func() *signable {
-			return &signable{method: "POST", accept: acceptHeader, contentType: contentTypeHeader, path: "/ocrIdCard", params: f.params,
+		fresh := func() *canonicalRequest {
+			return &canonicalRequest{method: "POST", accept: acceptHeader, contentType: contentTypeHeader, path: "/ocrIdCard", params: f.params,
 				headers: params([2]string{"x-ca-nonce", "0b3b2b0a-5b0c-4b0e-8b0a-0b3b2b0a5b0c"}, [2]string{"x-ca-timestamp", "1525872629832"}, [2]string{"x-ca-key", "203753385"})}
 		}
 		s, text := fresh(), []byte(fresh().text())
@@ -73,7 +73,7 @@ func plainHMAC(secret string, text []byte) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func plainSignature(secret string, r Request, s *signable) string {
+func plainSignature(secret string, r Request, s *canonicalRequest) string {
 	form := plainForm(r)
 	headers := slices.SortedFunc(slices.Values(s.headers), func(a, b param) int { return cmp.Compare(a.name, b.name) })
 	text := strings.Join([]string{s.method, s.accept, s.contentMD5, s.contentType, s.date}, "\n") + "\n"
@@ -126,7 +126,7 @@ func BenchmarkImageRequest(b *testing.B) {
 	b.Run("plain", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			signature := plainSignature("benchmark-secret", request, &signable{method: "POST", accept: acceptHeader, path: "/ocrIdCard"})
+			signature := plainSignature("benchmark-secret", request, &canonicalRequest{method: "POST", accept: acceptHeader, path: "/ocrIdCard"})
 			r, err := http.NewRequest("POST", DefaultEndpoint, strings.NewReader(plainForm(request).Encode()))
 			require.NoError(b, err)
 			r.Header.Set("X-Ca-Signature", signature)

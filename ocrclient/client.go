@@ -88,7 +88,7 @@ func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLa
 // Recognize sends one request and returns the provider's answer, be it a card or the provider's own "not recognised".
 // A call that brought no usable answer returns an *Error; its Class says whether it may have been charged. A Client or
 // Request that cannot be sent at all is refused with ErrInvalid before anything happens.
-func (c *Client) Recognize(ctx context.Context, r Request) (*Answer, error) {
+func (c *Client) Recognize(ctx context.Context, r Request) (*Response, error) {
 	endpoint, err := c.endpoint()
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (c *Client) Recognize(ctx context.Context, r Request) (*Answer, error) {
 	req.Header.Set("Accept", acceptHeader)
 	req.Header.Set("Content-Type", contentTypeHeader)
 	req.Header.Set("User-Agent", c.UserAgent) // an empty value keeps net/http from adding its own
-	signed := signable{
+	signed := canonicalRequest{
 		method:      req.Method,
 		accept:      acceptHeader,
 		contentType: contentTypeHeader,
@@ -128,7 +128,7 @@ func (c *Client) Recognize(ctx context.Context, r Request) (*Answer, error) {
 	}
 	c.Auth.authorize(req.Header, &signed)
 	req.ContentLength = form.length() // after the signature, which passes over the picture anyway
-	return c.exchange(ctx, req, &signed)
+	return c.do(ctx, req, &signed)
 }
 
 func (c *Client) endpoint() (*url.URL, error) {
@@ -166,8 +166,8 @@ func (c *Client) httpClient() *http.Client {
 	return base
 }
 
-// exchange sends the request and sorts what comes back into an answer or an *Error.
-func (c *Client) exchange(ctx context.Context, req *http.Request, signed *signable) (*Answer, error) {
+// do sends the request and sorts what comes back into an answer or an *Error.
+func (c *Client) do(ctx context.Context, req *http.Request, signed *canonicalRequest) (*Response, error) {
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
@@ -177,12 +177,12 @@ func (c *Client) exchange(ctx context.Context, req *http.Request, signed *signab
 		return nil, transportError(err, connected.Load())
 	}
 	defer resp.Body.Close()
-	body, err := readAnswer(resp)
+	body, err := readBody(resp)
 	if err != nil {
-		return nil, &Error{Class: Lost, Code: lostCode(err), StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header),
-			message: "the answer broke off", err: withoutEcho(err)}
+		return nil, &Error{Outcome: Indeterminate, Code: lostCode(err), StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header),
+			message: "the answer broke off", err: sanitizeEcho(err)}
 	}
-	answer, parseErr := ParseAnswer(resp.StatusCode, body)
+	answer, parseErr := ParseResponse(resp.StatusCode, body)
 	if parseErr == nil {
 		return answer, nil
 	}
@@ -196,13 +196,13 @@ func transportError(err error, connected bool) *Error {
 		err = u.Err // the *url.Error repeats method and address, which the message gives already
 	}
 	if !connected {
-		return &Error{Class: NeverSent, Code: Unavailable, message: "no connection to the OCR endpoint", err: withoutAddress(err)}
+		return &Error{Outcome: NotSent, Code: Unavailable, message: "no connection to the OCR endpoint", err: sanitizeAddress(err)}
 	}
-	return &Error{Class: Lost, Code: lostCode(err), message: "the request may have arrived, but no answer came", err: withoutEcho(err)}
+	return &Error{Outcome: Indeterminate, Code: lostCode(err), message: "the request may have arrived, but no answer came", err: sanitizeEcho(err)}
 }
 
-// withoutEcho drops the text of errors that quote what the server sent, such as net/http's "malformed HTTP response".
-func withoutEcho(err error) error {
+// sanitizeEcho drops the text of errors that quote what the server sent, such as net/http's "malformed HTTP response".
+func sanitizeEcho(err error) error {
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) {
 		return err
@@ -221,7 +221,7 @@ func lostCode(err error) Code {
 }
 
 // answerError sorts an answer that is not the provider's. Order: what the gateway says in its headers, then the status.
-func (c *Client) answerError(resp *http.Response, body []byte, parseErr error, signed *signable) *Error {
+func (c *Client) answerError(resp *http.Response, body []byte, parseErr error, signed *canonicalRequest) *Error {
 	e := &Error{StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header)}
 	code, text := resp.Header.Get("X-Ca-Error-Code"), resp.Header.Get("X-Ca-Error-Message")
 	switch {
@@ -229,7 +229,7 @@ func (c *Client) answerError(resp *http.Response, body []byte, parseErr error, s
 		e.gateway(code, text)
 		switch {
 		case e.Code == Unauthorized && hasPrefixFold(text, invalidSignature):
-			e.message += ": " + signed.compareWithServer(text)
+			e.message += ": " + signed.diffStringToSign(text)
 		case e.Code == ClockSkew:
 			e.message += clockDifference(c.now(), resp.Header.Get("Date"))
 		}
@@ -238,17 +238,17 @@ func (c *Client) answerError(resp *http.Response, body []byte, parseErr error, s
 	case resp.StatusCode == http.StatusRequestEntityTooLarge:
 		e.set(Configuration, ImageTooLarge, "the request is larger than the gateway takes")
 	case resp.StatusCode == http.StatusGatewayTimeout || resp.StatusCode == http.StatusRequestTimeout:
-		e.set(Lost, Timeout, "the gateway waited in vain for the provider")
+		e.set(Indeterminate, Timeout, "the gateway waited in vain for the provider")
 	case resp.StatusCode >= 500:
-		e.set(Lost, Unavailable, "an error status without the gateway's explanation")
+		e.set(Indeterminate, Unavailable, "an error status without the gateway's explanation")
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		e.set(Configuration, Unauthorized, "refused without the gateway's explanation")
 	case resp.StatusCode >= 300:
 		e.set(Configuration, BadRequest, "this is not the answer of the API; is the endpoint right? (redirects are not followed)")
 	case resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && errors.Is(parseErr, io.ErrUnexpectedEOF):
-		e.set(Lost, Unavailable, "the answer broke off") // delimited by the end of the connection only: a cut looks like an end
+		e.set(Indeterminate, Unavailable, "the answer broke off") // delimited by the end of the connection only: a cut looks like an end
 	default:
-		e.set(Unreadable, BadAnswer, "the answer cannot be parsed ("+strconv.Itoa(len(body))+" bytes)")
+		e.set(Malformed, BadAnswer, "the answer cannot be parsed ("+strconv.Itoa(len(body))+" bytes)")
 	}
 	if seconds, err := strconv.Atoi(strings.TrimSpace(resp.Header.Get("Retry-After"))); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(seconds) * time.Second

@@ -184,7 +184,7 @@ func TestFailuresAreSortedByWhatTheyMeanForThePurse(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		handler http.HandlerFunc
-		class   ocrclient.Class
+		class   ocrclient.Outcome
 		code    ocrclient.Code
 	}{
 		"throttled, newer gateway":     {gateway(429, "T429ID", "Throttled by INNER Flow Control"), ocrclient.Refused, ocrclient.Throttled},
@@ -210,24 +210,24 @@ func TestFailuresAreSortedByWhatTheyMeanForThePurse(t *testing.T) {
 		"too large, plain":             {plain(413, ""), ocrclient.Configuration, ocrclient.ImageTooLarge},
 		"nonce used":                   {gateway(400, "", "Nonce Used"), ocrclient.NonceUsed, ocrclient.AnswerLost},
 		"nonce used, code":             {gateway(403, "S403NU", ""), ocrclient.NonceUsed, ocrclient.AnswerLost},
-		"backend time-out":             {gateway(504, "D504RE", "canary"), ocrclient.Lost, ocrclient.Timeout},
-		"backend time-out, classic":    {gateway(504, "", "Async Service"), ocrclient.Lost, ocrclient.Timeout},
-		"504 of somebody":              {plain(504, "<html>"), ocrclient.Lost, ocrclient.Timeout},
-		"503 of somebody":              {plain(503, "<html>"), ocrclient.Lost, ocrclient.Unavailable},
+		"backend time-out":             {gateway(504, "D504RE", "canary"), ocrclient.Indeterminate, ocrclient.Timeout},
+		"backend time-out, classic":    {gateway(504, "", "Async Service"), ocrclient.Indeterminate, ocrclient.Timeout},
+		"504 of somebody":              {plain(504, "<html>"), ocrclient.Indeterminate, ocrclient.Timeout},
+		"503 of somebody":              {plain(503, "<html>"), ocrclient.Indeterminate, ocrclient.Unavailable},
 		"403 of somebody":              {plain(403, "<html>canary"), ocrclient.Configuration, ocrclient.Unauthorized},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/canary", http.StatusTemporaryRedirect)
 		}, ocrclient.Configuration, ocrclient.BadRequest},
-		"HTML with 200":                   {plain(200, "<html>canary"), ocrclient.Unreadable, ocrclient.BadAnswer},
-		"foreign JSON":                    {plain(200, `{"name":"张三"}`), ocrclient.Unreadable, ocrclient.BadAnswer},
-		"JSON array":                      {plain(200, `["张三"]`), ocrclient.Unreadable, ocrclient.BadAnswer},
-		"empty 200":                       {plain(200, ""), ocrclient.Unreadable, ocrclient.BadAnswer},
-		"half JSON, complete by length":   {plain(200, recognised[:90]), ocrclient.Unreadable, ocrclient.BadAnswer},
-		"half JSON, end of connection":    {raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + recognised[:90]), ocrclient.Lost, ocrclient.Unavailable},
-		"cut body":                        {raw("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + recognised[:90]), ocrclient.Lost, ocrclient.Unavailable},
-		"connection closed after sending": {raw(""), ocrclient.Lost, ocrclient.Unavailable},
-		"not HTTP":                        {raw("canary 张三\r\n\r\n"), ocrclient.Lost, ocrclient.Unavailable},
-		"over a mebibyte":                 {plain(200, `{"ret_code":0,"msg":"`+strings.Repeat("x", 1<<20)+`"}`), ocrclient.Unreadable, ocrclient.BadAnswer},
+		"HTML with 200":                   {plain(200, "<html>canary"), ocrclient.Malformed, ocrclient.BadAnswer},
+		"foreign JSON":                    {plain(200, `{"name":"张三"}`), ocrclient.Malformed, ocrclient.BadAnswer},
+		"JSON array":                      {plain(200, `["张三"]`), ocrclient.Malformed, ocrclient.BadAnswer},
+		"empty 200":                       {plain(200, ""), ocrclient.Malformed, ocrclient.BadAnswer},
+		"half JSON, complete by length":   {plain(200, recognised[:90]), ocrclient.Malformed, ocrclient.BadAnswer},
+		"half JSON, end of connection":    {raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + recognised[:90]), ocrclient.Indeterminate, ocrclient.Unavailable},
+		"cut body":                        {raw("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + recognised[:90]), ocrclient.Indeterminate, ocrclient.Unavailable},
+		"connection closed after sending": {raw(""), ocrclient.Indeterminate, ocrclient.Unavailable},
+		"not HTTP":                        {raw("canary 张三\r\n\r\n"), ocrclient.Indeterminate, ocrclient.Unavailable},
+		"over a mebibyte":                 {plain(200, `{"ret_code":0,"msg":"`+strings.Repeat("x", 1<<20)+`"}`), ocrclient.Malformed, ocrclient.BadAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls atomic.Int32
@@ -236,9 +236,9 @@ func TestFailuresAreSortedByWhatTheyMeanForThePurse(t *testing.T) {
 			require.Nil(t, answer)
 			var e *ocrclient.Error
 			require.ErrorAs(t, err, &e)
-			assert.Equal(t, test.class.String(), e.Class.String())
+			assert.Equal(t, test.class.String(), e.Outcome.String())
 			assert.Equal(t, test.code, e.Code)
-			assert.Equal(t, test.class, ocrclient.ClassOf(fmt.Errorf("wrapped: %w", err)))
+			assert.Equal(t, test.class, ocrclient.OutcomeOf(fmt.Errorf("wrapped: %w", err)))
 			assert.EqualValues(t, 1, calls.Load(), "one Recognize is one request")
 			for _, canary := range canaries {
 				assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err.Error()), canary)
@@ -253,14 +253,14 @@ func TestNothingWasSentWithoutAConnection(t *testing.T) {
 	listener.Close()
 	client := &ocrclient.Client{Endpoint: "http://" + listener.Addr().String() + "/ocrIdCard", Auth: key}
 	_, err = client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
-	assert.Equal(t, ocrclient.NeverSent, ocrclient.ClassOf(err))
+	assert.Equal(t, ocrclient.NotSent, ocrclient.OutcomeOf(err))
 
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("request over unverified TLS") }))
 	server.Config.ErrorLog = nil
 	defer server.Close()
 	client.Endpoint = server.URL
 	_, err = client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
-	assert.Equal(t, ocrclient.NeverSent, ocrclient.ClassOf(err), "an unknown certificate ends the call before anything is sent")
+	assert.Equal(t, ocrclient.NotSent, ocrclient.OutcomeOf(err), "an unknown certificate ends the call before anything is sent")
 }
 
 // overOnce is a context whose deadline comes when over is closed, however slow the machine.
@@ -288,7 +288,7 @@ func TestDeadlineAfterSendingIsLost(t *testing.T) {
 	_, err := client.Recognize(ctx, ocrclient.Request{Image: []byte{1}})
 	var e *ocrclient.Error
 	require.ErrorAs(t, err, &e)
-	assert.Equal(t, ocrclient.Lost, e.Class)
+	assert.Equal(t, ocrclient.Indeterminate, e.Outcome)
 	assert.Equal(t, ocrclient.Timeout, e.Code)
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 }

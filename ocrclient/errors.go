@@ -11,33 +11,33 @@ import (
 // ErrInvalid is wrapped by errors about a Client or Request that cannot be sent. Nothing was sent.
 var ErrInvalid = errors.New("ocrclient: invalid call")
 
-// Class says what a failed call means for the next one: can the request have reached the paid provider?
-type Class int
+// Outcome says what a failed call means for the next one: can the request have reached the paid provider?
+type Outcome int
 
 const (
-	// NeverSent: no connection was made (DNS, dial, TLS). Sending again is free.
-	NeverSent Class = iota + 1
+	// NotSent: no connection was made (DNS, dial, TLS). Sending again is free.
+	NotSent Outcome = iota + 1
 	// Refused: the gateway turned the request away for the moment (throttling, its own 5xx). Sending again later is free;
 	// use a new nonce, as the gateway may have noted this one.
 	Refused
 	// Configuration: the gateway will turn every such request away until somebody changes something (key, signature,
 	// quota, address). Sending again is useless.
 	Configuration
-	// Lost: the request may have arrived and may have been charged, but there is no answer. Send it again with the same
+	// Indeterminate: the request may have arrived and may have been charged, but there is no answer. Send it again with the same
 	// nonce: accepted means that the first never arrived, NonceUsed that it did.
-	Lost
+	Indeterminate
 	// NonceUsed: an earlier request with this nonce was accepted. Its answer is gone.
 	NonceUsed
-	// Unreadable: an answer came, in full, and cannot be parsed. It may have been charged.
-	Unreadable
+	// Malformed: an answer came, in full, and cannot be parsed. It may have been charged.
+	Malformed
 )
 
-var classNames = [...]string{NeverSent: "never sent", Refused: "refused", Configuration: "configuration", Lost: "lost",
-	NonceUsed: "nonce used", Unreadable: "unreadable"}
+var classNames = [...]string{NotSent: "never sent", Refused: "refused", Configuration: "configuration", Indeterminate: "lost",
+	NonceUsed: "nonce used", Malformed: "unreadable"}
 
 // String names the class in lower case.
-func (c Class) String() string {
-	if c < NeverSent || int(c) >= len(classNames) {
+func (c Outcome) String() string {
+	if c < NotSent || int(c) >= len(classNames) {
 		return "unknown"
 	}
 	return classNames[c]
@@ -65,8 +65,8 @@ const (
 // Error is a call that brought no usable answer. Its text never holds a secret, a URL's query or card data, whatever the
 // server wrote.
 type Error struct {
-	Class Class
-	Code  Code
+	Outcome Outcome
+	Code    Code
 	// StatusCode is the HTTP status, 0 if no answer came.
 	StatusCode int
 	// GatewayCode is X-Ca-Error-Code, which newer gateways send: a letter, the status and two letters. Often empty.
@@ -83,7 +83,7 @@ type Error struct {
 // Error tells class, reason, status and gateway request ID.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "ocrIdCard call %s: %s", e.Class, e.message)
+	fmt.Fprintf(&b, "ocrIdCard call %s: %s", e.Outcome, e.message)
 	if e.err != nil {
 		fmt.Fprintf(&b, ": %v", e.err)
 	}
@@ -103,26 +103,26 @@ func (e *Error) Unwrap() error { return e.err }
 
 // MayHaveCharged reports whether the call can have been charged although it brought nothing.
 func (e *Error) MayHaveCharged() bool {
-	return e.Class == Lost || e.Class == NonceUsed || e.Class == Unreadable
+	return e.Outcome == Indeterminate || e.Outcome == NonceUsed || e.Outcome == Malformed
 }
 
-// ClassOf returns the class of the *Error in err's chain, 0 if there is none.
-func ClassOf(err error) Class {
+// OutcomeOf returns the class of the *Error in err's chain, 0 if there is none.
+func OutcomeOf(err error) Outcome {
 	var e *Error
 	if errors.As(err, &e) {
-		return e.Class
+		return e.Outcome
 	}
 	return 0
 }
 
-func (e *Error) set(class Class, code Code, message string) {
-	e.Class, e.Code, e.message = class, code, message
+func (e *Error) set(class Outcome, code Code, message string) {
+	e.Outcome, e.Code, e.message = class, code, message
 }
 
 // gatewayMessages are the texts of X-Ca-Error-Message (the gateway's "错误代码表"), the more specific first.
 var gatewayMessages = []struct {
 	prefix string
-	class  Class
+	class  Outcome
 	code   Code
 }{
 	{"Throttled by DOMAIN", Configuration, Throttled}, // the 1,000 calls a day of a second-level test domain
@@ -141,7 +141,7 @@ var gatewayMessages = []struct {
 	{"Timestamp Expired", Configuration, ClockSkew},
 	{"Invalid Timestamp", Configuration, ClockSkew},
 	{"Nonce Used", NonceUsed, AnswerLost},
-	{"Async Service", Lost, Timeout},
+	{"Async Service", Indeterminate, Timeout},
 	{"Internal Error", Refused, Unavailable},
 	{"Failed To Invoke Backend Service", Refused, Unavailable},
 	{"Service Unavailable", Refused, Unavailable},
@@ -157,11 +157,11 @@ func (e *Error) gateway(code, text string) {
 			break
 		}
 	}
-	if e.Class == 0 {
+	if e.Outcome == 0 {
 		e.byGatewayCode()
 	}
 	if e.StatusCode == http.StatusGatewayTimeout {
-		e.Class, e.Code = Lost, Timeout // whatever the words: the provider may have been reached
+		e.Outcome, e.Code = Indeterminate, Timeout // whatever the words: the provider may have been reached
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // What each of the gateway's texts costs and means. The table stands here a second time, so that no row changes unseen.
 func TestGatewayTextsAreSortedWhateverTheStatus(t *testing.T) {
 	for text, want := range map[string]struct {
-		class Class
+		class Outcome
 		code  Code
 	}{
 		"Throttled by DOMAIN Flow Control": {Configuration, Throttled},
@@ -32,7 +32,7 @@ func TestGatewayTextsAreSortedWhateverTheStatus(t *testing.T) {
 		"Timestamp Expired":                {Configuration, ClockSkew},
 		"Invalid Timestamp":                {Configuration, ClockSkew},
 		"Nonce Used":                       {NonceUsed, AnswerLost},
-		"Async Service":                    {Lost, Timeout},
+		"Async Service":                    {Indeterminate, Timeout},
 		"Internal Error":                   {Refused, Unavailable},
 		"Failed To Invoke Backend Service": {Refused, Unavailable},
 		"Service Unavailable":              {Refused, Unavailable},
@@ -41,12 +41,12 @@ func TestGatewayTextsAreSortedWhateverTheStatus(t *testing.T) {
 		for _, form := range []string{text, "  " + strings.ToLower(text), strings.ToUpper(text) + " canary"} {
 			e := &Error{StatusCode: 418}
 			e.gateway("", form)
-			assert.Equal(t, want.class.String(), e.Class.String(), form)
+			assert.Equal(t, want.class.String(), e.Outcome.String(), form)
 			assert.Equal(t, want.code, e.Code, form)
 			assert.NotContains(t, e.Error(), "canary")
 			e = &Error{StatusCode: http.StatusGatewayTimeout}
 			e.gateway("", form)
-			assert.Equal(t, Lost, e.Class, "504: the provider may have been reached")
+			assert.Equal(t, Indeterminate, e.Outcome, "504: the provider may have been reached")
 			assert.Equal(t, Timeout, e.Code)
 		}
 	}
@@ -56,7 +56,7 @@ func TestGatewayCodesAreSortedWhereTheTextIsUnknown(t *testing.T) {
 	for name, test := range map[string]struct {
 		code   string
 		status int
-		class  Class
+		class  Outcome
 		want   Code
 	}{
 		"T":                      {"T403XX", 403, Refused, Throttled},
@@ -78,7 +78,7 @@ func TestGatewayCodesAreSortedWhereTheTextIsUnknown(t *testing.T) {
 	} {
 		e := &Error{StatusCode: test.status}
 		e.gateway(test.code, "")
-		assert.Equal(t, test.class.String(), e.Class.String(), name)
+		assert.Equal(t, test.class.String(), e.Outcome.String(), name)
 		assert.Equal(t, test.want, e.Code, name)
 	}
 }
@@ -93,19 +93,19 @@ func TestOnlyPlainWordsOfAServerAreRepeated(t *testing.T) {
 
 func TestErrorsTellWhatTheyAre(t *testing.T) {
 	cause := errors.New("the cause")
-	e := &Error{Class: Lost, Code: Timeout, StatusCode: 200, GatewayCode: "D504RE", RequestID: "D3C1", message: "no answer", err: cause}
+	e := &Error{Outcome: Indeterminate, Code: Timeout, StatusCode: 200, GatewayCode: "D504RE", RequestID: "D3C1", message: "no answer", err: cause}
 	assert.Equal(t, "ocrIdCard call lost: no answer: the cause, gateway code D504RE, gateway request D3C1, status 200", e.Error())
-	assert.Equal(t, "ocrIdCard call never sent: x", (&Error{Class: NeverSent, message: "x"}).Error())
+	assert.Equal(t, "ocrIdCard call never sent: x", (&Error{Outcome: NotSent, message: "x"}).Error())
 	assert.ErrorIs(t, e, cause)
-	for class, want := range map[Class]struct {
+	for class, want := range map[Outcome]struct {
 		name    string
 		charged bool
-	}{0: {"unknown", false}, NeverSent: {"never sent", false}, Refused: {"refused", false}, Configuration: {"configuration", false}, Lost: {"lost", true},
-		NonceUsed: {"nonce used", true}, Unreadable: {"unreadable", true}, Unreadable + 1: {"unknown", false}, -1: {"unknown", false}} {
+	}{0: {"unknown", false}, NotSent: {"never sent", false}, Refused: {"refused", false}, Configuration: {"configuration", false}, Indeterminate: {"lost", true},
+		NonceUsed: {"nonce used", true}, Malformed: {"unreadable", true}, Malformed + 1: {"unknown", false}, -1: {"unknown", false}} {
 		assert.Equal(t, want.name, class.String())
-		assert.Equal(t, want.charged, (&Error{Class: class}).MayHaveCharged(), class)
-		assert.Equal(t, class, ClassOf(fmt.Errorf("wrapped: %w", &Error{Class: class})))
+		assert.Equal(t, want.charged, (&Error{Outcome: class}).MayHaveCharged(), class)
+		assert.Equal(t, class, OutcomeOf(fmt.Errorf("wrapped: %w", &Error{Outcome: class})))
 	}
-	assert.Zero(t, ClassOf(cause))
-	assert.Zero(t, ClassOf(nil))
+	assert.Zero(t, OutcomeOf(cause))
+	assert.Zero(t, OutcomeOf(nil))
 }

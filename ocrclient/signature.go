@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// signable is what a signature covers. Layout and rules: Alibaba Cloud document 29475 ("使用摘要签名认证方式调用API").
-type signable struct {
+// canonicalRequest is what a signature covers. Layout and rules: Alibaba Cloud document 29475 ("使用摘要签名认证方式调用API").
+type canonicalRequest struct {
 	method, accept, contentMD5, contentType, date string
 	headers                                       []param // names in lower case
 	path                                          string  // percent-encoded, as on the request line
@@ -32,20 +32,20 @@ func queryParams(query url.Values) []param {
 }
 
 // sort puts headers and parameters into the order in which they are signed. Of parameters with one name the first counts.
-func (s *signable) sort() {
+func (s *canonicalRequest) sort() {
 	byName := func(a, b param) int { return strings.Compare(a.name, b.name) }
 	slices.SortFunc(s.headers, byName)
 	slices.SortStableFunc(s.params, byName)
 	s.params = slices.CompactFunc(s.params, func(a, b param) bool { return a.name == b.name })
 }
 
-func (s *signable) setHeaders(to http.Header) {
+func (s *canonicalRequest) setHeaders(to http.Header) {
 	for _, h := range s.headers {
 		to.Set(h.name, h.value)
 	}
 }
 
-func (s *signable) headerNames() []string {
+func (s *canonicalRequest) headerNames() []string {
 	names := make([]string, len(s.headers))
 	for i, h := range s.headers {
 		names[i] = h.name
@@ -55,9 +55,9 @@ func (s *signable) headerNames() []string {
 
 // writeTo writes the string to sign, after sort; w must not fail (a hash or a strings.Builder). The picture is encoded on
 // the way, everything else is collected first: a hash takes long writes much faster than short ones.
-func (s *signable) writeTo(w io.Writer) {
-	scratch := scratches.Get().(*[]byte)
-	defer scratches.Put(scratch)
+func (s *canonicalRequest) writeTo(w io.Writer) {
+	scratch := bufPool.Get().(*[]byte)
+	defer bufPool.Put(scratch)
 	b := (*scratch)[:0]
 	for _, part := range [...]string{s.method, s.accept, s.contentMD5, s.contentType, s.date} {
 		b = append(append(b, part...), '\n')
@@ -84,14 +84,14 @@ func (s *signable) writeTo(w io.Writer) {
 	*scratch = b
 }
 
-// scratches hold strings to sign while they are written; a signed URL makes them 2 KB long.
-var scratches = sync.Pool{New: func() any { return new([]byte) }}
+// bufPool hold strings to sign while they are written; a signed URL makes them 2 KB long.
+var bufPool = sync.Pool{New: func() any { return new([]byte) }}
 
 const invalidSignature = "Invalid Signature"
 
-// compareWithServer tells a wrong secret from a changed request: the gateway prints the string it signed, with "#" for a
+// diffStringToSign tells a wrong secret from a changed request: the gateway prints the string it signed, with "#" for a
 // line feed. That string holds the image or its signed URL, so only the name of the first part that differs is told.
-func (s *signable) compareWithServer(text string) string {
+func (s *canonicalRequest) diffStringToSign(text string) string {
 	_, server, found := strings.Cut(text, "StringToSign:")
 	server = strings.Trim(strings.TrimSpace(server), "`")
 	if !found || server == "" {
@@ -106,7 +106,7 @@ func (s *signable) compareWithServer(text string) string {
 	return "the gateway signed another string, so something on the way changed the request (first difference in " + s.firstDifference(local, server) + ")"
 }
 
-func (s *signable) firstDifference(local, server string) string {
+func (s *canonicalRequest) firstDifference(local, server string) string {
 	parts := append([]string{"the method", "Accept", "Content-MD5", "Content-Type", "Date"}, s.headerNames()...)
 	ours, theirs := strings.Split(local, "#"), strings.Split(server, "#")
 	for i, name := range parts {

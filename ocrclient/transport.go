@@ -11,18 +11,18 @@ import (
 	"strings"
 )
 
-// readAnswer reads a body up to maxAnswerBytes and one more.
-func readAnswer(resp *http.Response) ([]byte, error) {
+// readBody reads a body up to maxAnswerBytes and one more.
+func readBody(resp *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
 	if err == nil && strings.EqualFold(strings.TrimSpace(resp.Header.Get("Content-Encoding")), "gzip") {
-		body = unzipped(body)
+		body = gunzip(body)
 	}
 	return body, err
 }
 
-// unzipped returns what is in a body that came in gzip. It was not asked for, but it is paid for all the same. A body that
+// gunzip returns what is in a body that came in gzip. It was not asked for, but it is paid for all the same. A body that
 // is no gzip is returned as it is, and of a cut one its beginning.
-func unzipped(body []byte) []byte {
+func gunzip(body []byte) []byte {
 	plain, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		return body
@@ -31,11 +31,11 @@ func unzipped(body []byte) []byte {
 	return inside
 }
 
-var errUnusable = errors.New("the way there is not usable; are the proxy's variables right?")
+var errNoRoute = errors.New("the way there is not usable; are the proxy's variables right?")
 
-// withoutAddress drops the text of errors before a connection that quote a setting, such as a proxy's address with its
+// sanitizeAddress drops the text of errors before a connection that quote a setting, such as a proxy's address with its
 // password, or what a proxy said.
-func withoutAddress(err error) error {
+func sanitizeAddress(err error) error {
 	var network net.Error
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
@@ -44,5 +44,5 @@ func withoutAddress(err error) error {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	return errUnusable
+	return errNoRoute
 }

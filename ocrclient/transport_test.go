@@ -35,17 +35,17 @@ func TestAnswersInGzipAreRead(t *testing.T) {
 		encoding string
 		body     []byte
 		unsized  bool // delimited by the end of the connection
-		class    ocrclient.Class
+		class    ocrclient.Outcome
 	}{
 		"gzip":                           {"gzip", zipped(t, recognised), false, 0},
 		"in capitals":                    {" GZIP ", zipped(t, recognised), false, 0},
 		"plain, though it says gzip":     {"gzip", []byte(recognised), false, 0},
-		"gzip, though it does not say":   {"", zipped(t, recognised), false, ocrclient.Unreadable},
-		"cut, complete by its length":    {"gzip", zipped(t, recognised)[:90], false, ocrclient.Unreadable},
-		"cut by the connection's end":    {"gzip", zipped(t, recognised)[:90], true, ocrclient.Lost},
-		"empty":                          {"gzip", nil, false, ocrclient.Unreadable},
-		"a bomb":                         {"gzip", zipped(t, strings.Repeat(" ", 8<<20)+recognised), false, ocrclient.Unreadable},
-		"an encoding that nobody speaks": {"br", []byte("\x0b\x02\x80canary"), false, ocrclient.Unreadable},
+		"gzip, though it does not say":   {"", zipped(t, recognised), false, ocrclient.Malformed},
+		"cut, complete by its length":    {"gzip", zipped(t, recognised)[:90], false, ocrclient.Malformed},
+		"cut by the connection's end":    {"gzip", zipped(t, recognised)[:90], true, ocrclient.Indeterminate},
+		"empty":                          {"gzip", nil, false, ocrclient.Malformed},
+		"a bomb":                         {"gzip", zipped(t, strings.Repeat(" ", 8<<20)+recognised), false, ocrclient.Malformed},
+		"an encoding that nobody speaks": {"br", []byte("\x0b\x02\x80canary"), false, ocrclient.Malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +61,7 @@ func TestAnswersInGzipAreRead(t *testing.T) {
 				w.Write(test.body)
 			})
 			answer, err := client.Recognize(t.Context(), ocrclient.Request{ImageURL: "https://b.example/a.jpg"})
-			assert.Equal(t, test.class.String(), ocrclient.ClassOf(err).String(), "%v", err)
+			assert.Equal(t, test.class.String(), ocrclient.OutcomeOf(err).String(), "%v", err)
 			if test.class == 0 {
 				require.NoError(t, err)
 				assert.True(t, answer.Recognized)
@@ -75,11 +75,11 @@ func TestAnswersInGzipAreRead(t *testing.T) {
 func TestAnswersWithoutEndAreLeft(t *testing.T) {
 	for name, test := range map[string]struct {
 		begin string
-		class ocrclient.Class
+		class ocrclient.Outcome
 	}{
 		"a card and blanks": {recognised, 0},
-		"noise":             {"x", ocrclient.Unreadable}, // complete as far as anybody can wait: never called again
-		"open text":         {`{"ret_code":0,"msg":"`, ocrclient.Unreadable},
+		"noise":             {"x", ocrclient.Malformed}, // complete as far as anybody can wait: never called again
+		"open text":         {`{"ret_code":0,"msg":"`, ocrclient.Malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent atomic.Int64
@@ -95,7 +95,7 @@ func TestAnswersWithoutEndAreLeft(t *testing.T) {
 				}
 			})
 			_, err := client.Recognize(t.Context(), ocrclient.Request{ImageURL: "https://b.example/a.jpg"})
-			assert.Equal(t, test.class.String(), ocrclient.ClassOf(err).String())
+			assert.Equal(t, test.class.String(), ocrclient.OutcomeOf(err).String())
 			<-left
 			assert.Less(t, sent.Load(), int64(64<<20), "what is in the sockets' buffers is not read")
 		})
@@ -106,8 +106,8 @@ func TestAnswersWithoutEndAreLeft(t *testing.T) {
 func TestLengthThatLies(t *testing.T) {
 	for name, test := range map[string]struct {
 		length int
-		class  ocrclient.Class
-	}{"right": {len(recognised), 0}, "too long": {len(recognised) + 1, ocrclient.Lost}, "too short": {len(recognised) - 1, ocrclient.Unreadable}, "nothing": {0, ocrclient.Unreadable}} {
+		class  ocrclient.Outcome
+	}{"right": {len(recognised), 0}, "too long": {len(recognised) + 1, ocrclient.Indeterminate}, "too short": {len(recognised) - 1, ocrclient.Malformed}, "nothing": {0, ocrclient.Malformed}} {
 		t.Run(name, func(t *testing.T) {
 			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				io.Copy(io.Discard, r.Body)
@@ -117,7 +117,7 @@ func TestLengthThatLies(t *testing.T) {
 				conn.Close()
 			})
 			_, err := client.Recognize(t.Context(), ocrclient.Request{ImageURL: "https://b.example/a.jpg"})
-			assert.Equal(t, test.class.String(), ocrclient.ClassOf(err).String(), "%v", err)
+			assert.Equal(t, test.class.String(), ocrclient.OutcomeOf(err).String(), "%v", err)
 		})
 	}
 }
@@ -154,7 +154,7 @@ func TestProxyThatDoesNotWorkIsNotTold(t *testing.T) {
 			client := &ocrclient.Client{Auth: key, HTTP: base}
 			started := time.Now()
 			_, err := client.Recognize(t.Context(), ocrclient.Request{ImageURL: "https://b.example/a.jpg?x-oss-signature=canary"})
-			assert.Equal(t, ocrclient.NeverSent, ocrclient.ClassOf(err))
+			assert.Equal(t, ocrclient.NotSent, ocrclient.OutcomeOf(err))
 			assert.NotContains(t, err.Error(), "canary")
 			assert.NotContains(t, err.Error(), "user")
 			assert.Less(t, time.Since(started), 10*time.Second)

@@ -72,7 +72,7 @@ func headers(signed map[string]string) (list []param) {
 	return list
 }
 
-func (s *signable) text() string {
+func (s *canonicalRequest) text() string {
 	var b strings.Builder
 	s.sort()
 	s.writeTo(&b)
@@ -82,7 +82,7 @@ func (s *signable) text() string {
 func TestSignatureEqualsOfficialClients(t *testing.T) {
 	for _, v := range readVectors(t).Vectors {
 		t.Run(v.Name, func(t *testing.T) {
-			s := signable{method: v.Method, accept: v.Accept, contentMD5: v.ContentMD5, contentType: v.ContentType, date: v.Date,
+			s := canonicalRequest{method: v.Method, accept: v.Accept, contentMD5: v.ContentMD5, contentType: v.ContentType, date: v.Date,
 				headers: headers(v.SignedHeaders), path: v.Path, params: slices.Concat(params(v.Form...), params(v.Query...))}
 			assert.Equal(t, v.StringToSign, s.text())
 			assert.Equal(t, v.Signature, AppKey{Key: v.AppKey, Secret: v.AppSecret, Method: v.SignatureMethod}.sign(&s))
@@ -103,7 +103,7 @@ func TestSignatureEqualsOfficialClients(t *testing.T) {
 func TestSignatureEqualsPublishedServerVectors(t *testing.T) {
 	for _, v := range readVectors(t).Published {
 		t.Run(v.Name, func(t *testing.T) {
-			s := signable{method: v.Method, accept: v.Accept, contentType: v.ContentType, date: v.Date,
+			s := canonicalRequest{method: v.Method, accept: v.Accept, contentType: v.ContentType, date: v.Date,
 				headers: headers(v.SignedHeaders), path: v.Path, params: params(v.Params...)}
 			assert.Equal(t, v.StringToSign, s.text())
 			assert.Equal(t, v.Signature, AppKey{Secret: v.AppSecret}.sign(&s))

@@ -35,14 +35,14 @@ func (c *Client) Warm(ctx context.Context) error {
 	if endpoint.Scheme != "https" {
 		return nil
 	}
-	if err := makeSession(ctx, connection, transport.TLSClientConfig, endpoint.Hostname()); err != nil {
+	if err := primeTLSSession(ctx, connection, transport.TLSClientConfig, endpoint.Hostname()); err != nil {
 		return transportError(err, false)
 	}
 	return nil
 }
 
-// makeSession shakes hands and reads until the server has closed: in TLS 1.3 the session's ticket comes after the handshake.
-func makeSession(ctx context.Context, connection net.Conn, config *tls.Config, host string) error {
+// primeTLSSession shakes hands and reads until the server has closed: in TLS 1.3 the session's ticket comes after the handshake.
+func primeTLSSession(ctx context.Context, connection net.Conn, config *tls.Config, host string) error {
 	stop := context.AfterFunc(ctx, func() { connection.Close() })
 	defer stop()
 	config = config.Clone()

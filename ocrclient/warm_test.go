@@ -60,18 +60,18 @@ func TestWarmingTellsWhatIsWrongAndHidesTheRest(t *testing.T) {
 	t.Cleanup(untrusted.Close)
 	for name, test := range map[string]struct {
 		endpoint string
-		class    ocrclient.Class
+		class    ocrclient.Outcome
 	}{
-		"nobody listens":          {"https://" + closed + "/ocrIdCard", ocrclient.NeverSent},
-		"nobody listens, no TLS":  {"http://" + closed + "/ocrIdCard", ocrclient.NeverSent},
-		"unknown certificate":     {untrusted.URL, ocrclient.NeverSent},
+		"nobody listens":          {"https://" + closed + "/ocrIdCard", ocrclient.NotSent},
+		"nobody listens, no TLS":  {"http://" + closed + "/ocrIdCard", ocrclient.NotSent},
+		"unknown certificate":     {untrusted.URL, ocrclient.NotSent},
 		"the endpoint is no URL":  {"ocrIdCard", 0},
-		"TLS with a plain server": {"https://" + plainServer(t), ocrclient.NeverSent},
+		"TLS with a plain server": {"https://" + plainServer(t), ocrclient.NotSent},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := (&ocrclient.Client{Endpoint: test.endpoint, Auth: key}).Warm(t.Context())
 			require.Error(t, err)
-			assert.Equal(t, test.class, ocrclient.ClassOf(err), "%v", err)
+			assert.Equal(t, test.class, ocrclient.OutcomeOf(err), "%v", err)
 			assert.NotContains(t, err.Error(), "canary")
 		})
 	}
@@ -90,7 +90,7 @@ func TestWarmingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err = (&ocrclient.Client{Endpoint: "https://" + listener.Addr().String(), Auth: key}).Warm(ctx)
-	assert.Equal(t, ocrclient.NeverSent, ocrclient.ClassOf(err), "%v", err)
+	assert.Equal(t, ocrclient.NotSent, ocrclient.OutcomeOf(err), "%v", err)
 }
 
 type recorder struct{}

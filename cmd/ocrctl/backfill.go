@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/ctl/backfill"
-	"fc-idcard-ocr/internal/ctl/masking"
+	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
 )
@@ -211,7 +211,7 @@ func (s *settings) key(key string) string {
 	if s.show {
 		return key
 	}
-	return masking.Key(key)
+	return result.MaskKey(key)
 }
 
 func (s *settings) printBackfill(r backfill.Report, f backfillFlags, c *backfill.Checkpoint, took time.Duration) error {

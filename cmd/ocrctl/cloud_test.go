@@ -17,6 +17,9 @@ import (
 
 	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/address"
 	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/fcapi"
@@ -91,7 +94,7 @@ func (c *cloud) InvokeAsync(payload []byte, o runtime.Options) (string, error) {
 		return o.RequestID, nil
 	}
 	c.work.Go(func() {
-		inv := handler.Invocation{RequestID: o.RequestID, Deadline: time.Now().Add(time.Minute), Credentials: bucket.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret}}
+		inv := processor.Invocation{RequestID: o.RequestID, Deadline: time.Now().Add(time.Minute), Credentials: bucket.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret}}
 		c.handler.Invoke(context.Background(), inv, payload) //nolint:errcheck // the document tells
 	})
 	return o.RequestID, nil
@@ -150,14 +153,15 @@ func start(t testing.TB) *cloud {
 
 	c.ocrURL = ocr.URL + gateway.Path
 	open := bucket.New(bucket.Config{Endpoint: store.URL, PublicEndpoint: store.URL})
-	c.handler = handler.New(handler.Options{
-		Open: func(name, _ string, k bucket.Credentials, log *slog.Logger) (handler.Store, error) {
+	keys := result.Keys{ImageSuffixes: []string{".jpg"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"}
+	c.handler = handler.New(handler.Options{Keys: keys, Processor: processor.New(processor.Options{
+		Open: func(name, _ string, k bucket.Credentials, log *slog.Logger) (processor.Bucket, error) {
 			return open.Open(name, "cn-hangzhou", k, log)
 		},
 		OCR:         &ocrclient.Client{Endpoint: ocr.URL + gateway.Path, Auth: ocrclient.AppKey{Key: "100000001", Secret: appSecret}},
-		ImageSource: handler.SourceAuto, Details: true, Timeout: 5 * time.Second, MaxAttempts: 3, URLTTL: time.Minute,
-		ImageSuffixes: []string{".jpg"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim", MaxImageBytes: 20 << 20,
-	})
+		ImageSource: config.Auto, Details: true, Timeout: 5 * time.Second, MaxAttempts: 3, URLTTL: time.Minute,
+		Keys: keys, MaxImageBytes: 20 << 20,
+	})})
 	c.bucket, err = open.Open(bucketName, "cn-hangzhou", bucket.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.NoError(t, address.Address{OSS: store.URL, OCR: ocr.URL + gateway.Path, FC: function.URL, Region: "cn-hangzhou", Bucket: bucketName, Function: "idcard-ocr",
@@ -166,7 +170,7 @@ func start(t testing.TB) *cloud {
 }
 
 func (c *cloud) put(key, content string) {
-	require.NoError(c.t, c.bucket.Write(c.t.Context(), key, "image/jpeg", nil, []byte(content)))
+	require.NoError(c.t, c.bucket.Put(c.t.Context(), key, "image/jpeg", nil, []byte(content)))
 }
 
 func (c *cloud) putMany(n int) {
@@ -175,21 +179,21 @@ func (c *cloud) putMany(n int) {
 	}
 }
 
-// result is how a run of ocrctl ended.
-type result struct {
+// runResult is how a run of ocrctl ended.
+type runResult struct {
 	code           int
 	stdout, stderr string
 }
 
-func (c *cloud) run(args ...string) result { return c.runWith(c.t.Context(), args...) }
+func (c *cloud) run(args ...string) runResult { return c.runWith(c.t.Context(), args...) }
 
-func (c *cloud) runWith(ctx context.Context, args ...string) result {
+func (c *cloud) runWith(ctx context.Context, args ...string) runResult {
 	var stdout, stderr bytes.Buffer
 	code := run(ctx, append(args, "--sandbox="+c.dir), strings.NewReader("a picture from standard input"), &stdout, &stderr)
 	for _, canary := range []string{secret, appSecret} {
 		require.NotContains(c.t, stdout.String()+stderr.String(), canary)
 	}
-	return result{code, stdout.String(), stderr.String()}
+	return runResult{code, stdout.String(), stderr.String()}
 }
 
 // fresh are the options of a delivery of its own.

@@ -8,8 +8,8 @@ import (
 	"os"
 	"slices"
 
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/ctl/export"
+	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
 )
@@ -54,11 +54,11 @@ is completed by --resume: what is incomplete at its end is cut off first.`,
 				f.format = "jsonl"
 			}
 		}
-		f.Status = handler.Status(f.status)
+		f.Status = result.Status(f.status)
 		switch {
 		case !slices.Contains([]string{"csv", "jsonl", "table"}, f.format):
 			return usageError{fmt.Errorf("--format %q: accepted are csv, jsonl and table", f.format)}
-		case f.status != "" && !slices.Contains([]handler.Status{handler.Recognized, handler.Unrecognized, handler.Failed}, f.Status):
+		case f.status != "" && !slices.Contains([]result.Status{result.Recognized, result.Unrecognized, result.Failed}, f.Status):
 			return usageError{fmt.Errorf("--status %q: accepted are recognized, unrecognized and failed", f.status)}
 		case f.resume && (f.file == "" || f.format == "table"):
 			return usageError{errors.New("--resume needs --file, and csv or jsonl")}

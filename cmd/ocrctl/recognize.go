@@ -1,22 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/config"
-	"fc-idcard-ocr/internal/ctl/masking"
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/ocrclient"
 
 	"github.com/spf13/cobra"
@@ -77,7 +73,7 @@ func (s *settings) recognize(ctx context.Context, conf config.Config, byURL bool
 		}
 		r := api.recognize(ctx, file, pictures[i], conf)
 		pictures[i] = nil
-		if r.Document == nil || r.Document.Status != handler.Recognized {
+		if r.Document == nil || r.Document.Status != result.Recognized {
 			failed++
 		}
 		configuration = configuration || (r.Error != nil && wrongSetUp[r.Error.Code])
@@ -95,7 +91,7 @@ func (s *settings) recognize(ctx context.Context, conf config.Config, byURL bool
 }
 
 // wrongSetUp are the codes that no other picture would change.
-var wrongSetUp = map[handler.Code]bool{handler.Unauthorized: true, handler.QuotaExhausted: true, handler.ClockSkew: true, handler.BadRequest: true}
+var wrongSetUp = map[result.Code]bool{result.Unauthorized: true, result.QuotaExhausted: true, result.ClockSkew: true, result.BadRequest: true}
 
 // picture reads a file, or checks a URL.
 func (s *settings) picture(file string, byURL bool, limit int64) ([]byte, error) {
@@ -129,22 +125,15 @@ func (s *settings) picture(file string, byURL bool, limit int64) ([]byte, error)
 
 // recognition is what became of one picture.
 type recognition struct {
-	File     string            `json:"file"`
-	Document *handler.Document `json:"document,omitempty"`
-	Error    *problem          `json:"error,omitempty"`
+	File     string           `json:"file"`
+	Document *result.Document `json:"document,omitempty"`
+	Error    *result.Error    `json:"error,omitempty"`
 }
 
-// problem is a failure as the function's HTTP API tells it.
-type problem struct {
-	Code      handler.Code `json:"code"`
-	Detail    string       `json:"message"`
-	Retryable bool         `json:"retryable"`
-}
-
-// recognizer is the function's own HTTP API, within this process: so that retries, charges and checks are the same.
+// recognizer processes pictures as the function does: retries, charges and checks are the same.
 type recognizer struct {
-	api   http.Handler
-	byURL bool
+	images *processor.Processor
+	byURL  bool
 }
 
 func newRecognizer(c config.Config, byURL bool) recognizer {
@@ -152,20 +141,20 @@ func newRecognizer(c config.Config, byURL bool) recognizer {
 	if c.AppCode != "" {
 		auth = ocrclient.AppCode(c.AppCode)
 	}
-	var calls handler.Recognizer = &ocrclient.Client{Endpoint: c.Endpoint, Auth: auth, UserAgent: "ocrctl/" + version}
+	var calls processor.OCRClient = &ocrclient.Client{Endpoint: c.Endpoint, Auth: auth, UserAgent: "ocrctl/" + version}
 	if byURL {
 		calls = urlCalls{calls}
 	}
-	return recognizer{byURL: byURL, api: handler.New(handler.Options{
-		OCR: calls, ImageSource: handler.SourceData, Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
-		ParkLost: c.OnLostAnswer == config.Park, MaxImageBytes: c.MaxImageBytes, Log: slog.New(slog.DiscardHandler),
-	}).API()}
+	return recognizer{byURL: byURL, images: processor.New(processor.Options{
+		OCR: calls, ImageSource: config.Data, Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
+		OnLostAnswer: c.OnLostAnswer,
+	})}
 }
 
 // urlCalls sends what was given as a picture as the address of one.
-type urlCalls struct{ next handler.Recognizer }
+type urlCalls struct{ next processor.OCRClient }
 
-func (u urlCalls) Recognize(ctx context.Context, r ocrclient.Request) (*ocrclient.Answer, error) {
+func (u urlCalls) Recognize(ctx context.Context, r ocrclient.Request) (*ocrclient.Response, error) {
 	r.ImageURL, r.Image = string(r.Image), nil
 	return u.next.Recognize(ctx, r)
 }
@@ -173,45 +162,15 @@ func (u urlCalls) Recognize(ctx context.Context, r ocrclient.Request) (*ocrclien
 func (a recognizer) recognize(ctx context.Context, file string, picture []byte, c config.Config) recognition {
 	const between = 6 * time.Second // pauses of retries, and the rest
 	deadline := time.Now().Add(time.Duration(c.MaxAttempts+1) * (c.Timeout + between))
-	ctx = handler.WithInvocation(ctx, handler.Invocation{Deadline: deadline})
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "/recognitions", bytes.NewReader(picture))
-	if err != nil {
-		return recognition{File: file, Error: &problem{Code: handler.Internal, Detail: "the request cannot be made"}}
+	o := a.images.ProcessPicture(ctx, processor.Invocation{Deadline: deadline}, processor.Picture{Image: picture, Size: int64(len(picture))})
+	if o.Status == result.Failed {
+		return recognition{File: file, Error: o.Err}
 	}
-	request.Header.Set("Content-Type", "image/*")
-	w := answer{header: http.Header{}}
-	a.api.ServeHTTP(&w, request)
-	if w.status == http.StatusOK || w.status == http.StatusUnprocessableEntity {
-		var d handler.Document
-		if err = json.Unmarshal(w.body.Bytes(), &d); err == nil {
-			if a.byURL {
-				d.OCR.ImageSource, d.Image.Size = handler.SourceURL, 0
-			}
-			return recognition{File: file, Document: &d}
-		}
+	if a.byURL {
+		o.Document.OCR.ImageSource, o.Document.Image.Size = config.URL, 0
 	}
-	p := problem{Code: handler.Internal, Detail: "the answer is not understood"}
-	var told struct {
-		Code      handler.Code
-		Detail    string
-		Retryable bool
-	}
-	if json.Unmarshal(w.body.Bytes(), &told) == nil && told.Code != "" {
-		p = problem{told.Code, told.Detail, told.Retryable}
-	}
-	return recognition{File: file, Error: &p}
+	return recognition{File: file, Document: o.Document}
 }
-
-// answer is an http.ResponseWriter that keeps what was answered.
-type answer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
 // printRecognition shows one picture's outcome.
 func (s *settings) printRecognition(r recognition) error {
@@ -223,15 +182,15 @@ func (s *settings) printRecognition(r recognition) error {
 		file, _, _ = strings.Cut(file, "?")
 	}
 	if !s.show {
-		file = masking.Key(file)
+		file = result.MaskKey(file)
 	}
 	if r.Error != nil {
-		_, err := fmt.Fprintf(s.stdout, "%s: failed, %s: %s\n", file, r.Error.Code, r.Error.Detail)
+		_, err := fmt.Fprintf(s.stdout, "%s: failed, %s: %s\n", file, r.Error.Code, r.Error.Message)
 		return err
 	}
 	d := *r.Document
 	if !s.show {
-		d = masking.Document(d)
+		d = d.Mask()
 	}
 	paid := "free"
 	if d.OCR.Charged {
@@ -259,7 +218,7 @@ func (s *settings) printRecognition(r recognition) error {
 }
 
 // valid says in words what the checks found.
-func valid(v *handler.Validation) string {
+func valid(v *result.Validation) string {
 	if v == nil {
 		return "not checked"
 	}

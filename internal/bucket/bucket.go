@@ -30,10 +30,10 @@ type Object struct {
 	Meta        map[string]string // x-oss-meta-*, names in lower case without the prefix
 }
 
-// Stat looks at an object (HEAD).
-func (b *Bucket) Stat(ctx context.Context, key string) (Object, error) {
+// Head looks at an object (HEAD).
+func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 	var header http.Header
-	err := b.try(ctx, "HEAD", smallCall, func(ctx context.Context) (err error) {
+	err := b.withRetry(ctx, "HEAD", requestTimeout, func(ctx context.Context) (err error) {
 		header, err = b.data.GetObjectDetailedMeta(key, oss.WithContext(ctx))
 		return err
 	})
@@ -54,7 +54,7 @@ func (b *Bucket) Stat(ctx context.Context, key string) (Object, error) {
 // "image/resize,l_2048/format,jpg"). More than limit bytes are ErrTooLarge.
 func (b *Bucket) Read(ctx context.Context, key, process string, limit int64) ([]byte, error) {
 	var content []byte
-	err := b.try(ctx, "GET", largeCall, func(ctx context.Context) error {
+	err := b.withRetry(ctx, "GET", downloadTimeout, func(ctx context.Context) error {
 		options := []oss.Option{oss.WithContext(ctx)}
 		if process != "" {
 			options = append(options, oss.Process(process))
@@ -99,7 +99,7 @@ func (b *Bucket) SignURL(key, process string, life time.Duration) (string, error
 // creates it if nothing is there. This is OSS's one documented compare-and-set, on versioned buckets too; otherwise
 // ErrPosition. After ErrPosition the append may be the caller's own, whose answer was lost: read and compare.
 func (b *Bucket) Append(ctx context.Context, key string, position int64, data []byte) (length int64, err error) {
-	err = b.try(ctx, "APPEND", smallCall, func(ctx context.Context) (err error) {
+	err = b.withRetry(ctx, "APPEND", requestTimeout, func(ctx context.Context) (err error) {
 		length, err = b.data.AppendObject(key, bytes.NewReader(data), position, oss.WithContext(ctx), oss.ContentType("application/x-ndjson"))
 		return err
 	})
@@ -109,19 +109,19 @@ func (b *Bucket) Append(ctx context.Context, key string, position int64, data []
 	return length, err
 }
 
-// Write stores an object in place of what is there (PUT). Names in meta become x-oss-meta-*; values are ASCII.
-func (b *Bucket) Write(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error {
+// Put stores an object in place of what is there (PUT). Names in meta become x-oss-meta-*; values are ASCII.
+func (b *Bucket) Put(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error {
 	return b.put(ctx, key, contentType, meta, body)
 }
 
-// Create is Write where nothing is, and an error where something is. It is no lock: versioned buckets ignore the condition
+// PutIfAbsent is Put where nothing is, and an error where something is. It is no lock: versioned buckets ignore the condition
 // (x-oss-forbid-overwrite, OSS PutObject reference), and it is documented nowhere as atomic.
-func (b *Bucket) Create(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error {
+func (b *Bucket) PutIfAbsent(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error {
 	return b.put(ctx, key, contentType, meta, body, oss.ForbidOverWrite(true))
 }
 
 func (b *Bucket) put(ctx context.Context, key, contentType string, meta map[string]string, body []byte, more ...oss.Option) error {
-	return b.try(ctx, "PUT", smallCall, func(ctx context.Context) error {
+	return b.withRetry(ctx, "PUT", requestTimeout, func(ctx context.Context) error {
 		options := append([]oss.Option{oss.WithContext(ctx), oss.ContentType(contentType)}, more...)
 		for name, value := range meta {
 			options = append(options, oss.Meta(name, value))
@@ -130,9 +130,9 @@ func (b *Bucket) put(ctx context.Context, key, contentType string, meta map[stri
 	})
 }
 
-// Remove deletes an object (DELETE). An object that is not there is no error.
-func (b *Bucket) Remove(ctx context.Context, key string) error {
-	return b.try(ctx, "DELETE", smallCall, func(ctx context.Context) error {
+// Delete deletes an object (DELETE). An object that is not there is no error.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	return b.withRetry(ctx, "DELETE", requestTimeout, func(ctx context.Context) error {
 		return b.data.DeleteObject(key, oss.WithContext(ctx))
 	})
 }

@@ -103,7 +103,7 @@ func TestInvocationsSideBySideNeverMixCredentials(t *testing.T) {
 			b, err := store.Open("cards", "cn-hangzhou", bucket.Credentials{AccessKeyID: fmt.Sprint("AK", i), AccessKeySecret: "s", SecurityToken: fmt.Sprint("token", i)}, slog.Default())
 			if assert.NoError(t, err) {
 				for range 5 {
-					assert.NoError(t, b.Write(t.Context(), fmt.Sprint(i), "text/plain", nil, []byte("x")))
+					assert.NoError(t, b.Put(t.Context(), fmt.Sprint(i), "text/plain", nil, []byte("x")))
 				}
 			}
 		})
@@ -120,20 +120,20 @@ func TestErrorsAreSortedAndRetriedByKind(t *testing.T) {
 	}{
 		"not found":          {404, "<Error><Code>NoSuchKey</Code></Error>", bucket.ErrNotFound, 1},
 		"no bucket":          {404, "<Error><Code>NoSuchBucket</Code></Error>", bucket.ErrNoBucket, 1},
-		"denied":             {403, "<Error><Code>AccessDenied</Code><Message>canary</Message></Error>", bucket.ErrDenied, 1},
-		"arrears":            {403, "<Error><Code>UserDisable</Code></Error>", bucket.ErrDenied, 1},
-		"token over":         {403, "<Error><Code>SecurityTokenExpired</Code></Error>", bucket.ErrExpired, 1},
+		"denied":             {403, "<Error><Code>AccessDenied</Code><Message>canary</Message></Error>", bucket.ErrAccessDenied, 1},
+		"arrears":            {403, "<Error><Code>UserDisable</Code></Error>", bucket.ErrAccessDenied, 1},
+		"token over":         {403, "<Error><Code>SecurityTokenExpired</Code></Error>", bucket.ErrCredentialsExpired, 1},
 		"damaged picture":    {403, "<Error><Code>ImageDamage</Code></Error>", bucket.ErrInvalid, 1},
 		"bad request":        {400, "<Error><Code>InvalidArgument</Code></Error>", bucket.ErrInvalid, 1},
-		"public endpoint":    {400, "<Error><Code>PublicEndpointForbidden</Code></Error>", bucket.ErrEndpoint, 1},
-		"position":           {409, "<Error><Code>PositionNotEqualToLength</Code></Error>", bucket.ErrPosition, 1},
-		"slow body":          {400, "<Error><Code>RequestTimeout</Code></Error>", bucket.ErrTransient, 3},
-		"throttled":          {429, "", bucket.ErrTransient, 3},
-		"internal":           {500, "<Error><Code>InternalError</Code></Error>", bucket.ErrTransient, 3},
-		"unavailable":        {503, "<Error><Code>ServiceUnavailable</Code></Error>", bucket.ErrTransient, 3},
-		"not XML":            {502, "<html>canary", bucket.ErrTransient, 3},
-		"not XML, permanent": {403, "canary", bucket.ErrDenied, 1},
-		"redirect":           {302, "", bucket.ErrEndpoint, 1},
+		"public endpoint":    {400, "<Error><Code>PublicEndpointForbidden</Code></Error>", bucket.ErrWrongEndpoint, 1},
+		"position":           {409, "<Error><Code>PositionNotEqualToLength</Code></Error>", bucket.ErrPositionMismatch, 1},
+		"slow body":          {400, "<Error><Code>RequestTimeout</Code></Error>", bucket.ErrUnavailable, 3},
+		"throttled":          {429, "", bucket.ErrUnavailable, 3},
+		"internal":           {500, "<Error><Code>InternalError</Code></Error>", bucket.ErrUnavailable, 3},
+		"unavailable":        {503, "<Error><Code>ServiceUnavailable</Code></Error>", bucket.ErrUnavailable, 3},
+		"not XML":            {502, "<html>canary", bucket.ErrUnavailable, 3},
+		"not XML, permanent": {403, "canary", bucket.ErrAccessDenied, 1},
+		"redirect":           {302, "", bucket.ErrWrongEndpoint, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var tries atomic.Int32
@@ -150,7 +150,7 @@ func TestErrorsAreSortedAndRetriedByKind(t *testing.T) {
 			for _, secret := range []string{"canary", "127.0.0.1"} {
 				assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), secret)
 			}
-			assert.Equal(t, test.want == bucket.ErrTransient || test.want == bucket.ErrExpired, bucket.Retryable(err))
+			assert.Equal(t, test.want == bucket.ErrUnavailable || test.want == bucket.ErrCredentialsExpired, bucket.Retryable(err))
 		})
 	}
 }
@@ -165,7 +165,7 @@ func TestPUTOnADeadConnectionIsSentAgain(t *testing.T) {
 		}
 	}))
 	for range 2 {
-		require.NoError(t, b.Write(t.Context(), "a", "text/plain", nil, []byte("content")))
+		require.NoError(t, b.Put(t.Context(), "a", "text/plain", nil, []byte("content")))
 	}
 	assert.EqualValues(t, 3, n.Load())
 }
@@ -193,8 +193,8 @@ func TestDeadlineEndsACallAndItsRetries(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		started := time.Now()
-		err = b.Write(ctx, "a", "text/plain", nil, nil)
-		assert.ErrorIs(t, err, bucket.ErrTransient)
+		err = b.Put(ctx, "a", "text/plain", nil, nil)
+		assert.ErrorIs(t, err, bucket.ErrUnavailable)
 		assert.ErrorIs(t, err, context.Canceled)
 		assert.Zero(t, time.Since(started), "no pause after the end")
 	})
@@ -206,7 +206,7 @@ func TestRetriesAreToldWithTheirReason(t *testing.T) {
 	var log strings.Builder
 	b, err := bucket.New(bucket.Config{Endpoint: server.URL}).Open("cards", "cn-hangzhou", credentials, slog.New(slog.NewJSONHandler(&log, nil)))
 	require.NoError(t, err)
-	require.Error(t, b.Remove(t.Context(), "canary-key"))
+	require.Error(t, b.Delete(t.Context(), "canary-key"))
 	assert.Equal(t, 2, strings.Count(log.String(), `"msg":"retry","call":"OSS DELETE","reason":"Service Unavailable"`), log.String())
 	assert.NotContains(t, log.String(), "canary")
 }
@@ -233,8 +233,8 @@ func TestEmptyKeyIsRefusedBeforeAnythingIsSent(t *testing.T) {
 	b := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request without a key") }))
 	_, err := b.SignURL("", "", 1)
 	assert.ErrorIs(t, err, bucket.ErrInvalid)
-	assert.ErrorIs(t, b.Write(t.Context(), "", "text/plain", nil, nil), bucket.ErrInvalid)
-	_, err = b.Stat(t.Context(), "")
+	assert.ErrorIs(t, b.Put(t.Context(), "", "text/plain", nil, nil), bucket.ErrInvalid)
+	_, err = b.Head(t.Context(), "")
 	assert.ErrorIs(t, err, bucket.ErrInvalid)
 }
 

@@ -35,14 +35,14 @@ func TestClockThatIsOffIsToldWithItsDistanceAndNotRetried(t *testing.T) {
 			}))
 			for op, call := range map[string]func(context.Context) error{
 				"read":   func(ctx context.Context) error { _, err := b.Read(ctx, "a.jpg", "", 1); return err },
-				"write":  func(ctx context.Context) error { return b.Write(ctx, "a.jpg", "text/plain", nil, nil) },
+				"write":  func(ctx context.Context) error { return b.Put(ctx, "a.jpg", "text/plain", nil, nil) },
 				"append": func(ctx context.Context) error { _, err := b.Append(ctx, "a.jpg", 0, nil); return err },
-				"remove": func(ctx context.Context) error { return b.Remove(ctx, "a.jpg") },
+				"remove": func(ctx context.Context) error { return b.Delete(ctx, "a.jpg") },
 			} {
 				tries.Store(0)
 				err := call(t.Context())
-				require.ErrorIs(t, err, bucket.ErrClock, op)
-				assert.NotErrorIs(t, err, bucket.ErrTransient)
+				require.ErrorIs(t, err, bucket.ErrClockSkew, op)
+				assert.NotErrorIs(t, err, bucket.ErrUnavailable)
 				assert.EqualValues(t, 1, tries.Load(), op)
 				assert.True(t, bucket.Retryable(err), "another instance may keep better time")
 				assert.Regexp(t, test.want, err.Error())

@@ -16,16 +16,16 @@ import (
 
 // What an *Error is about; test with errors.Is.
 var (
-	ErrNotFound  = errors.New("object not found")                       // no such object (404)
-	ErrNoBucket  = errors.New("bucket not found")                       // no such bucket (404)
-	ErrDenied    = errors.New("access denied")                          // key, policy or account forbids it (403)
-	ErrExpired   = errors.New("credentials expired")                    // this invocation's credentials are over; the next has new ones
-	ErrClock     = errors.New("this machine's clock is off")            // OSS refuses the request's time stamp (15 minutes); another instance may do better
-	ErrPosition  = errors.New("object has another length")              // a conditional append that lost (409)
-	ErrInvalid   = errors.New("request refused")                        // OSS will never take this request (4xx), such as a picture it cannot process
-	ErrTooLarge  = errors.New("object larger than allowed")             // more bytes than the caller's limit
-	ErrTransient = errors.New("storage unavailable")                    // network, 5xx or throttling, also after retries
-	ErrEndpoint  = errors.New("the endpoint does not serve the bucket") // wrong region, custom domain needed, or a redirect
+	ErrNotFound           = errors.New("object not found")                       // no such object (404)
+	ErrNoBucket           = errors.New("bucket not found")                       // no such bucket (404)
+	ErrAccessDenied       = errors.New("access denied")                          // key, policy or account forbids it (403)
+	ErrCredentialsExpired = errors.New("credentials expired")                    // this invocation's credentials are over; the next has new ones
+	ErrClockSkew          = errors.New("this machine's clock is off")            // OSS refuses the request's time stamp (15 minutes); another instance may do better
+	ErrPositionMismatch   = errors.New("object has another length")              // a conditional append that lost (409)
+	ErrInvalid            = errors.New("request refused")                        // OSS will never take this request (4xx), such as a picture it cannot process
+	ErrTooLarge           = errors.New("object larger than allowed")             // more bytes than the caller's limit
+	ErrUnavailable        = errors.New("storage unavailable")                    // network, 5xx or throttling, also after retries
+	ErrWrongEndpoint      = errors.New("the endpoint does not serve the bucket") // wrong region, custom domain needed, or a redirect
 )
 
 // Error is a call to OSS that failed. Its text holds OSS's own error code and request ID, never a key, URL or token.
@@ -68,7 +68,7 @@ func (e *Error) Unwrap() []error {
 
 // Retryable reports whether the same call can succeed later without anybody changing anything.
 func Retryable(err error) bool {
-	return errors.Is(err, ErrTransient) || errors.Is(err, ErrExpired) || errors.Is(err, ErrClock)
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrCredentialsExpired) || errors.Is(err, ErrClockSkew)
 }
 
 // reason names the kind of an error in few words, for the retry log.
@@ -98,17 +98,17 @@ func classify(op string, seen response, err error) *Error {
 	case errors.As(err, &service):
 		e.Status, e.Code, e.RequestID = service.StatusCode, plainCode(service.Code), plainCode(service.RequestID)
 	case errors.As(err, new(oss.CRCCheckError)):
-		e.kind, e.Code = ErrTransient, "CRCCheckError"
+		e.kind, e.Code = ErrUnavailable, "CRCCheckError"
 		return e
 	case status < 300 && (errors.As(err, &network) || isTransport(err)):
-		e.kind, e.Status, e.err = ErrTransient, 0, withoutURL(err)
+		e.kind, e.Status, e.err = ErrUnavailable, 0, sanitizeURL(err)
 		return e
 	case status == 0: // the SDK refused before sending, such as an object key it takes for invalid
 		e.kind = ErrInvalid
 		return e
 	}
 	e.kind = kindOf(e.Status, e.Code)
-	if !seen.date.IsZero() && e.kind == ErrClock {
+	if !seen.date.IsZero() && e.kind == ErrClockSkew {
 		e.err = fmt.Errorf("by %s", time.Since(seen.date).Round(time.Second).Abs())
 	}
 	return e
@@ -118,17 +118,17 @@ func classify(op string, seen response, err error) *Error {
 func kindOf(status int, code string) error {
 	switch code {
 	case "PositionNotEqualToLength":
-		return ErrPosition
+		return ErrPositionMismatch
 	case "NoSuchBucket":
 		return ErrNoBucket
 	case "SecurityTokenExpired", "InvalidSecurityToken", "InvalidAccessKeyId", "AccessKeyIdAndSecurityTokenNotMatch":
-		return ErrExpired // keys come with the invocation, so the next one brings others
+		return ErrCredentialsExpired // keys come with the invocation, so the next one brings others
 	case "RequestTimeTooSkewed":
-		return ErrClock
+		return ErrClockSkew
 	case "RequestTimeout":
-		return ErrTransient
+		return ErrUnavailable
 	case "PublicEndpointForbidden", "SecondLevelDomainForbidden":
-		return ErrEndpoint
+		return ErrWrongEndpoint
 	}
 	switch {
 	case status == http.StatusNotFound:
@@ -136,11 +136,11 @@ func kindOf(status int, code string) error {
 	case code == "ImageDamage" || code == "ObjectNotAppendable" || code == "InvalidObjectState":
 		return ErrInvalid
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return ErrDenied
+		return ErrAccessDenied
 	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
-		return ErrTransient
+		return ErrUnavailable
 	case status >= 300 && status < 400:
-		return ErrEndpoint
+		return ErrWrongEndpoint
 	default:
 		return ErrInvalid
 	}
@@ -151,8 +151,8 @@ func isTransport(err error) bool {
 		errors.As(err, new(*url.Error))
 }
 
-// withoutURL drops the *url.Error around a transport error: its address holds the object key.
-func withoutURL(err error) error {
+// sanitizeURL drops the *url.Error around a transport error: its address holds the object key.
+func sanitizeURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err

@@ -12,26 +12,26 @@ import (
 )
 
 const (
-	attempts  = 3
-	smallCall = 5 * time.Second  // one attempt of a call that moves no picture
-	largeCall = 30 * time.Second // one attempt to read a picture of up to 20 MB
+	attempts        = 3
+	requestTimeout  = 5 * time.Second  // one attempt of a call that moves no picture
+	downloadTimeout = 30 * time.Second // one attempt to read a picture of up to 20 MB
 )
 
-// try makes a call up to three times, as the SDK itself never retries. Only failures that can pass are retried, with full
+// withRetry makes a call up to three times, as the SDK itself never retries. Only failures that can pass are retried, with full
 // jitter, and never beyond the context's deadline. call must start from fresh readers.
-func (b *Bucket) try(ctx context.Context, op string, limit time.Duration, call func(context.Context) error) error {
+func (b *Bucket) withRetry(ctx context.Context, op string, limit time.Duration, call func(context.Context) error) error {
 	pause := &backoff.ExponentialBackOff{InitialInterval: 100 * time.Millisecond, Multiplier: 2, RandomizationFactor: 1, MaxInterval: time.Second}
-	attempt := 0
+	n := 0
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		attempt++
-		err := once(ctx, op, limit, call)
-		if err != nil && (!errors.Is(err, ErrTransient) || ctx.Err() != nil) {
+		n++
+		err := attempt(ctx, op, limit, call)
+		if err != nil && (!errors.Is(err, ErrUnavailable) || ctx.Err() != nil) {
 			return struct{}{}, backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(pause), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, wait time.Duration) {
-			b.log.InfoContext(ctx, "retry", "call", "OSS "+op, "reason", reason(err), "attempt", attempt, "waitMs", wait.Milliseconds())
+			b.log.InfoContext(ctx, "retry", "call", "OSS "+op, "reason", reason(err), "attempt", n, "waitMs", wait.Milliseconds())
 		}))
 	var permanent *backoff.PermanentError
 	if errors.As(err, &permanent) {
@@ -39,12 +39,12 @@ func (b *Bucket) try(ctx context.Context, op string, limit time.Duration, call f
 	}
 	var known *Error
 	if err != nil && !errors.As(err, &known) { // the context ended while waiting
-		err = &Error{Op: op, kind: ErrTransient, err: err}
+		err = &Error{Op: op, kind: ErrUnavailable, err: err}
 	}
 	return err
 }
 
-func once(ctx context.Context, op string, limit time.Duration, call func(context.Context) error) error {
+func attempt(ctx context.Context, op string, limit time.Duration, call func(context.Context) error) error {
 	var seen response
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, responseKey{}, &seen), limit)
 	defer cancel()
@@ -68,7 +68,7 @@ type responseKey struct{}
 
 // RoundTrip implements http.RoundTripper.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	r, err := inOnePiece(r)
+	r, err := bufferSmallBody(r)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +80,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// inOnePiece lets header and body of a small request leave together. The SDK reads bodies through a checksum, and net/http
+// bufferSmallBody lets header and body of a small request leave together. The SDK reads bodies through a checksum, and net/http
 // sends the header of a request by itself unless it sees that the body is in memory.
-func inOnePiece(r *http.Request) (*http.Request, error) {
+func bufferSmallBody(r *http.Request) (*http.Request, error) {
 	const small = 64 << 10
 	if r.Body == nil || r.ContentLength <= 0 || r.ContentLength > small {
 		return r, nil

@@ -23,8 +23,8 @@ type Config struct {
 	PublicCNAME    bool   // PublicEndpoint is a custom domain bound to the bucket
 }
 
-// Store opens buckets over one shared set of connections. It is safe for concurrent use.
-type Store struct {
+// Client opens buckets over one shared set of connections. It is safe for concurrent use.
+type Client struct {
 	config Config
 	http   *http.Client
 }
@@ -35,8 +35,8 @@ type Credentials struct {
 }
 
 // New returns a Store. It connects to nothing.
-func New(c Config) *Store {
-	return &Store{config: c, http: &http.Client{
+func New(c Config) *Client {
+	return &Client{config: c, http: &http.Client{
 		Transport: transport{&http.Transport{
 			// The internal endpoint is on the function's own network: no proxy, and short times to connect.
 			DialContext:           (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -55,11 +55,11 @@ func New(c Config) *Store {
 
 // CloseIdleConnections drops the connections kept alive. After a freeze of the instance they are likely dead, and a write
 // on a dead connection fails although the service is well.
-func (s *Store) CloseIdleConnections() { s.http.CloseIdleConnections() }
+func (s *Client) CloseIdleConnections() { s.http.CloseIdleConnections() }
 
 // Open returns the bucket called name in region (such as cn-hangzhou), used with the given credentials. It makes no request.
 // Retries are told to log.
-func (s *Store) Open(name, region string, c Credentials, log *slog.Logger) (*Bucket, error) {
+func (s *Client) Open(name, region string, c Credentials, log *slog.Logger) (*Bucket, error) {
 	region = strings.TrimPrefix(region, "oss-")
 	if region == "" || strings.ContainsFunc(region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) {
 		return nil, fmt.Errorf("bucket: %q is not a region; expected one like cn-hangzhou", region)
@@ -80,7 +80,7 @@ func (s *Store) Open(name, region string, c Credentials, log *slog.Logger) (*Buc
 
 // client makes an SDK client for one invocation (2 µs; the connections are the Store's). V4 is the only signature that OSS
 // gives accounts since 2025, and the SDK's default is V1.
-func (s *Store) client(endpoint string, cname bool, name, region string, c Credentials) (*oss.Bucket, error) {
+func (s *Client) client(endpoint string, cname bool, name, region string, c Credentials) (*oss.Bucket, error) {
 	options := []oss.ClientOption{oss.HTTPClient(s.http), oss.AuthVersion(oss.AuthV4), oss.Region(region), oss.SecurityToken(c.SecurityToken)}
 	if u, err := url.Parse(endpoint); err == nil && u.Hostname() == "localhost" {
 		options = append(options, oss.ForcePathStyle(true)) // the SDK does so by itself for IP addresses only

@@ -34,31 +34,31 @@ func (p *problems) authentication() {
 
 func (p *problems) ocr() {
 	c := p.config
-	p.address("OCR_ENDPOINT", c.Endpoint, true)
+	p.endpoint("OCR_ENDPOINT", c.Endpoint, true)
 	p.oneOf("OCR_IMAGE_SOURCE", string(c.ImageSource), string(Auto), string(URL), string(Data))
 	p.oneOf("OCR_ON_LOST_ANSWER", string(c.OnLostAnswer), string(Retry), string(Park))
-	p.within("OCR_TIMEOUT", c.Timeout >= 100*time.Millisecond && c.Timeout <= 10*time.Minute, c.Timeout)
-	p.within("OCR_MAX_ATTEMPTS", c.MaxAttempts >= 1 && c.MaxAttempts <= 10, c.MaxAttempts)
-	p.within("OCR_RATE_LIMIT", c.RateLimit >= 0 && c.RateLimit <= 10000, c.RateLimit)
+	p.require("OCR_TIMEOUT", c.Timeout >= 100*time.Millisecond && c.Timeout <= 10*time.Minute, c.Timeout)
+	p.require("OCR_MAX_ATTEMPTS", c.MaxAttempts >= 1 && c.MaxAttempts <= 10, c.MaxAttempts)
+	p.require("OCR_RATE_LIMIT", c.RateLimit >= 0 && c.RateLimit <= 10000, c.RateLimit)
 }
 
 func (p *problems) oss() {
 	c := p.config
-	p.address("OSS_ENDPOINT", c.OSSEndpoint, false)
-	p.address("OSS_PUBLIC_ENDPOINT", c.OSSPublicEndpoint, false)
+	p.endpoint("OSS_ENDPOINT", c.OSSEndpoint, false)
+	p.endpoint("OSS_PUBLIC_ENDPOINT", c.OSSPublicEndpoint, false)
 	switch {
 	case c.OSSPublicCNAME && c.OSSPublicEndpoint == "":
 		p.add("OSS_PUBLIC_ENDPOINT", "missing although OSS_PUBLIC_CNAME is true: it is the custom domain")
 	case strings.Contains(c.OSSPublicEndpoint, "-internal.aliyuncs.com"):
 		p.add("OSS_PUBLIC_ENDPOINT", "%q is an internal address, which the OCR provider cannot reach", c.OSSPublicEndpoint)
 	}
-	p.within("OSS_URL_TTL", c.OSSURLTTL > c.Timeout && c.OSSURLTTL <= maxURLTTL, c.OSSURLTTL)
-	p.within("MAX_IMAGE_BYTES", c.MaxImageBytes >= 1 && c.MaxImageBytes <= maxImageBytes, c.MaxImageBytes)
+	p.require("OSS_URL_TTL", c.OSSURLTTL > c.Timeout && c.OSSURLTTL <= maxURLTTL, c.OSSURLTTL)
+	p.require("MAX_IMAGE_BYTES", c.MaxImageBytes >= 1 && c.MaxImageBytes <= maxImageBytes, c.MaxImageBytes)
 }
 
-// names refuses every configuration in which a result or claim could be taken for an image, or one for the other: the
+// suffixes refuses every configuration in which a result or claim could be taken for an image, or one for the other: the
 // function would then call itself, and pay, without end.
-func (p *problems) names() {
+func (p *problems) suffixes() {
 	c := p.config
 	c.ImageSuffixes = slices.DeleteFunc(trimmed(c.ImageSuffixes), func(s string) bool { return s == "" })
 	if len(c.ImageSuffixes) == 0 {
@@ -124,13 +124,13 @@ func (p *problems) oneOf(variable, value string, allowed ...string) {
 	}
 }
 
-func (p *problems) within(variable string, ok bool, value any) {
+func (p *problems) require(variable string, ok bool, value any) {
 	if !ok {
 		p.add(variable, "%v is out of range", value)
 	}
 }
 
-func (p *problems) address(variable, raw string, withPath bool) {
+func (p *problems) endpoint(variable, raw string, withPath bool) {
 	if raw == "" {
 		return // the default is made from the region
 	}

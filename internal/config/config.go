@@ -107,7 +107,7 @@ func Parse(environ []string) (Config, error) {
 	p.authentication()
 	p.ocr()
 	p.oss()
-	p.names()
+	p.suffixes()
 	p.httpAllow()
 	return c, p.err()
 }

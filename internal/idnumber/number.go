@@ -48,7 +48,7 @@ func Parse(s string) (Number, error) {
 	n := 0
 	for _, r := range s {
 		if n < Length {
-			folded[n] = narrow(r)
+			folded[n] = toASCII(r)
 		}
 		n++
 	}
@@ -74,8 +74,8 @@ func Valid(s string) bool {
 	return err == nil && n.CheckDigit()
 }
 
-// narrow gives the ASCII form of a digit or X in half or full width, and 0 for everything else.
-func narrow(r rune) byte {
+// toASCII gives the ASCII form of a digit or X in half or full width, and 0 for everything else.
+func toASCII(r rune) byte {
 	switch {
 	case r >= '0' && r <= '9':
 		return byte(r)
@@ -254,7 +254,7 @@ func digitRun(s string, start int) (end, n int) {
 	end = start
 	for end < len(s) {
 		r, size := utf8.DecodeRuneInString(s[end:])
-		c := narrow(r)
+		c := toASCII(r)
 		if c == 0 || c == 'X' && n == 0 {
 			break
 		}

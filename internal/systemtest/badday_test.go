@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/oss"
 	"fc-idcard-ocr/internal/sandbox/runtime"
@@ -38,13 +38,13 @@ func failure(t testing.TB, err error) *runtime.FunctionError {
 }
 
 // documentOf returns the document beside any image, nil if there is none.
-func (c *cloud) documentOf(key string) *handler.Document {
+func (c *cloud) documentOf(key string) *result.Document {
 	body, err := c.bucket.Read(c.t.Context(), key+".ocr.json", "", 8<<20)
 	if errors.Is(err, bucket.ErrNotFound) {
 		return nil
 	}
 	require.NoError(c.t, err)
-	var d handler.Document
+	var d result.Document
 	require.NoError(c.t, json.Unmarshal(body, &d))
 	return &d
 }
@@ -88,7 +88,7 @@ func TestEventOfTenThousandRecordsEndsBeforeItsDeadline(t *testing.T) {
 	}
 	settled := 0
 	for _, key := range keys[:there] {
-		if d := c.documentOf(key); d != nil && d.Status == handler.Recognized {
+		if d := c.documentOf(key); d != nil && d.Status == result.Recognized {
 			settled++
 		}
 	}
@@ -130,13 +130,13 @@ func TestClockThatIsTwentyMinutesOff(t *testing.T) {
 			c := startAt(t, func() time.Time { return time.Now().Add(time.Duration(skew.Load())) })
 			event := c.upload("a picture")
 			skew.Store(int64(off))
-			result, err := c.invoke(event, runtime.Options{RequestID: "r1"})
+			answer, err := c.invoke(event, runtime.Options{RequestID: "r1"})
 			failed := failure(t, err)
 			assert.Equal(t, "ClockSkew", failed.ErrorType)
 			assert.Regexp(t, "clock is off: by (19m5|20m)", failed.Message)
 			assert.Empty(t, c.gateway.Ledger.Calls(), "nothing is paid")
 			assert.Len(t, c.sent(), 2, "claim and document; the same clock is not asked again")
-			c.noCanary(result, err)
+			c.noCanary(answer, err)
 
 			trigger := httptest.NewServer(c.runtime.HTTPTrigger())
 			defer trigger.Close()
@@ -153,7 +153,7 @@ func TestClockThatIsTwentyMinutesOff(t *testing.T) {
 			skew.Store(0)
 			_, err = c.invoke(event, runtime.Options{RequestID: "r1", RetryCount: 1})
 			require.NoError(t, err)
-			assert.Equal(t, handler.Recognized, c.document().Status)
+			assert.Equal(t, result.Recognized, c.document().Status)
 			assert.Equal(t, 1, c.gateway.Ledger.Charged())
 		})
 	}
@@ -208,7 +208,7 @@ func TestCredentialsThatEndInTheMiddle(t *testing.T) {
 			event := c.upload("a picture")
 			var once sync.Once
 			test.phase(c, func() { once.Do(func() { c.keys.ExpireTokens(time.Now().Add(-time.Second)) }) })
-			result, err := c.invoke(event, runtime.Options{RequestID: "r1"})
+			answer, err := c.invoke(event, runtime.Options{RequestID: "r1"})
 			assert.Len(t, c.gateway.Ledger.Calls(), test.calls)
 			if test.document == "" {
 				assert.Equal(t, "AccessDenied", failure(t, err).ErrorType)
@@ -228,11 +228,11 @@ func TestCredentialsThatEndInTheMiddle(t *testing.T) {
 			require.NoError(t, err)
 			d := c.document()
 			require.NotNil(t, d)
-			assert.Equal(t, handler.Recognized, d.Status)
+			assert.Equal(t, result.Recognized, d.Status)
 			assert.Zero(t, d.OCR.PossibleExtraCharges)
 			assert.Equal(t, 1, c.gateway.Ledger.Charged(), "paid once")
 			assert.Len(t, c.gateway.Ledger.Calls(), 1)
-			c.noCanary(result, err)
+			c.noCanary(answer, err)
 		})
 	}
 }
@@ -260,7 +260,7 @@ func TestEndpointsWithIPv6Addresses(t *testing.T) {
 		name := "a b+" + source + ".jpg"
 		_, err := c.process().Invoke(t.Context(), c.uploadAs(name, "picture "+source), runtime.Options{})
 		require.NoError(t, err)
-		assert.Equal(t, handler.Recognized, c.documentOf(name).Status)
+		assert.Equal(t, result.Recognized, c.documentOf(name).Status)
 	}
 	assert.Equal(t, 2, c.gateway.Ledger.Charged())
 }
@@ -321,7 +321,7 @@ func TestProxyOfTheEnvironmentIsForTheOCRCallOnly(t *testing.T) {
 			asked = nil
 			mu.Unlock()
 			c := start(t, append(settings[:len(settings):len(settings)], test.extra...)...)
-			result, err := c.invoke(c.upload("a picture"), runtime.Options{})
+			answer, err := c.invoke(c.upload("a picture"), runtime.Options{})
 			assert.Equal(t, test.code, failure(t, err).ErrorType)
 			mu.Lock()
 			if test.asked == "" {
@@ -335,7 +335,7 @@ func TestProxyOfTheEnvironmentIsForTheOCRCallOnly(t *testing.T) {
 			mu.Unlock()
 			assert.Equal(t, test.stored, c.document() != nil)
 			assert.Empty(t, c.gateway.Ledger.Calls())
-			c.noCanary(result, err)
+			c.noCanary(answer, err)
 		})
 	}
 }
@@ -372,7 +372,7 @@ func TestNoDiskAndNoReaderOfTheLogAreNeeded(t *testing.T) {
 					_, err := c.invoke(c.uploadAs(name, fmt.Sprint("picture ", i)), runtime.Options{})
 					require.NoError(t, err)
 					require.NotNil(t, c.documentOf(name))
-					assert.Equal(t, handler.Recognized, c.documentOf(name).Status)
+					assert.Equal(t, result.Recognized, c.documentOf(name).Status)
 				}
 				_, err := c.invoke([]byte("no event"), runtime.Options{})
 				assert.Equal(t, "BadRequest", failure(t, err).ErrorType)
@@ -404,7 +404,7 @@ func TestLargestPicture(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := start(t, "OCR_TIMEOUT=20s")
-			result, err := c.invoke(c.upload(test.content), runtime.Options{})
+			answer, err := c.invoke(c.upload(test.content), runtime.Options{})
 			require.NoError(t, err)
 			d := c.document()
 			require.NotNil(t, d)
@@ -414,7 +414,7 @@ func TestLargestPicture(t *testing.T) {
 				assert.False(t, d.Error.Retryable)
 			}
 			assert.Equal(t, test.accepted, c.gateway.Ledger.Accepted())
-			c.noCanary(result, err)
+			c.noCanary(answer, err)
 		})
 	}
 }
@@ -491,36 +491,36 @@ func TestStrangeAnswersOfTheOCRAPI(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		serve  http.HandlerFunc
-		status handler.Status
-		code   handler.Code
+		status result.Status
+		code   result.Code
 		extra  int
 		calls  int32
 		again  bool // the fate of the last call is open
 	}{
 		"10 MB": {func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, answer(`,"x":"`+strings.Repeat("x", 10<<20)+`"`))
-		}, handler.Failed, handler.BadAnswer, 1, 1, false},
+		}, result.Failed, result.BadAnswer, 1, 1, false},
 		"endless": {func(w http.ResponseWriter, r *http.Request) {
 			for io.WriteString(w, answer("")); r.Context().Err() == nil; {
 				if _, err := w.Write(bytes.Repeat([]byte("x"), 1<<16)); err != nil {
 					return
 				}
 			}
-		}, handler.Failed, handler.BadAnswer, 1, 1, false},
-		"more than its length says": {raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + answer("")), handler.Failed, handler.BadAnswer, 1, 1, false},
-		"less than its length says": {raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(answer(""))+9, answer(""))), handler.Failed, handler.Unavailable, 2, 3, true},
+		}, result.Failed, result.BadAnswer, 1, 1, false},
+		"more than its length says": {raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + answer("")), result.Failed, result.BadAnswer, 1, 1, false},
+		"less than its length says": {raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(answer(""))+9, answer(""))), result.Failed, result.Unavailable, 2, 3, true},
 		"deep": {func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, answer(`,"x":`+strings.Repeat("[", 9_900)+strings.Repeat("]", 9_900)))
-		}, handler.Recognized, "", 0, 1, false},
+		}, result.Recognized, "", 0, 1, false},
 		"too deep": {func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, answer(`,"x":`+strings.Repeat("[", 10_001)+strings.Repeat("]", 10_001)))
-		}, handler.Failed, handler.BadAnswer, 1, 1, false},
+		}, result.Failed, result.BadAnswer, 1, 1, false},
 		"duplicate keys": {func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, answer(`,"name":"`+card.Name+`2","idNo":"`+card.IDNumber+`"`))
-		}, handler.Recognized, "", 0, 1, false},
+		}, result.Recognized, "", 0, 1, false},
 		"huge numbers": {func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, answer(`,"showapi_fee_num":1e999,"x":-`+strings.Repeat("9", 1000)))
-		}, handler.Recognized, "", 0, 1, false},
+		}, result.Recognized, "", 0, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls atomic.Int32
@@ -532,7 +532,7 @@ func TestStrangeAnswersOfTheOCRAPI(t *testing.T) {
 			defer api.Close()
 			c := start(t, "OCR_TIMEOUT=5s", "OCR_ENDPOINT="+api.URL+"/ocrIdCard")
 			event := c.upload("a picture")
-			result, err := c.invoke(event, runtime.Options{})
+			answer, err := c.invoke(event, runtime.Options{})
 			assert.Equal(t, test.again, err != nil)
 			d := c.document()
 			require.NotNil(t, d)
@@ -543,20 +543,20 @@ func TestStrangeAnswersOfTheOCRAPI(t *testing.T) {
 			}
 			assert.Equal(t, test.extra, d.OCR.PossibleExtraCharges)
 			assert.Equal(t, test.calls, calls.Load())
-			stored, err := c.bucket.Stat(t.Context(), key+".ocr.json")
+			stored, err := c.bucket.Head(t.Context(), key+".ocr.json")
 			require.NoError(t, err)
 			assert.Less(t, stored.Size, int64(1<<20))
 			if test.again {
 				_, err := c.invoke(event, runtime.Options{})
 				require.NoError(t, err)
-				assert.Equal(t, handler.AnswerLost, c.document().Error.Code, "asked once more, in vain")
+				assert.Equal(t, result.AnswerLost, c.document().Error.Code, "asked once more, in vain")
 				test.calls++
 			}
 			again, err := c.invoke(event, runtime.Options{})
 			require.NoError(t, err)
 			assert.Contains(t, string(again.Payload), "unchanged")
 			assert.Equal(t, test.calls, calls.Load(), "settled")
-			c.noCanary(result, nil)
+			c.noCanary(answer, nil)
 		})
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"fc-idcard-ocr/deploy"
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
@@ -182,8 +182,8 @@ func (c *cloud) sent() []string {
 func (c *cloud) upload(content string) []byte { return c.uploadAs(key, content) }
 
 func (c *cloud) uploadAs(key, content string) []byte {
-	require.NoError(c.t, c.bucket.Write(c.t.Context(), key, "image/jpeg", nil, []byte(content)))
-	o, err := c.bucket.Stat(c.t.Context(), key)
+	require.NoError(c.t, c.bucket.Put(c.t.Context(), key, "image/jpeg", nil, []byte(content)))
+	o, err := c.bucket.Head(c.t.Context(), key)
 	require.NoError(c.t, err)
 	return oss.Event{Name: "ObjectCreated:PutObject", Bucket: bucketName, Key: key, ETag: o.ETag, Size: o.Size, Time: time.Now(), Region: "cn-hangzhou"}.JSON()
 }
@@ -194,18 +194,18 @@ func (c *cloud) invoke(event []byte, options runtime.Options) (runtime.Result, e
 }
 
 // document returns the result document, nil if there is none.
-func (c *cloud) document() *handler.Document {
+func (c *cloud) document() *result.Document {
 	body, err := c.bucket.Read(c.t.Context(), key+".ocr.json", "", 1<<20)
 	if err != nil {
 		require.ErrorIs(c.t, err, bucket.ErrNotFound)
 		return nil
 	}
-	var d handler.Document
+	var d result.Document
 	require.NoError(c.t, json.Unmarshal(body, &d))
 	return &d
 }
 
 func (c *cloud) claimLeft() bool {
-	_, err := c.bucket.Stat(c.t.Context(), key+".ocr.claim")
+	_, err := c.bucket.Head(c.t.Context(), key+".ocr.claim")
 	return err == nil
 }

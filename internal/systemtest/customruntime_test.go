@@ -76,7 +76,7 @@ func TestOneProcessHoldsFiftyCallsAtOnce(t *testing.T) {
 		if bytes.Contains(body, []byte(`"status": "recognized"`)) {
 			recognised++
 		}
-		_, err = c.bucket.Stat(t.Context(), bulkKey(i)+".ocr.claim")
+		_, err = c.bucket.Head(t.Context(), bulkKey(i)+".ocr.claim")
 		assert.Error(t, err, "a claim is left")
 	}
 	assert.Equal(t, bulkImages, recognised, "documents")
@@ -166,9 +166,9 @@ func TestTerminatedProcessFinishesItsImages(t *testing.T) {
 	require.NoError(t, process.Wait(), "the process ends well")
 	assert.Equal(t, images, c.gateway.Ledger.Charged())
 	for i := range images {
-		_, err := c.bucket.Stat(t.Context(), bulkKey(i)+".ocr.json")
+		_, err := c.bucket.Head(t.Context(), bulkKey(i)+".ocr.json")
 		assert.NoError(t, err)
-		_, err = c.bucket.Stat(t.Context(), bulkKey(i)+".ocr.claim")
+		_, err = c.bucket.Head(t.Context(), bulkKey(i)+".ocr.claim")
 		assert.Error(t, err, "a claim is left")
 	}
 	for name, canary := range canaries {

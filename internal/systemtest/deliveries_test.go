@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/runtime"
 
@@ -20,9 +20,9 @@ func TestOneImageIsSixRequestsInAll(t *testing.T) {
 			c := start(t)
 			c.mode = mode
 			c.runtime = c.process()
-			result, err := c.invoke(c.upload("a picture"), runtime.Options{})
+			answer, err := c.invoke(c.upload("a picture"), runtime.Options{})
 			require.NoError(t, err)
-			assert.JSONEq(t, `{"images":[{"bucket":"cards","key":"2026/a.jpg","status":"recognized"}]}`, string(result.Payload))
+			assert.JSONEq(t, `{"images":[{"bucket":"cards","key":"2026/a.jpg","status":"recognized"}]}`, string(answer.Payload))
 			requests := c.sent()
 			require.Len(t, requests, 5)
 			assert.Equal(t, "APPEND 2026/a.jpg.ocr.claim", requests[0])
@@ -34,7 +34,7 @@ func TestOneImageIsSixRequestsInAll(t *testing.T) {
 			assert.Equal(t, "url", calls[0].Source)
 			assert.True(t, calls[0].Details)
 			d := c.document()
-			assert.Equal(t, handler.Recognized, d.Status)
+			assert.Equal(t, result.Recognized, d.Status)
 			assert.Equal(t, card.IDNumber, d.Card.IDNumber)
 			assert.True(t, d.Validation.Valid)
 			assert.False(t, c.claimLeft())
@@ -48,7 +48,7 @@ func TestAwkwardKeysAndCredentialsVerify(t *testing.T) {
 		for i, name := range []string{"身份证 a+b%.jpg", "a//b.jpg", "../x.jpg", "a#b&c=d;e?f.JPG", "100%25.jpg", "a%2Fb.jpg", "😀 '()!~*.jpg"} {
 			_, err := c.invoke(c.uploadAs(name, fmt.Sprint("picture ", i)), runtime.Options{})
 			require.NoError(t, err, name)
-			_, err = c.bucket.Stat(t.Context(), name+".ocr.json")
+			_, err = c.bucket.Head(t.Context(), name+".ocr.json")
 			require.NoError(t, err, name)
 		}
 		assert.Equal(t, 7, c.gateway.Ledger.Charged(), setting)
@@ -89,16 +89,16 @@ func TestSixtyFourDeliveriesAtOncePayOnce(t *testing.T) {
 	event := c.upload("version 1")
 	t.Log("told InProgress:", c.flood(event, 64))
 	assert.Equal(t, 1, c.gateway.Ledger.Accepted())
-	assert.Equal(t, handler.Recognized, c.document().Status)
+	assert.Equal(t, result.Recognized, c.document().Status)
 
 	replaced := c.upload("version 2")
 	c.flood(replaced, 64)
 	assert.Equal(t, 2, c.gateway.Ledger.Accepted(), "one more for the new version")
 
 	for _, event := range [][]byte{event, replaced} {
-		result, err := c.invoke(event, runtime.Options{})
+		answer, err := c.invoke(event, runtime.Options{})
 		require.NoError(t, err)
-		assert.Contains(t, string(result.Payload), "unchanged")
+		assert.Contains(t, string(answer.Payload), "unchanged")
 	}
 	assert.Equal(t, 2, c.gateway.Ledger.Accepted(), "a redelivery later pays nothing")
 	assert.False(t, c.claimLeft())
@@ -133,7 +133,7 @@ func TestThirtyTwoTakersOfAnExpiredClaimPayOnce(t *testing.T) {
 	c.runtime = c.process()
 	c.flood(event, 32)
 	assert.Equal(t, 1, c.gateway.Ledger.Accepted())
-	assert.Equal(t, handler.Recognized, c.document().Status)
+	assert.Equal(t, result.Recognized, c.document().Status)
 	assert.Zero(t, c.document().OCR.PossibleExtraCharges)
 	assert.False(t, c.claimLeft())
 }

@@ -154,7 +154,7 @@ func TestEveryFaultEndsAsTheContractSays(t *testing.T) {
 			if f.oss != nil {
 				c.setTap(disturb(f.on, f.oss))
 			}
-			result, err := c.invoke(event, runtime.Options{RequestID: "r1"})
+			answer, err := c.invoke(event, runtime.Options{RequestID: "r1"})
 			c.setTap(nil)
 
 			d := c.document()
@@ -196,7 +196,7 @@ func TestEveryFaultEndsAsTheContractSays(t *testing.T) {
 				require.NotNil(t, c.document())
 				assert.False(t, c.claimLeft())
 			}
-			c.noCanary(result, err)
+			c.noCanary(answer, err)
 		})
 	}
 }

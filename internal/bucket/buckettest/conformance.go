@@ -17,13 +17,13 @@ import (
 
 // Store is what the suite tests.
 type Store interface {
-	Stat(ctx context.Context, key string) (bucket.Object, error)
+	Head(ctx context.Context, key string) (bucket.Object, error)
 	Read(ctx context.Context, key, process string, limit int64) ([]byte, error)
 	SignURL(key, process string, life time.Duration) (string, error)
 	Append(ctx context.Context, key string, position int64, data []byte) (int64, error)
-	Write(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
-	Create(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
-	Remove(ctx context.Context, key string) error
+	Put(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
+	PutIfAbsent(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
+	Delete(ctx context.Context, key string) error
 }
 
 // Keys are object keys that tend to break signatures, paths and URLs.
@@ -35,10 +35,10 @@ func RunConformance(t *testing.T, store Store, versioned bool) {
 
 	t.Run("what is written can be looked at, read and removed under any key", func(t *testing.T) {
 		for _, key := range Keys {
-			_, err := store.Stat(ctx, key)
+			_, err := store.Head(ctx, key)
 			require.ErrorIs(t, err, bucket.ErrNotFound, key)
-			require.NoError(t, store.Write(ctx, key, "application/json; charset=utf-8", map[string]string{"source-etag": "ABC", "status": "failed"}, []byte("{}")), key)
-			o, err := store.Stat(ctx, key)
+			require.NoError(t, store.Put(ctx, key, "application/json; charset=utf-8", map[string]string{"source-etag": "ABC", "status": "failed"}, []byte("{}")), key)
+			o, err := store.Head(ctx, key)
 			require.NoError(t, err, key)
 			assert.Equal(t, bucket.Object{ETag: "99914B932BD37A50B983C5E7C90AE93B", Size: 2, ContentType: "application/json; charset=utf-8",
 				Meta: map[string]string{"source-etag": "ABC", "status": "failed"}}, o, key)
@@ -47,8 +47,8 @@ func RunConformance(t *testing.T, store Store, versioned bool) {
 			assert.Equal(t, "{}", string(body))
 			_, err = store.Read(ctx, key, "", 1)
 			assert.ErrorIs(t, err, bucket.ErrTooLarge, key)
-			require.NoError(t, store.Remove(ctx, key), key)
-			require.NoError(t, store.Remove(ctx, key), "removing what is gone is no error")
+			require.NoError(t, store.Delete(ctx, key), key)
+			require.NoError(t, store.Delete(ctx, key), "removing what is gone is no error")
 			_, err = store.Read(ctx, key, "", 10)
 			assert.ErrorIs(t, err, bucket.ErrNotFound, key)
 		}
@@ -56,8 +56,8 @@ func RunConformance(t *testing.T, store Store, versioned bool) {
 
 	t.Run("what is there is not created again but in a versioned bucket", func(t *testing.T) {
 		const key = "create.ocr.json"
-		require.NoError(t, store.Create(ctx, key, "application/json", map[string]string{"status": "failed"}, []byte("first")))
-		err := store.Create(ctx, key, "application/json", nil, []byte("second"))
+		require.NoError(t, store.PutIfAbsent(ctx, key, "application/json", map[string]string{"status": "failed"}, []byte("first")))
+		err := store.PutIfAbsent(ctx, key, "application/json", nil, []byte("second"))
 		body, readErr := store.Read(ctx, key, "", 10)
 		require.NoError(t, readErr)
 		if versioned { // OSS ignores the condition there
@@ -67,28 +67,28 @@ func RunConformance(t *testing.T, store Store, versioned bool) {
 			require.ErrorIs(t, err, bucket.ErrInvalid)
 			assert.Equal(t, "first", string(body))
 		}
-		require.NoError(t, store.Remove(ctx, key))
+		require.NoError(t, store.Delete(ctx, key))
 	})
 
 	t.Run("an append succeeds only at the object's length", func(t *testing.T) {
 		const key = "append.ocr.claim"
 		_, err := store.Append(ctx, key, 3, []byte("x"))
-		require.ErrorIs(t, err, bucket.ErrPosition)
+		require.ErrorIs(t, err, bucket.ErrPositionMismatch)
 		n, err := store.Append(ctx, key, 0, []byte("one\n"))
 		require.NoError(t, err)
 		assert.EqualValues(t, 4, n)
 		_, err = store.Append(ctx, key, 0, []byte("two\n"))
-		require.ErrorIs(t, err, bucket.ErrPosition)
+		require.ErrorIs(t, err, bucket.ErrPositionMismatch)
 		n, err = store.Append(ctx, key, 4, []byte("three\n"))
 		require.NoError(t, err)
 		assert.EqualValues(t, 10, n)
 		body, err := store.Read(ctx, key, "", 100)
 		require.NoError(t, err)
 		assert.Equal(t, "one\nthree\n", string(body))
-		require.NoError(t, store.Remove(ctx, key))
+		require.NoError(t, store.Delete(ctx, key))
 		_, err = store.Append(ctx, key, 0, []byte("again\n"))
 		require.NoError(t, err, "what is removed can be created anew")
-		require.NoError(t, store.Remove(ctx, key))
+		require.NoError(t, store.Delete(ctx, key))
 	})
 
 	for _, position := range []string{"create", "take over"} {
@@ -110,7 +110,7 @@ func RunConformance(t *testing.T, store Store, versioned bool) {
 						_, err := store.Append(ctx, key, at, fmt.Appendf(nil, "%02d\n", i))
 						if err == nil {
 							won.Add(1)
-						} else if assert.ErrorIs(t, err, bucket.ErrPosition) {
+						} else if assert.ErrorIs(t, err, bucket.ErrPositionMismatch) {
 							lost.Add(1)
 						}
 					})
@@ -119,7 +119,7 @@ func RunConformance(t *testing.T, store Store, versioned bool) {
 				group.Wait()
 				assert.EqualValues(t, 1, won.Load())
 				assert.EqualValues(t, 31, lost.Load())
-				require.NoError(t, store.Remove(ctx, key))
+				require.NoError(t, store.Delete(ctx, key))
 			}
 		})
 	}

@@ -64,8 +64,8 @@ func (m *Memory) find(key string) (object, error) {
 	return o, nil
 }
 
-// Stat looks at an object.
-func (m *Memory) Stat(_ context.Context, key string) (o bucket.Object, err error) {
+// Head looks at an object.
+func (m *Memory) Head(_ context.Context, key string) (o bucket.Object, err error) {
 	err = m.do("HEAD", key, func() error {
 		found, err := m.find(key)
 		o = found.Object
@@ -101,7 +101,7 @@ func (m *Memory) Append(_ context.Context, key string, position int64, data []by
 		case exists && !found.appendable:
 			return fmt.Errorf("memory: %w", bucket.ErrInvalid)
 		case int64(len(found.body)) != position || (exists && position == 0):
-			return fmt.Errorf("memory: %w", bucket.ErrPosition)
+			return fmt.Errorf("memory: %w", bucket.ErrPositionMismatch)
 		}
 		m.put(key, "application/x-ndjson", nil, append(bytes.Clone(found.body), data...), true)
 		length = position + int64(len(data))
@@ -110,16 +110,16 @@ func (m *Memory) Append(_ context.Context, key string, position int64, data []by
 	return length, err
 }
 
-// Write stores an object.
-func (m *Memory) Write(_ context.Context, key, contentType string, meta map[string]string, body []byte) error {
+// Put stores an object.
+func (m *Memory) Put(_ context.Context, key, contentType string, meta map[string]string, body []byte) error {
 	return m.do("PUT", key, func() error {
 		m.put(key, contentType, maps.Clone(meta), bytes.Clone(body), false)
 		return nil
 	})
 }
 
-// Create stores an object where none is.
-func (m *Memory) Create(_ context.Context, key, contentType string, meta map[string]string, body []byte) error {
+// PutIfAbsent stores an object where none is.
+func (m *Memory) PutIfAbsent(_ context.Context, key, contentType string, meta map[string]string, body []byte) error {
 	return m.do("PUT", key, func() error {
 		if _, exists := m.objects[key]; exists {
 			return fmt.Errorf("memory: %w", bucket.ErrInvalid)
@@ -138,8 +138,8 @@ func (m *Memory) put(key, contentType string, meta map[string]string, body []byt
 		Size: int64(len(body)), ContentType: contentType, Meta: meta}}
 }
 
-// Remove deletes an object.
-func (m *Memory) Remove(_ context.Context, key string) error {
+// Delete deletes an object.
+func (m *Memory) Delete(_ context.Context, key string) error {
 	return m.do("DELETE", key, func() error {
 		delete(m.objects, key)
 		return nil

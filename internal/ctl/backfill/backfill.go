@@ -11,12 +11,12 @@ import (
 	"sync"
 	"time"
 
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/ctl/documents"
 	"fc-idcard-ocr/internal/ctl/functions"
 	"fc-idcard-ocr/internal/ctl/inorder"
 	"fc-idcard-ocr/internal/ctl/listing"
 	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/result"
 
 	"golang.org/x/time/rate"
 )
@@ -58,8 +58,8 @@ type item struct {
 	after listing.Position
 }
 
-// result is what became of an item.
-type result struct {
+// handled is what became of an item.
+type handled struct {
 	item
 	reason  Reason // if it was submitted
 	charged bool
@@ -99,7 +99,7 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 
 	var failed error
 	stopped := false
-	for r, err := range inorder.Map(j.items(pulling), j.Parallel, func(i item) result { return j.handle(working, submitting, i) }) {
+	for r, err := range inorder.Map(j.items(pulling), j.Parallel, func(i item) handled { return j.handle(working, submitting, i) }) {
 		if err == nil {
 			err = r.err
 		}
@@ -197,13 +197,13 @@ func without(open []listing.Entry, key string) []listing.Entry {
 }
 
 // handle decides about one image and submits it. It runs side by side with itself.
-func (j *Job) handle(working, submitting context.Context, i item) result {
-	r := result{item: i}
+func (j *Job) handle(working, submitting context.Context, i item) handled {
+	r := handled{item: i}
 	if j.Checkpoint.Ahead(i.entry.Key) {
 		r.skip = Already
 		return r
 	}
-	var document *handler.Document
+	var document *result.Document
 	r.reason, r.skip = j.judge(i.entry)
 	if r.skip == Done && j.Retry.Any() {
 		if document, r.reason, r.skip, r.err = j.failure(working, i.entry); r.err != nil {
@@ -246,12 +246,12 @@ func (j *Job) judge(e listing.Entry) (Reason, Skip) {
 }
 
 // failure reads the document of an image that is otherwise done.
-func (j *Job) failure(ctx context.Context, e listing.Entry) (*handler.Document, Reason, Skip, error) {
+func (j *Job) failure(ctx context.Context, e listing.Entry) (*result.Document, Reason, Skip, error) {
 	d, err := documents.Read(ctx, j.Store, e.Document.Key)
 	switch {
 	case store.NotFound(err):
 		return nil, Missing, "", nil
-	case errors.Is(err, documents.ErrForeign):
+	case errors.Is(err, result.ErrForeign):
 		return nil, "", Unreadable, nil
 	case err != nil:
 		return nil, "", "", err
@@ -280,7 +280,7 @@ func (j *Job) permit(charged bool) Stop {
 
 // submit hands the image to the function. A final failure would count as done there, so its document is removed first, if
 // it is still the one that was read: a kill in between leaves an image without a document, which every run submits.
-func (j *Job) submit(ctx context.Context, e listing.Entry, failed *handler.Document) error {
+func (j *Job) submit(ctx context.Context, e listing.Entry, failed *result.Document) error {
 	if failed != nil && (failed.Error == nil || !failed.Error.Retryable) {
 		now, err := documents.Read(ctx, j.Store, e.Document.Key)
 		switch {

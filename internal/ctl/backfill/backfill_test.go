@@ -17,9 +17,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/ctl/listing"
 	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -49,8 +49,8 @@ func (s *shelf) put(key string, age time.Duration, body string) {
 	s.bodies[key] = []byte(body)
 }
 
-func (s *shelf) document(key string, age time.Duration, status handler.Status, e *handler.DocumentError) {
-	text, _ := json.Marshal(handler.Document{SchemaVersion: 1, Status: status, Error: e, CompletedAt: noon.Add(-age)})
+func (s *shelf) document(key string, age time.Duration, status result.Status, e *result.Error) {
+	text, _ := json.Marshal(result.Document{SchemaVersion: 1, Status: status, Error: e, CompletedAt: noon.Add(-age)})
 	s.put(key+".ocr.json", age, string(text))
 }
 
@@ -151,20 +151,20 @@ func selection(t *testing.T, text string) Selection {
 func zoo() *shelf {
 	s := newShelf()
 	s.put("done.jpg", time.Hour, "x")
-	s.document("done.jpg", time.Minute, handler.Recognized, nil)
+	s.document("done.jpg", time.Minute, result.Recognized, nil)
 	s.put("missing.jpg", time.Hour, "x")
 	s.put("outdated.jpg", time.Minute, "x")
-	s.document("outdated.jpg", time.Hour, handler.Recognized, nil)
+	s.document("outdated.jpg", time.Hour, result.Recognized, nil)
 	s.put("working.jpg", time.Hour, "x")
 	s.put("working.jpg.ocr.claim", time.Minute, "x")
 	s.put("abandoned.jpg", time.Hour, "x")
 	s.put("abandoned.jpg.ocr.claim", time.Hour, "x")
 	s.put("throttled.jpg", time.Hour, "x")
-	s.document("throttled.jpg", time.Minute, handler.Failed, &handler.DocumentError{Code: handler.Throttled, Retryable: true})
+	s.document("throttled.jpg", time.Minute, result.Failed, &result.Error{Code: result.Throttled, Retryable: true})
 	s.put("quota.jpg", time.Hour, "x")
-	s.document("quota.jpg", time.Minute, handler.Failed, &handler.DocumentError{Code: handler.QuotaExhausted})
+	s.document("quota.jpg", time.Minute, result.Failed, &result.Error{Code: result.QuotaExhausted})
 	s.put("nocard.jpg", time.Hour, "x")
-	s.document("nocard.jpg", time.Minute, handler.Unrecognized, &handler.DocumentError{Code: handler.NotRecognized})
+	s.document("nocard.jpg", time.Minute, result.Unrecognized, &result.Error{Code: result.NotRecognized})
 	s.put("foreign.jpg", time.Hour, "x")
 	s.put("foreign.jpg.ocr.json", time.Minute, "not ours")
 	s.put("huge.jpg", time.Hour, strings.Repeat("x", 1001))
@@ -211,10 +211,10 @@ func TestFailuresAreTriedAgainOnlyIfSelected(t *testing.T) {
 func TestADocumentMadeAnewInTheMeantimeIsNotRemoved(t *testing.T) {
 	s, f := newShelf(), &invoker{}
 	s.put("quota.jpg", time.Hour, "x")
-	s.document("quota.jpg", time.Minute, handler.Failed, &handler.DocumentError{Code: handler.QuotaExhausted})
+	s.document("quota.jpg", time.Minute, result.Failed, &result.Error{Code: result.QuotaExhausted})
 	s.onRead = func(key string) {
 		if s.reads == 2 {
-			s.document("quota.jpg", time.Second, handler.Recognized, nil)
+			s.document("quota.jpg", time.Second, result.Recognized, nil)
 		}
 	}
 	_, err := job(t, s, f, file(t), func(o *Options) { o.Retry = selection(t, "all") }).Run(t.Context())

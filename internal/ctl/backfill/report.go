@@ -62,7 +62,7 @@ type Report struct {
 	At string `json:"-"`
 }
 
-func (r *Report) count(done result) {
+func (r *Report) count(done handled) {
 	r.Images++
 	if done.skip != "" {
 		r.Skipped[done.skip]++

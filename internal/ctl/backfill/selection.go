@@ -5,14 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/result"
 )
 
 // Codes are the error codes that a document can have.
-var Codes = []handler.Code{
-	handler.NotRecognized, handler.ImageRejected, handler.ImageTooLarge, handler.ImageUnsupported, handler.ImageNotFound, handler.AccessDenied,
-	handler.Throttled, handler.QuotaExhausted, handler.Unauthorized, handler.ClockSkew, handler.Unavailable, handler.Timeout, handler.BadAnswer,
-	handler.AnswerLost, handler.InProgress, handler.BadRequest, handler.NotAllowed, handler.Internal,
+var Codes = []result.Code{
+	result.NotRecognized, result.ImageRejected, result.ImageTooLarge, result.ImageUnsupported, result.ImageNotFound, result.AccessDenied,
+	result.Throttled, result.QuotaExhausted, result.Unauthorized, result.ClockSkew, result.Unavailable, result.Timeout, result.BadAnswer,
+	result.AnswerLost, result.InProgress, result.BadRequest, result.NotAllowed, result.Internal,
 }
 
 // The words of a Selection beside codes.
@@ -24,7 +24,7 @@ const (
 // Selection says which documents without a card are to be made anew. The zero Selection selects none.
 type Selection struct {
 	all, retryable bool
-	codes          []handler.Code
+	codes          []result.Code
 }
 
 // ParseSelection reads a comma-separated list of codes, or "all" or "retryable". Empty text selects nothing.
@@ -36,8 +36,8 @@ func ParseSelection(text string) (s Selection, err error) {
 			s.all = true
 		case word == Retryable:
 			s.retryable = true
-		case slices.Contains(Codes, handler.Code(word)):
-			s.codes = append(s.codes, handler.Code(word))
+		case slices.Contains(Codes, result.Code(word)):
+			s.codes = append(s.codes, result.Code(word))
 		default:
 			names := make([]string, len(Codes))
 			for i, code := range Codes {
@@ -55,11 +55,11 @@ func ParseSelection(text string) (s Selection, err error) {
 func (s Selection) Any() bool { return s.all || s.retryable || len(s.codes) > 0 }
 
 // Selects reports whether the document is to be made anew.
-func (s Selection) Selects(d *handler.Document) bool {
+func (s Selection) Selects(d *result.Document) bool {
 	if d.Error == nil {
 		return false
 	}
-	return (s.all && d.Status == handler.Failed) || (s.retryable && d.Error.Retryable) || slices.Contains(s.codes, d.Error.Code)
+	return (s.all && d.Status == result.Failed) || (s.retryable && d.Error.Retryable) || slices.Contains(s.codes, d.Error.Code)
 }
 
 // String writes the selection so that ParseSelection reads it again, always in the same order.

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"time"
 
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/ctl/documents"
 	"fc-idcard-ocr/internal/ctl/inorder"
 	"fc-idcard-ocr/internal/ctl/listing"
 	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/result"
 )
 
 // Options say what is counted.
@@ -41,19 +41,19 @@ type Report struct {
 	OrphanClaims    int64 `json:"orphanClaims"`
 
 	// Of the Documents, if they were read:
-	Statuses   map[handler.Status]int64 `json:"statuses,omitempty"`
-	Codes      map[handler.Code]int64   `json:"codes,omitempty"`      // of those without a card
-	Retryable  int64                    `json:"retryable"`            // failed, and not final
-	Invalid    int64                    `json:"invalid"`              // recognised, and the card contradicts itself
-	Charged    int64                    `json:"charged"`              // answers that were paid
-	Extra      int64                    `json:"possibleExtraCharges"` // calls that may have been paid in vain
-	Unreadable int64                    `json:"unreadable"`           // no documents of this program
+	Statuses   map[result.Status]int64 `json:"statuses,omitempty"`
+	Codes      map[result.Code]int64   `json:"codes,omitempty"`      // of those without a card
+	Retryable  int64                   `json:"retryable"`            // failed, and not final
+	Invalid    int64                   `json:"invalid"`              // recognised, and the card contradicts itself
+	Charged    int64                   `json:"charged"`              // answers that were paid
+	Extra      int64                   `json:"possibleExtraCharges"` // calls that may have been paid in vain
+	Unreadable int64                   `json:"unreadable"`           // no documents of this program
 }
 
 // found is an entry with its document, if that was read.
 type found struct {
 	entry    listing.Entry
-	document *handler.Document
+	document *result.Document
 	gone     bool
 	err      error
 }
@@ -62,7 +62,7 @@ type found struct {
 func Take(ctx context.Context, s documents.Store, o Options, now time.Time, progress func(Report)) (Report, error) {
 	r := Report{}
 	if o.Read {
-		r.Statuses, r.Codes = map[handler.Status]int64{}, map[handler.Code]int64{}
+		r.Statuses, r.Codes = map[result.Status]int64{}, map[result.Code]int64{}
 	}
 	entries := listing.Pair(o.Names, s.List(ctx, o.Prefix, ""))
 	for f, err := range inorder.Map(entries, o.Parallel, func(e listing.Entry) found { return look(ctx, s, o, now, e) }) {
@@ -92,7 +92,7 @@ func look(ctx context.Context, s documents.Store, o Options, now time.Time, e li
 	switch {
 	case store.NotFound(err):
 		f.gone = true
-	case errors.Is(err, documents.ErrForeign): // counted as unreadable
+	case errors.Is(err, result.ErrForeign): // counted as unreadable
 	case err != nil:
 		f.err = err
 	default:
@@ -131,7 +131,7 @@ func (r *Report) add(f found, o Options, now time.Time) {
 	}
 }
 
-func (r *Report) read(d *handler.Document) {
+func (r *Report) read(d *result.Document) {
 	if d == nil {
 		r.Unreadable++
 		return

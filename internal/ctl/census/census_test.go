@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/ctl/listing"
 	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -51,7 +51,7 @@ func (s shelf) Read(_ context.Context, key string, _ int64) ([]byte, error) {
 	return []byte(s[key].body), nil
 }
 
-func encode(t *testing.T, d handler.Document) string {
+func encode(t *testing.T, d result.Document) string {
 	d.SchemaVersion = 1
 	text, err := json.Marshal(d)
 	require.NoError(t, err)
@@ -61,10 +61,10 @@ func encode(t *testing.T, d handler.Document) string {
 func TestEveryImageIsCountedOnce(t *testing.T) {
 	s := shelf{}
 	for key, body := range map[string]string{
-		"recognized":   encode(t, handler.Document{Status: handler.Recognized, Validation: &handler.Validation{Valid: true}, OCR: handler.OCR{Charged: true}}),
-		"invalid":      encode(t, handler.Document{Status: handler.Recognized, Validation: &handler.Validation{}, OCR: handler.OCR{Charged: true, PossibleExtraCharges: 2}}),
-		"unrecognized": encode(t, handler.Document{Status: handler.Unrecognized, Error: &handler.DocumentError{Code: handler.NotRecognized}}),
-		"throttled":    encode(t, handler.Document{Status: handler.Failed, Error: &handler.DocumentError{Code: handler.Throttled, Retryable: true}}),
+		"recognized":   encode(t, result.Document{Status: result.Recognized, Validation: &result.Validation{Valid: true}, OCR: result.OCR{Charged: true}}),
+		"invalid":      encode(t, result.Document{Status: result.Recognized, Validation: &result.Validation{}, OCR: result.OCR{Charged: true, PossibleExtraCharges: 2}}),
+		"unrecognized": encode(t, result.Document{Status: result.Unrecognized, Error: &result.Error{Code: result.NotRecognized}}),
+		"throttled":    encode(t, result.Document{Status: result.Failed, Error: &result.Error{Code: result.Throttled, Retryable: true}}),
 		"foreign":      "[1]",
 		"deleted":      "gone",
 	} {
@@ -86,8 +86,8 @@ func TestEveryImageIsCountedOnce(t *testing.T) {
 	r, err := Take(t.Context(), s, o, noon, nil)
 	require.NoError(t, err)
 	assert.Equal(t, Report{Images: 10, ImageBytes: 100, Documents: 5, Missing: 2, Outdated: 1, InProgress: 1, StaleClaims: 1, OrphanDocuments: 1, OrphanClaims: 1,
-		Statuses: map[handler.Status]int64{handler.Recognized: 2, handler.Unrecognized: 1, handler.Failed: 1},
-		Codes:    map[handler.Code]int64{handler.NotRecognized: 1, handler.Throttled: 1}, Retryable: 1, Invalid: 1, Charged: 2, Extra: 2, Unreadable: 1}, r)
+		Statuses: map[result.Status]int64{result.Recognized: 2, result.Unrecognized: 1, result.Failed: 1},
+		Codes:    map[result.Code]int64{result.NotRecognized: 1, result.Throttled: 1}, Retryable: 1, Invalid: 1, Charged: 2, Extra: 2, Unreadable: 1}, r)
 	assert.Equal(t, r.Images, r.Documents+r.Missing+r.Outdated+r.InProgress+r.StaleClaims)
 
 	o.Read = false

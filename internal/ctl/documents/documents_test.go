@@ -6,10 +6,10 @@ import (
 	"iter"
 	"testing"
 
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/ctl/documents"
 	"fc-idcard-ocr/internal/ctl/listing"
 	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -24,7 +24,7 @@ type object struct {
 func (object) List(context.Context, string, string) iter.Seq2[listing.Object, error] { return nil }
 
 func (o object) Read(_ context.Context, _ string, limit int64) ([]byte, error) {
-	if limit != documents.MaxBytes {
+	if limit != result.MaxBytes {
 		return nil, errors.New("read without the limit")
 	}
 	return []byte(o.body), o.err
@@ -33,18 +33,18 @@ func (o object) Read(_ context.Context, _ string, limit int64) ([]byte, error) {
 func TestOnlyDocumentsOfThisProgramAreRead(t *testing.T) {
 	d, err := documents.Read(t.Context(), object{body: `{"schemaVersion":1,"status":"recognized"}`}, "a.jpg.ocr.json")
 	require.NoError(t, err)
-	assert.Equal(t, handler.Recognized, d.Status)
+	assert.Equal(t, result.Recognized, d.Status)
 
 	gone, down := &store.Error{Status: 404, Code: "NoSuchKey"}, &store.Error{Status: 503}
 	for name, test := range map[string]struct {
 		object
 		want error
 	}{
-		"no JSON":              {object{body: "<html>"}, documents.ErrForeign},
-		"cut off":              {object{body: `{"schemaVersion":1,"stat`}, documents.ErrForeign},
-		"empty":                {object{}, documents.ErrForeign},
-		"of another kind":      {object{body: `{"status":"recognized"}`}, documents.ErrForeign},
-		"far too large":        {object{err: &store.Error{Doing: "read an object", Code: "TooLarge"}}, documents.ErrForeign},
+		"no JSON":              {object{body: "<html>"}, result.ErrForeign},
+		"cut off":              {object{body: `{"schemaVersion":1,"stat`}, result.ErrForeign},
+		"empty":                {object{}, result.ErrForeign},
+		"of another kind":      {object{body: `{"status":"recognized"}`}, result.ErrForeign},
+		"far too large":        {object{err: &store.Error{Doing: "read an object", Code: "TooLarge"}}, result.ErrForeign},
 		"not there":            {object{err: gone}, gone},
 		"an interruption":      {object{err: context.Canceled}, context.Canceled},
 		"a store that is down": {object{err: down}, down},

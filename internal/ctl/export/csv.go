@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/result"
 )
 
 // bom tells spreadsheets that the file is UTF-8; without it Excel takes it for the local code page.
@@ -20,38 +20,38 @@ const bom = "\ufeff"
 var columns = []struct {
 	name string
 	text bool
-	of   func(key string, d *handler.Document) string
+	of   func(key string, d *result.Document) string
 }{
-	{"key", true, func(key string, d *handler.Document) string { return key }},
-	{"status", true, func(_ string, d *handler.Document) string { return string(d.Status) }},
-	{"name", true, card(func(c *handler.Card) string { return c.Name })},
-	{"sex", true, card(func(c *handler.Card) string { return c.Sex })},
-	{"ethnicity", true, card(func(c *handler.Card) string { return c.Ethnicity })},
-	{"birthDate", true, card(func(c *handler.Card) string { return c.BirthDate })},
-	{"address", true, card(func(c *handler.Card) string { return c.Address })},
-	{"idNumber", true, card(func(c *handler.Card) string { return c.IDNumber })},
-	{"valid", false, func(_ string, d *handler.Document) string {
+	{"key", true, func(key string, d *result.Document) string { return key }},
+	{"status", true, func(_ string, d *result.Document) string { return string(d.Status) }},
+	{"name", true, card(func(c *result.Card) string { return c.Name })},
+	{"sex", true, card(func(c *result.Card) string { return c.Sex })},
+	{"ethnicity", true, card(func(c *result.Card) string { return c.Ethnicity })},
+	{"birthDate", true, card(func(c *result.Card) string { return c.BirthDate })},
+	{"address", true, card(func(c *result.Card) string { return c.Address })},
+	{"idNumber", true, card(func(c *result.Card) string { return c.IDNumber })},
+	{"valid", false, func(_ string, d *result.Document) string {
 		if d.Validation == nil {
 			return ""
 		}
 		return strconv.FormatBool(d.Validation.Valid)
 	}},
-	{"errorCode", true, func(_ string, d *handler.Document) string {
+	{"errorCode", true, func(_ string, d *result.Document) string {
 		if d.Error == nil {
 			return ""
 		}
 		return string(d.Error.Code)
 	}},
-	{"charged", false, func(_ string, d *handler.Document) string { return strconv.FormatBool(d.OCR.Charged) }},
-	{"possibleExtraCharges", false, func(_ string, d *handler.Document) string { return strconv.Itoa(d.OCR.PossibleExtraCharges) }},
-	{"imageBytes", false, func(_ string, d *handler.Document) string { return strconv.FormatInt(d.Image.Size, 10) }},
-	{"etag", true, func(_ string, d *handler.Document) string { return d.Image.ETag }},
-	{"requestId", true, func(_ string, d *handler.Document) string { return d.RequestID }},
-	{"completedAt", true, func(_ string, d *handler.Document) string { return d.CompletedAt.UTC().Format(time.RFC3339) }},
+	{"charged", false, func(_ string, d *result.Document) string { return strconv.FormatBool(d.OCR.Charged) }},
+	{"possibleExtraCharges", false, func(_ string, d *result.Document) string { return strconv.Itoa(d.OCR.PossibleExtraCharges) }},
+	{"imageBytes", false, func(_ string, d *result.Document) string { return strconv.FormatInt(d.Image.Size, 10) }},
+	{"etag", true, func(_ string, d *result.Document) string { return d.Image.ETag }},
+	{"requestId", true, func(_ string, d *result.Document) string { return d.RequestID }},
+	{"completedAt", true, func(_ string, d *result.Document) string { return d.CompletedAt.UTC().Format(time.RFC3339) }},
 }
 
-func card(field func(*handler.Card) string) func(string, *handler.Document) string {
-	return func(_ string, d *handler.Document) string {
+func card(field func(*result.Card) string) func(string, *result.Document) string {
+	return func(_ string, d *result.Document) string {
 		if d.Card == nil {
 			return ""
 		}
@@ -81,7 +81,7 @@ func NewCSV(w io.Writer, headed bool) (Writer, error) {
 	return c, c.csv.Write(c.row)
 }
 
-func (c *csvWriter) Write(key string, d *handler.Document) error {
+func (c *csvWriter) Write(key string, d *result.Document) error {
 	for i, column := range columns {
 		c.row[i] = column.of(key, d)
 		if column.text {

@@ -8,12 +8,11 @@ import (
 	"iter"
 	"strings"
 
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/ctl/documents"
 	"fc-idcard-ocr/internal/ctl/inorder"
 	"fc-idcard-ocr/internal/ctl/listing"
-	"fc-idcard-ocr/internal/ctl/masking"
 	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/result"
 )
 
 // Options say what is exported.
@@ -21,7 +20,7 @@ type Options struct {
 	Prefix   string
 	After    string // an image key: only documents of later ones
 	Suffix   string // of documents
-	Status   handler.Status
+	Status   result.Status
 	Mask     bool
 	Parallel int
 }
@@ -36,13 +35,13 @@ type Report struct {
 
 // Writer takes documents in order. End is called once, after the last.
 type Writer interface {
-	Write(key string, d *handler.Document) error
+	Write(key string, d *result.Document) error
 	End() error
 }
 
 type read struct {
 	key      string // of the image
-	document *handler.Document
+	document *result.Document
 	gone     bool
 	err      error
 }
@@ -100,15 +99,15 @@ func open(ctx context.Context, s documents.Store, o Options, object listing.Obje
 	case store.NotFound(err):
 		r.gone = true
 		return r
-	case errors.Is(err, documents.ErrForeign): // counted as unreadable
+	case errors.Is(err, result.ErrForeign): // counted as unreadable
 		return r
 	case err != nil:
 		r.err = err
 		return r
 	}
 	if o.Mask {
-		*document = masking.Document(*document)
-		r.key = masking.Key(r.key)
+		*document = document.Mask()
+		r.key = result.MaskKey(r.key)
 	}
 	r.document = document
 	return r

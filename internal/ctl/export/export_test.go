@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/ctl/listing"
 	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -45,12 +45,12 @@ func (s shelf) Read(_ context.Context, key string, _ int64) ([]byte, error) {
 
 var when = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
-func (s shelf) add(t testing.TB, key string, card *handler.Card) {
-	d := handler.Document{SchemaVersion: 1, Status: handler.Failed, Image: handler.Image{Bucket: "cards", Key: key, ETag: "12345678901234567890123456789012", Size: 7}, CompletedAt: when}
+func (s shelf) add(t testing.TB, key string, card *result.Card) {
+	d := result.Document{SchemaVersion: 1, Status: result.Failed, Image: result.Image{Bucket: "cards", Key: key, ETag: "12345678901234567890123456789012", Size: 7}, CompletedAt: when}
 	if card != nil {
-		d.Status, d.Card, d.Validation = handler.Recognized, card, &handler.Validation{Valid: true}
+		d.Status, d.Card, d.Validation = result.Recognized, card, &result.Validation{Valid: true}
 	} else {
-		d.Error = &handler.DocumentError{Code: handler.Timeout}
+		d.Error = &result.Error{Code: result.Timeout}
 	}
 	text, err := json.Marshal(d)
 	require.NoError(t, err)
@@ -61,9 +61,9 @@ func (s shelf) add(t testing.TB, key string, card *handler.Card) {
 // hostile is a bucket of cards that spreadsheets would like to misread.
 func hostile(t testing.TB) shelf {
 	s := shelf{"notes.txt": "", "broken.jpg.ocr.json": "[]", "deleted.jpg.ocr.json": "gone"}
-	s.add(t, "a.jpg", &handler.Card{Name: "韦小宝", Sex: "男", Ethnicity: "汉", BirthDate: "1949-12-31", Address: "北京市东城区\"景山\"前街4号,甲\n乙", IDNumber: "110105194912310021"})
-	s.add(t, "=cmd|' /C calc'!A0.jpg", &handler.Card{Name: "=HYPERLINK(\"http://x\")", Address: "+1", Ethnicity: "@SUM(1)", Sex: "-1", BirthDate: "＝1", IDNumber: "11010519491231002X"})
-	s.add(t, "'b.jpg", &handler.Card{Name: "\t=1", Address: "0x1p-2", IDNumber: "1E5"})
+	s.add(t, "a.jpg", &result.Card{Name: "韦小宝", Sex: "男", Ethnicity: "汉", BirthDate: "1949-12-31", Address: "北京市东城区\"景山\"前街4号,甲\n乙", IDNumber: "110105194912310021"})
+	s.add(t, "=cmd|' /C calc'!A0.jpg", &result.Card{Name: "=HYPERLINK(\"http://x\")", Address: "+1", Ethnicity: "@SUM(1)", Sex: "-1", BirthDate: "＝1", IDNumber: "11010519491231002X"})
+	s.add(t, "'b.jpg", &result.Card{Name: "\t=1", Address: "0x1p-2", IDNumber: "1E5"})
 	s.add(t, "c.jpg", nil)
 	return s
 }
@@ -114,17 +114,17 @@ func TestAnExportKeepsTheOrderAndCountsWhatItLeavesOut(t *testing.T) {
 	assert.Equal(t, Report{Written: 4, Unreadable: 1, Gone: 1}, r)
 	var keys []string
 	for line := range strings.Lines(b.String()) {
-		var d handler.Document
+		var d result.Document
 		require.NoError(t, json.Unmarshal([]byte(line), &d))
 		keys = append(keys, d.Image.Key)
 	}
 	assert.True(t, slices.IsSorted(keys), keys)
-	assert.Equal(t, Report{Written: 3, Filtered: 1, Unreadable: 1, Gone: 1}, run(t, s, Options{Status: handler.Recognized}, NewJSONLines(&b)))
+	assert.Equal(t, Report{Written: 3, Filtered: 1, Unreadable: 1, Gone: 1}, run(t, s, Options{Status: result.Recognized}, NewJSONLines(&b)))
 }
 
 func TestMaskedExportsHoldNothingPersonal(t *testing.T) {
 	s := shelf{}
-	s.add(t, "110105194912310021.jpg", &handler.Card{Name: "韦小宝", Address: "景山前街", BirthDate: "1949-12-31", IDNumber: "110105194912310021"})
+	s.add(t, "110105194912310021.jpg", &result.Card{Name: "韦小宝", Address: "景山前街", BirthDate: "1949-12-31", IDNumber: "110105194912310021"})
 	var lines, table bytes.Buffer
 	run(t, s, Options{Mask: true}, NewJSONLines(&lines))
 	run(t, s, Options{Mask: true}, NewTable(&table))
@@ -137,7 +137,7 @@ func TestMaskedExportsHoldNothingPersonal(t *testing.T) {
 
 func TestATableCannotMoveTheCursor(t *testing.T) {
 	s := shelf{}
-	s.add(t, "a\x1b[2J\n.jpg", &handler.Card{Name: "\x9b1m"})
+	s.add(t, "a\x1b[2J\n.jpg", &result.Card{Name: "\x9b1m"})
 	var table bytes.Buffer
 	run(t, s, Options{}, NewTable(&table))
 	assert.NotContains(t, table.String(), "\x1b")
@@ -147,7 +147,7 @@ func TestATableCannotMoveTheCursor(t *testing.T) {
 func TestAnExportThatBrokeOffAnywhereIsCompleted(t *testing.T) {
 	s := hostile(t)
 	for i := range 20 {
-		s.add(t, fmt.Sprintf("d-%03d.jpg", i), &handler.Card{Name: "line\nbreak, and \"quote\"", IDNumber: "110105194912310021"})
+		s.add(t, fmt.Sprintf("d-%03d.jpg", i), &result.Card{Name: "line\nbreak, and \"quote\"", IDNumber: "110105194912310021"})
 	}
 	for _, format := range []Format{CSV, JSONLines} {
 		open := func(f *os.File, headed bool) Writer {
@@ -206,7 +206,7 @@ func TestLibreOfficeReadsEveryCellAsText(t *testing.T) {
 	}
 	s := hostile(t)
 	for i := range 300 {
-		s.add(t, fmt.Sprintf("x/%04d.jpg", i), &handler.Card{Name: "欧阳", IDNumber: fmt.Sprintf("1101051949%08d", i)})
+		s.add(t, fmt.Sprintf("x/%04d.jpg", i), &result.Card{Name: "欧阳", IDNumber: fmt.Sprintf("1101051949%08d", i)})
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "in.csv"), []byte(toCSV(t, s, Options{})), 0o600))
@@ -222,7 +222,7 @@ func TestLibreOfficeReadsEveryCellAsText(t *testing.T) {
 	assert.Equal(t, "key", rows[0][0])
 	seen := 0
 	for _, row := range rows[1:] {
-		var d handler.Document
+		var d result.Document
 		key := uncell(row[0])
 		require.NoError(t, json.Unmarshal([]byte(s[key+".ocr.json"]), &d), key)
 		if d.Card != nil {

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 
-	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/result"
 )
 
 // jsonWriter writes each document on a line of its own.
@@ -23,8 +23,8 @@ func NewJSONLines(w io.Writer) Writer {
 	return &jsonWriter{buffer, encoder}
 }
 
-func (j *jsonWriter) Write(_ string, d *handler.Document) error { return j.encoder.Encode(d) }
-func (j *jsonWriter) End() error                                { return j.buffer.Flush() }
+func (j *jsonWriter) Write(_ string, d *result.Document) error { return j.encoder.Encode(d) }
+func (j *jsonWriter) End() error                               { return j.buffer.Flush() }
 
 // beginning is that of every line.
 const beginning = `{"schemaVersion":`
@@ -43,7 +43,7 @@ func lastJSON(r io.Reader) (key string, end int64, err error) {
 		if err != nil {
 			return "", 0, err
 		}
-		var d handler.Document
+		var d result.Document
 		if json.Unmarshal(line, &d) != nil || d.Image.Key == "" {
 			return "", 0, errForeign
 		}

@@ -5,7 +5,7 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"fc-idcard-ocr/handler"
+	"fc-idcard-ocr/internal/result"
 )
 
 // flushEvery is how many rows share their column widths; a table of any length is written in such blocks.
@@ -23,8 +23,8 @@ func NewTable(w io.Writer) Writer {
 	return t
 }
 
-func (t *tableWriter) Write(key string, d *handler.Document) error {
-	c, valid, code := handler.Card{}, "", ""
+func (t *tableWriter) Write(key string, d *result.Document) error {
+	c, valid, code := result.Card{}, "", ""
 	if d.Card != nil {
 		c = *d.Card
 	}

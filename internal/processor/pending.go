@@ -1,0 +1,47 @@
+package processor
+
+import (
+	"slices"
+	"sync"
+
+	"fc-idcard-ocr/internal/result"
+)
+
+// pendingResults holds paid documents that OSS took neither beside the image nor into the claim, as when the invocation's
+// credentials ended during the call. An invocation of the same process that takes the claim over finds the document by the
+// nonce that was paid, and writes it with credentials of its own. Its zero value is empty.
+type pendingResults struct {
+	mu      sync.Mutex
+	entries []pendingResult // the oldest first
+}
+
+type pendingResult struct {
+	nonce    string
+	document *result.Document
+}
+
+// maxPending bounds the memory; while OSS takes nothing, no image gets a claim, and so none is paid.
+const maxPending = 128
+
+func (p *pendingResults) put(nonce string, d *result.Document) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.entries = append(slices.DeleteFunc(p.entries, func(e pendingResult) bool { return e.nonce == nonce }), pendingResult{nonce, d})
+	if len(p.entries) > maxPending {
+		p.entries = slices.Delete(p.entries, 0, 1)
+	}
+}
+
+// take returns the document of the call with that nonce, nil if it is not here, and removes it: the caller writes it or puts
+// it back.
+func (p *pendingResults) take(nonce string) (d *result.Document) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.entries = slices.DeleteFunc(p.entries, func(e pendingResult) bool {
+		if e.nonce == nonce {
+			d = e.document
+		}
+		return e.nonce == nonce
+	})
+	return d
+}

@@ -1,0 +1,151 @@
+// Package processor turns one image into a result document: it claims the image, looks at it, makes the paid call, writes the
+// document and releases the claim. Each image ends with exactly one document beside it, and is paid for once however often, and
+// however concurrently, its event is delivered.
+//
+// It never logs or reports anything read from a card, a secret or a URL. What it promises, and on which behaviour of OSS
+// and of the API gateway that rests, is written in docs/guarantees.md.
+package processor
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/result"
+	"fc-idcard-ocr/ocrclient"
+
+	"golang.org/x/time/rate"
+)
+
+// Bucket is one bucket as the processor needs it; *bucket.Bucket is the real one. Errors wrap the kinds of package bucket.
+type Bucket interface {
+	Head(ctx context.Context, key string) (bucket.Object, error)
+	Read(ctx context.Context, key, process string, limit int64) ([]byte, error)
+	SignURL(key, process string, life time.Duration) (string, error)
+	Append(ctx context.Context, key string, position int64, data []byte) (length int64, err error)
+	Put(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
+	PutIfAbsent(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
+	Delete(ctx context.Context, key string) error
+}
+
+var _ Bucket = (*bucket.Bucket)(nil)
+
+// OCRClient makes one paid call; *ocrclient.Client is the real one.
+type OCRClient interface {
+	Recognize(context.Context, ocrclient.Request) (*ocrclient.Response, error)
+}
+
+// Options configure a Processor. Open and OCR are required; the rest is plain configuration.
+type Options struct {
+	Open func(name, region string, c bucket.Credentials, log *slog.Logger) (Bucket, error) // a bucket for one invocation
+	OCR  OCRClient
+
+	ImageSource   config.ImageSource
+	Details       bool              // ask for name, sex, ethnicity, birth date and address beside the number
+	Timeout       time.Duration     // of one OCR call
+	MaxAttempts   int               // OCR calls per image and invocation
+	RateLimit     float64           // OCR calls per second of this process; 0 means no limit
+	OnLostAnswer  config.LostAnswer // what follows a call that may have been charged without a response
+	URLTTL        time.Duration     // life of signed URLs
+	Keys          result.Keys
+	MaxImageBytes int64
+
+	Region   string       // used where an event names none
+	OnResume func()       // called when an invocation comes after a pause, in which the instance may have been frozen
+	Log      *slog.Logger // nil discards
+}
+
+// Processor processes images. It is safe for concurrent use.
+type Processor struct {
+	options  Options
+	log      *slog.Logger
+	limiter  *rate.Limiter
+	lastUsed atomic.Int64 // wall clock, Unix nanoseconds
+
+	pending pendingResults
+}
+
+// New returns a Processor.
+func New(o Options) *Processor {
+	p := &Processor{options: o, log: o.Log, limiter: rate.NewLimiter(rate.Inf, 1)}
+	if o.RateLimit > 0 {
+		p.limiter = rate.NewLimiter(rate.Limit(o.RateLimit), 1)
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	return p
+}
+
+// Invocation is what the platform says beside the event.
+type Invocation struct {
+	RequestID   string
+	RetryCount  int       // of this request ID: 0 for the first attempt
+	Deadline    time.Time // the platform ends the invocation then
+	Region      string
+	Credentials bucket.Credentials // of the function's role, for this invocation only
+}
+
+// Outcome is how an image ended in this invocation.
+type Outcome struct {
+	Document *result.Document // written beside the image; nil if nothing was written
+	Status   result.Status    // of the document, or Unchanged or Missing
+	Err      *result.Error    // why there is no card, or why there is no document
+}
+
+// The outcomes without a document of this invocation.
+const (
+	Unchanged result.Status = "unchanged" // a final document for this version of the image was there already
+	Missing   result.Status = "missing"   // the image is gone
+)
+
+// Retry reports whether the platform should deliver the event again.
+func (o Outcome) Retry() bool { return o.Err != nil && o.Err.Retryable }
+
+// Request names an object that is to be recognised.
+type Request struct {
+	Image  result.Image
+	Region string // of the bucket, as the event tells it; empty for the function's
+	Force  bool   // recognise, and pay, although a final document is there
+}
+
+// Process recognises one object. A caller that goes away does not stop it: the call may be paid already.
+func (p *Processor) Process(ctx context.Context, inv Invocation, r Request) (o Outcome) {
+	log := p.Logger(inv, r.Image)
+	defer recoverPanic(log, &o)
+	if time.Until(inv.Deadline) < writeReserve {
+		log.Warn("image done", "status", string(result.Failed), "code", string(result.Timeout), "retryable", true)
+		return Outcome{Status: result.Failed, Err: result.Errorf(result.Timeout, true, "no time left in this invocation")}
+	}
+	store, err := p.OpenBucket(r.Image.Bucket, r.Region, inv, log)
+	if err != nil {
+		log.Warn("image done", "status", string(result.Failed), "code", string(result.AccessDenied), "retryable", true, "reason", err.Error())
+		return Outcome{Status: result.Failed, Err: result.Errorf(result.AccessDenied, true, "%v", err)}
+	}
+	t := &imageTask{p: p, inv: inv, store: store, log: log, image: r.Image, force: r.Force}
+	return t.run(context.WithoutCancel(ctx))
+}
+
+// OpenBucket opens a bucket with the invocation's credentials. Its region is that of the event, of the invocation, or the
+// function's own, whichever is known.
+func (p *Processor) OpenBucket(name, region string, inv Invocation, log *slog.Logger) (Bucket, error) {
+	for _, other := range []string{inv.Region, p.options.Region} {
+		if region == "" {
+			region = other
+		}
+	}
+	return p.options.Open(name, region, inv.Credentials, log)
+}
+
+// DropStaleConnections is called at the beginning of each invocation. It drops connections that a freeze has probably killed.
+// The wall clock counts: the monotonic one may stand still.
+func (p *Processor) DropStaleConnections() {
+	const pause = 5 * time.Second
+	now := time.Now().UnixNano()
+	if last := p.lastUsed.Swap(now); p.options.OnResume != nil && last != 0 && time.Duration(now-last) > pause {
+		p.options.OnResume()
+	}
+}

@@ -1,0 +1,154 @@
+package processor
+
+import (
+	"errors"
+
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/result"
+	"fc-idcard-ocr/ocrclient"
+)
+
+// retryState decides what follows each OCR call of one image. It does no I/O: callLoop carries out its decisions.
+//
+// A nonce is sent, and then
+//
+//	answered                 -> accept the answer, or a new nonce if it was free and another way may succeed
+//	not sent                 -> the same nonce again
+//	refused                  -> a new nonce (the same one if it may have arrived earlier)
+//	configuration            -> stop, for good
+//	indeterminate            -> the same nonce again, once; then the call counts as a possible extra charge
+//	nonce used               -> the call counts as a possible extra charge
+//	possible extra charge    -> park: stop for good; retry: a new nonce, once
+//	no attempt or time left  -> stop for now; an indeterminate call stays in the claim
+type retryState struct {
+	maxAttempts  int
+	onLostAnswer config.LostAnswer
+	fallback     bool // from URL to data, if the provider cannot read the URL
+
+	source  config.ImageSource
+	details bool
+
+	attempts             int
+	indeterminate        bool // the current nonce may have arrived: its response was lost, or a previous holder may have sent it
+	replayed             bool // the current nonce was sent a second time, or is a previous holder's
+	possibleExtraCharges int  // calls that may have been charged in vain, without the current one
+}
+
+// action is what to do next.
+type action int
+
+const (
+	acceptAnswer   action = iota + 1 // the answer is the result
+	retrySameNonce                   // send the same nonce
+	retryNewNonce                    // write a new nonce into the claim and send that
+	stop                             // for now or for good, see decision.failure
+)
+
+type decision struct {
+	action    action
+	pause     bool          // wait with back-off first
+	failure   *result.Error // of stop
+	saveState bool          // of stop: the claim must stay, as indeterminate calls must not be forgotten
+}
+
+func stopWith(e *result.Error) decision { return decision{action: stop, failure: e} }
+
+func (s *retryState) attemptsLeft() bool { return s.attempts < s.maxAttempts }
+
+// allPossibleExtraCharges counts all calls that may have been charged in vain, the current one included.
+func (s *retryState) allPossibleExtraCharges() int {
+	if s.indeterminate {
+		return s.possibleExtraCharges + 1
+	}
+	return s.possibleExtraCharges
+}
+
+// after decides after one call.
+func (s *retryState) after(a *ocrclient.Response, err error) decision {
+	if err == nil {
+		return s.answered(a)
+	}
+	var e *ocrclient.Error
+	if !errors.As(err, &e) {
+		return stopWith(result.Errorf(result.Internal, false, "the call could not be made: %v", err))
+	}
+	switch e.Outcome {
+	case ocrclient.NotSent:
+		return s.notAccepted(retrySameNonce, e)
+	case ocrclient.Refused:
+		return s.notAccepted(retryNewNonce, e)
+	case ocrclient.Indeterminate:
+		s.indeterminate = true
+		if s.replayed {
+			return s.nonceConsumed()
+		}
+		s.replayed = true
+		if !s.attemptsLeft() {
+			return s.stopForNow(result.Errorf(e.Code, true, "%v", e))
+		}
+		return decision{action: retrySameNonce}
+	case ocrclient.NonceUsed:
+		return s.nonceConsumed()
+	case ocrclient.Malformed:
+		s.countPossibleCharge()
+		return stopWith(result.Errorf(e.Code, false, "%v", e))
+	default:
+		return stopWith(result.Errorf(e.Code, false, "%v", e))
+	}
+}
+
+// answered: the answer belongs to this nonce, so the outcome of the nonce is known.
+func (s *retryState) answered(a *ocrclient.Response) decision {
+	s.indeterminate = false
+	code := a.Code()
+	if a.Charged {
+		return decision{action: acceptAnswer}
+	}
+	switch {
+	case code == result.ImageRejected && s.fallback && s.source == config.URL && s.attemptsLeft():
+		s.source = config.Data
+		return decision{action: retryNewNonce}
+	case code == result.NotRecognized && s.details && s.attemptsLeft():
+		s.details = false
+		return decision{action: retryNewNonce}
+	case result.Transient(code) && s.attemptsLeft():
+		return decision{action: retryNewNonce, pause: true}
+	default:
+		return decision{action: acceptAnswer}
+	}
+}
+
+// notAccepted: this call cost nothing. An earlier one with the same nonce may have, so that nonce is kept.
+func (s *retryState) notAccepted(next action, e *ocrclient.Error) decision {
+	if s.indeterminate {
+		next = retrySameNonce
+	}
+	if !s.attemptsLeft() {
+		return s.stopForNow(result.Errorf(e.Code, true, "%v", e))
+	}
+	return decision{action: next, pause: true}
+}
+
+// nonceConsumed: the call with this nonce may have been charged and its answer is gone.
+func (s *retryState) nonceConsumed() decision {
+	paidAgain := s.possibleExtraCharges > 0
+	s.countPossibleCharge()
+	if s.onLostAnswer == config.Park || paidAgain {
+		return stopWith(result.Errorf(result.AnswerLost, false, "the answer to a call that may have been charged never arrived"))
+	}
+	if !s.attemptsLeft() {
+		return s.stopForNow(result.Errorf(result.Timeout, true, "the answer to a call that may have been charged never arrived; the next attempt calls once more"))
+	}
+	return decision{action: retryNewNonce}
+}
+
+// countPossibleCharge counts the current nonce as a possible extra charge; the next one starts anew.
+func (s *retryState) countPossibleCharge() {
+	s.possibleExtraCharges++
+	s.indeterminate, s.replayed = false, false
+}
+
+// stopForNow stops. If a later attempt is to follow, the claim keeps what it must know.
+func (s *retryState) stopForNow(e *result.Error) decision {
+	return decision{action: stop, failure: e, saveState: e.Retryable && s.allPossibleExtraCharges() > 0}
+}

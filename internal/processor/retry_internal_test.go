@@ -1,0 +1,33 @@
+package processor
+
+import (
+	"errors"
+	"testing"
+
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/result"
+	"fc-idcard-ocr/ocrclient"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestRetryDecisionsThatStopOrPause(t *testing.T) {
+	fresh := func() *retryState { return &retryState{maxAttempts: 3, source: config.URL, details: true} }
+	d := fresh().after(nil, errors.New("no error of a call"))
+	assert.Equal(t, stop, d.action)
+	assert.Equal(t, result.Internal, d.failure.Code)
+	assert.False(t, d.failure.Retryable)
+	busy, err := ocrclient.ParseResponse(200, []byte(`{"showapi_res_code":-1009,"showapi_fee_num":0}`))
+	require.NoError(t, err)
+	assert.Equal(t, decision{action: retryNewNonce, pause: true}, fresh().after(busy, nil), "an overloaded provider is given time")
+	for _, retryable := range []bool{true, false} {
+		for _, indeterminate := range []bool{true, false} {
+			for _, extra := range []int{0, 1} {
+				s := &retryState{indeterminate: indeterminate, possibleExtraCharges: extra}
+				saveState := s.stopForNow(result.Errorf(result.AccessDenied, retryable, "x")).saveState
+				assert.Equal(t, retryable && (indeterminate || extra > 0), saveState, "saved for a next attempt only, and only if there is something to remember")
+			}
+		}
+	}
+}
