@@ -66,7 +66,7 @@ func TestFloorsAreAcceptedByTheCloudThatChecks(t *testing.T) {
 			require.NoError(t, err)
 			defer process.stop()
 			key := "样张/" + name + ".jpg"
-			require.NoError(t, objects.Put(t.Context(), key, "image/jpeg", nil, []byte("picture")))
+			require.NoError(t, objects.Put(t.Context(), key, []byte("picture"), bucket.PutOptions{ContentType: "image/jpeg"}))
 			require.NoError(t, process.deliver(t.Context(), measuring.upload(key, []byte("picture"))))
 			assert.Equal(t, 1, api.Ledger.Charged())
 			_, err = objects.Head(t.Context(), key+".ocr.json")

@@ -112,7 +112,7 @@ func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key 
 	}
 	ctx, cancel := context.WithDeadline(r.Context(), inv.Deadline)
 	defer cancel()
-	body, err := store.Read(ctx, h.options.Keys.Result(key), "", result.MaxBytes)
+	body, _, err := store.Read(ctx, h.options.Keys.Result(key), bucket.ReadOptions{Limit: result.MaxBytes})
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):
 		writeFailure(w, r, result.Errorf(result.ImageNotFound, false, "there is no document for this key"))

@@ -170,7 +170,7 @@ func start(t testing.TB) *cloud {
 }
 
 func (c *cloud) put(key, content string) {
-	require.NoError(c.t, c.bucket.Put(c.t.Context(), key, "image/jpeg", nil, []byte(content)))
+	require.NoError(c.t, c.bucket.Put(c.t.Context(), key, []byte(content), bucket.PutOptions{ContentType: "image/jpeg"}))
 }
 
 func (c *cloud) putMany(n int) {

@@ -53,7 +53,7 @@ func TestRecognizeGivesMachinesALineForEachPicture(t *testing.T) {
 func TestRecognizeByURLLetsTheProviderFetch(t *testing.T) {
 	c := start(t)
 	c.put("a.jpg", "a picture")
-	signed, err := c.bucket.SignURL("a.jpg", "", 60e9)
+	signed, err := c.bucket.SignURL("a.jpg", "", "", 60e9)
 	require.NoError(t, err)
 	r := c.run("recognize", "--source", "url", signed)
 	assert.Equal(t, 0, r.code, r.stderr)

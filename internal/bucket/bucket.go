@@ -22,15 +22,45 @@ type Bucket struct {
 	log          *slog.Logger
 }
 
-// Object is what a look at an object tells.
+// Object is what OSS says of an object beside its bytes.
 type Object struct {
-	ETag        string // upper case, without quotes
-	Size        int64  // bytes
-	ContentType string
-	Meta        map[string]string // x-oss-meta-*, names in lower case without the prefix
+	ETag         string    // upper case, without quotes; empty if OSS named none
+	Size         int64     // bytes
+	LastModified time.Time // whole seconds
+	VersionID    string    // empty if the bucket never had versioning
+	StorageClass string    // such as Standard or Archive
+	Restore      string    // x-oss-restore: how far the restoration of an archived object is
+	ContentType  string
+	Meta         map[string]string // x-oss-meta-*, names in lower case without the prefix
 }
 
-// Head looks at an object (HEAD).
+// Archived reports that the object is in a class that has to be restored before it can be read, and is not restored. An
+// Archive object can be readable all the same, where its bucket allows real-time access.
+func (o Object) Archived() bool {
+	switch o.StorageClass {
+	case "Archive", "ColdArchive", "DeepColdArchive":
+		return !strings.Contains(o.Restore, `ongoing-request="false"`)
+	}
+	return false
+}
+
+func objectOf(header http.Header) Object {
+	o := Object{ETag: ETag(header.Get("ETag")), ContentType: header.Get("Content-Type"), VersionID: header.Get("x-oss-version-id"),
+		StorageClass: header.Get("x-oss-storage-class"), Restore: header.Get("x-oss-restore"), Meta: make(map[string]string)}
+	if o.VersionID == "null" { // written before versioning was switched on: it can be overwritten in place
+		o.VersionID = ""
+	}
+	o.Size, _ = strconv.ParseInt(header.Get("Content-Length"), 10, 64)
+	o.LastModified, _ = http.ParseTime(header.Get("Last-Modified"))
+	for name := range header {
+		if meta, ok := strings.CutPrefix(strings.ToLower(name), "x-oss-meta-"); ok {
+			o.Meta[meta] = header.Get(name)
+		}
+	}
+	return o
+}
+
+// Head asks for an object without its bytes (HEAD).
 func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 	var header http.Header
 	err := b.withRetry(ctx, "HEAD", requestTimeout, func(ctx context.Context) (err error) {
@@ -40,53 +70,61 @@ func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	o := Object{ETag: ETag(header.Get("ETag")), ContentType: header.Get("Content-Type"), Meta: make(map[string]string)}
-	o.Size, _ = strconv.ParseInt(header.Get("Content-Length"), 10, 64)
-	for name := range header {
-		if meta, ok := strings.CutPrefix(strings.ToLower(name), "x-oss-meta-"); ok {
-			o.Meta[meta] = header.Get(name)
-		}
-	}
-	return o, nil
+	return objectOf(header), nil
 }
 
-// Read returns an object's bytes (GET), after OSS has processed it if process is not empty (x-oss-process, such as
-// "image/resize,l_2048/format,jpg"). More than limit bytes are ErrTooLarge.
-func (b *Bucket) Read(ctx context.Context, key, process string, limit int64) ([]byte, error) {
-	var content []byte
-	err := b.withRetry(ctx, "GET", downloadTimeout, func(ctx context.Context) error {
+// ReadOptions say what of an object is read.
+type ReadOptions struct {
+	Process   string // x-oss-process, such as "image/resize,l_2048/format,jpg"; empty for the object as it is
+	VersionID string // empty for the current version
+	Limit     int64  // more bytes are ErrTooLarge
+}
+
+// Read returns an object's bytes (GET) and what OSS says of the object that it read. Of a processed picture the size is that
+// of the result.
+func (b *Bucket) Read(ctx context.Context, key string, o ReadOptions) (content []byte, object Object, err error) {
+	err = b.withRetry(ctx, "GET", downloadTimeout, func(ctx context.Context) error {
 		options := []oss.Option{oss.WithContext(ctx)}
-		if process != "" {
-			options = append(options, oss.Process(process))
+		if o.Process != "" {
+			options = append(options, oss.Process(o.Process))
 		}
-		result, err := b.data.DoGetObject(&oss.GetObjectRequest{ObjectKey: key}, options)
+		if o.VersionID != "" {
+			options = append(options, oss.VersionId(o.VersionID))
+		}
+		response, err := b.data.DoGetObject(&oss.GetObjectRequest{ObjectKey: key}, options)
 		if err != nil {
 			return err
 		}
-		body := result.Response.Body
+		body := response.Response.Body
 		defer body.Close()
 		var buffer bytes.Buffer
-		if n, err := strconv.ParseInt(result.Response.Headers.Get("Content-Length"), 10, 64); err == nil && n > 0 && n <= limit {
-			buffer.Grow(int(n) + bytes.MinRead) // one allocation of the right size
+		object = objectOf(response.Response.Headers)
+		if object.Size > 0 && object.Size <= o.Limit {
+			buffer.Grow(int(object.Size) + bytes.MinRead) // one allocation of the right size
 		}
-		if _, err = buffer.ReadFrom(io.LimitReader(body, limit+1)); err != nil {
+		if _, err = buffer.ReadFrom(io.LimitReader(body, o.Limit+1)); err != nil {
 			return err
 		}
-		if int64(buffer.Len()) > limit {
+		if int64(buffer.Len()) > o.Limit {
 			return ErrTooLarge
 		}
 		content = buffer.Bytes()
+		object.Size = int64(len(content))
 		return nil
 	})
-	return content, err
+	return content, object, err
 }
 
 // SignURL returns a URL (V4, GET only) with which anybody can read the object, processed if process is not empty, for the
-// given time or until the invocation's credentials end, whichever is sooner. It makes no request. The URL is a secret.
-func (b *Bucket) SignURL(key, process string, life time.Duration) (string, error) {
+// given time or until the invocation's credentials end, whichever is sooner. With a version ID it is of that version whatever
+// replaces it. It makes no request. The URL is a secret.
+func (b *Bucket) SignURL(key, process, versionID string, life time.Duration) (string, error) {
 	var options []oss.Option
 	if process != "" {
 		options = append(options, oss.Process(process)) // part of the signature: it cannot be added or taken away later
+	}
+	if versionID != "" {
+		options = append(options, oss.VersionId(versionID))
 	}
 	signed, err := b.public.SignURL(key, oss.HTTPGet, int64(life/time.Second), options...)
 	if err != nil {
@@ -95,44 +133,68 @@ func (b *Bucket) SignURL(key, process string, life time.Duration) (string, error
 	return signed, nil
 }
 
-// Append adds data to an appendable object if it is position bytes long now, and returns its new length; position 0
-// creates it if nothing is there. This is OSS's one documented compare-and-set, on versioned buckets too; otherwise
-// ErrPosition. After ErrPosition the append may be the caller's own, whose answer was lost: read and compare.
-func (b *Bucket) Append(ctx context.Context, key string, position int64, data []byte) (length int64, err error) {
-	err = b.withRetry(ctx, "APPEND", requestTimeout, func(ctx context.Context) (err error) {
-		length, err = b.data.AppendObject(key, bytes.NewReader(data), position, oss.WithContext(ctx), oss.ContentType("application/x-ndjson"))
-		return err
+// Appended is what OSS says of an object after an append.
+type Appended struct {
+	Length int64  // of the whole object, in bytes
+	CRC64  uint64 // CRC-64/ECMA of the whole object
+	HasCRC bool   // false if the answer came without x-oss-hash-crc64ecma
+}
+
+// Append adds data to an appendable object if it is position bytes long now; position 0 creates it if nothing is there. This
+// is OSS's one documented compare-and-set, on versioned buckets too; otherwise ErrPositionMismatch. After
+// ErrPositionMismatch the append may be the caller's own, whose answer was lost: read and compare. The length alone does not
+// tell whose object it was: compare CRC64.
+func (b *Bucket) Append(ctx context.Context, key string, position int64, data []byte) (a Appended, err error) {
+	err = b.withRetry(ctx, "APPEND", requestTimeout, func(ctx context.Context) error {
+		var header http.Header
+		options := append(b.writeOptions(ctx), oss.ContentType("application/x-ndjson"), oss.GetResponseHeader(&header))
+		request := &oss.AppendObjectRequest{ObjectKey: key, Reader: bytes.NewReader(data), Position: position}
+		done, err := b.data.DoAppendObject(request, options)
+		if err != nil {
+			return err
+		}
+		a = Appended{Length: done.NextPosition, CRC64: done.CRC, HasCRC: header.Get("x-oss-hash-crc64ecma") != ""}
+		if a.Length == 0 {
+			a.Length = position + int64(len(data)) // an answer without x-oss-next-append-position
+		}
+		return nil
 	})
-	if err == nil && length == 0 {
-		length = position + int64(len(data)) // an answer without x-oss-next-append-position
-	}
-	return length, err
+	return a, err
 }
 
-// Put stores an object in place of what is there (PUT). Names in meta become x-oss-meta-*; values are ASCII.
-func (b *Bucket) Put(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error {
-	return b.put(ctx, key, contentType, meta, body)
+// PutOptions say how an object is written.
+type PutOptions struct {
+	ContentType string
+	Meta        map[string]string // x-oss-meta-*; values are ASCII
+	// IfAbsent makes it an error (ErrExists) if something is there. It is no lock: versioned buckets ignore the condition
+	// (x-oss-forbid-overwrite, OSS PutObject reference), and it is documented nowhere as atomic.
+	IfAbsent bool
 }
 
-// PutIfAbsent is Put where nothing is, and an error where something is. It is no lock: versioned buckets ignore the condition
-// (x-oss-forbid-overwrite, OSS PutObject reference), and it is documented nowhere as atomic.
-func (b *Bucket) PutIfAbsent(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error {
-	return b.put(ctx, key, contentType, meta, body, oss.ForbidOverWrite(true))
-}
-
-func (b *Bucket) put(ctx context.Context, key, contentType string, meta map[string]string, body []byte, more ...oss.Option) error {
+// Put stores an object (PUT).
+func (b *Bucket) Put(ctx context.Context, key string, body []byte, o PutOptions) error {
 	return b.withRetry(ctx, "PUT", requestTimeout, func(ctx context.Context) error {
-		options := append([]oss.Option{oss.WithContext(ctx), oss.ContentType(contentType)}, more...)
-		for name, value := range meta {
+		options := append(b.writeOptions(ctx), oss.ContentType(o.ContentType))
+		if o.IfAbsent {
+			options = append(options, oss.ForbidOverWrite(true))
+		}
+		for name, value := range o.Meta {
 			options = append(options, oss.Meta(name, value))
 		}
 		return b.data.PutObject(key, bytes.NewReader(body), options...)
 	})
 }
 
-// Delete deletes an object (DELETE). An object that is not there is no error.
+// writeOptions are those of everything that this program writes. Without a storage class of its own an object gets the
+// bucket's, and in an Archive bucket could not be read any more.
+func (b *Bucket) writeOptions(ctx context.Context) []oss.Option {
+	return []oss.Option{oss.WithContext(ctx), oss.ObjectStorageClass(oss.StorageStandard)}
+}
+
+// Delete deletes an object (DELETE). An object that is not there is no error. It makes one attempt: a DELETE has no
+// condition, and a second one could remove what somebody else has written meanwhile.
 func (b *Bucket) Delete(ctx context.Context, key string) error {
-	return b.withRetry(ctx, "DELETE", requestTimeout, func(ctx context.Context) error {
+	return attempt(ctx, "DELETE", requestTimeout, func(ctx context.Context) error {
 		return b.data.DeleteObject(key, oss.WithContext(ctx))
 	})
 }

@@ -60,7 +60,7 @@ func TestSignedURLs(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // the SDK looks at the clock twice
 				b, err := bucket.New(test.config).Open("cards", test.region, credentials, slog.Default())
 				require.NoError(t, err)
-				signed, err := b.SignURL("dir/a b.jpg", "image/resize,l_2048/format,jpg", 5*time.Minute)
+				signed, err := b.SignURL("dir/a b.jpg", "image/resize,l_2048/format,jpg", "", 5*time.Minute)
 				require.NoError(t, err)
 				assert.Contains(t, signed, test.want)
 				u, err := url.Parse(signed)
@@ -103,7 +103,7 @@ func TestInvocationsSideBySideNeverMixCredentials(t *testing.T) {
 			b, err := store.Open("cards", "cn-hangzhou", bucket.Credentials{AccessKeyID: fmt.Sprint("AK", i), AccessKeySecret: "s", SecurityToken: fmt.Sprint("token", i)}, slog.Default())
 			if assert.NoError(t, err) {
 				for range 5 {
-					assert.NoError(t, b.Put(t.Context(), fmt.Sprint(i), "text/plain", nil, []byte("x")))
+					assert.NoError(t, b.Put(t.Context(), fmt.Sprint(i), []byte("x"), bucket.PutOptions{ContentType: "text/plain"}))
 				}
 			}
 		})
@@ -144,7 +144,7 @@ func TestErrorsAreSortedAndRetriedByKind(t *testing.T) {
 				w.WriteHeader(test.status)
 				io.WriteString(w, test.body)
 			}))
-			_, err := b.Read(t.Context(), "canary-key.jpg", "", 100)
+			_, _, err := b.Read(t.Context(), "canary-key.jpg", bucket.ReadOptions{Limit: 100})
 			require.ErrorIs(t, err, test.want)
 			assert.Equal(t, test.tries, tries.Load())
 			for _, secret := range []string{"canary", "127.0.0.1"} {
@@ -165,7 +165,7 @@ func TestPUTOnADeadConnectionIsSentAgain(t *testing.T) {
 		}
 	}))
 	for range 2 {
-		require.NoError(t, b.Put(t.Context(), "a", "text/plain", nil, []byte("content")))
+		require.NoError(t, b.Put(t.Context(), "a", []byte("content"), bucket.PutOptions{ContentType: "text/plain"}))
 	}
 	assert.EqualValues(t, 3, n.Load())
 }
@@ -180,7 +180,7 @@ func TestBrokenDownloadIsReadAgain(t *testing.T) {
 		}
 		io.WriteString(w, "content")
 	}))
-	content, err := b.Read(t.Context(), "a.jpg", "", 100)
+	content, _, err := b.Read(t.Context(), "a.jpg", bucket.ReadOptions{Limit: 100})
 	require.NoError(t, err)
 	assert.Equal(t, "content", string(content))
 }
@@ -193,7 +193,7 @@ func TestDeadlineEndsACallAndItsRetries(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		started := time.Now()
-		err = b.Put(ctx, "a", "text/plain", nil, nil)
+		err = b.Put(ctx, "a", nil, bucket.PutOptions{ContentType: "text/plain"})
 		assert.ErrorIs(t, err, bucket.ErrUnavailable)
 		assert.ErrorIs(t, err, context.Canceled)
 		assert.Zero(t, time.Since(started), "no pause after the end")
@@ -206,9 +206,37 @@ func TestRetriesAreToldWithTheirReason(t *testing.T) {
 	var log strings.Builder
 	b, err := bucket.New(bucket.Config{Endpoint: server.URL}).Open("cards", "cn-hangzhou", credentials, slog.New(slog.NewJSONHandler(&log, nil)))
 	require.NoError(t, err)
-	require.Error(t, b.Delete(t.Context(), "canary-key"))
-	assert.Equal(t, 2, strings.Count(log.String(), `"msg":"retry","call":"OSS DELETE","reason":"Service Unavailable"`), log.String())
+	_, err = b.Head(t.Context(), "canary-key")
+	require.Error(t, err)
+	assert.Equal(t, 2, strings.Count(log.String(), `"msg":"retry","call":"OSS HEAD","reason":"Service Unavailable"`), log.String())
 	assert.NotContains(t, log.String(), "canary")
+}
+
+// A DELETE has no condition: the second one could remove what somebody else has written meanwhile.
+func TestADeleteIsSentOnce(t *testing.T) {
+	var requests atomic.Int32
+	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		w.WriteHeader(503)
+	}))
+	require.ErrorIs(t, b.Delete(t.Context(), "a.ocr.claim"), bucket.ErrUnavailable)
+	assert.EqualValues(t, 1, requests.Load())
+}
+
+func TestAStatusBelow200EndsTheRequest(t *testing.T) {
+	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connection, _, err := http.NewResponseController(w).Hijack()
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer connection.Close()
+		io.WriteString(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		io.Copy(io.Discard, connection) // until the client closes it
+	}))
+	_, err := b.Head(t.Context(), "a.jpg")
+	require.ErrorIs(t, err, bucket.ErrUnavailable)
+	_, _, err = b.Read(t.Context(), "a.jpg", bucket.ReadOptions{Limit: 10})
+	require.ErrorIs(t, err, bucket.ErrUnavailable)
 }
 
 func TestReadTakesItsLimitAndNoByteMore(t *testing.T) {
@@ -220,10 +248,10 @@ func TestReadTakesItsLimitAndNoByteMore(t *testing.T) {
 			}
 			io.WriteString(w, "content")
 		}))
-		content, err := b.Read(t.Context(), "a.jpg", "image/format,jpg", 7)
+		content, _, err := b.Read(t.Context(), "a.jpg", bucket.ReadOptions{Process: "image/format,jpg", Limit: 7})
 		require.NoError(t, err)
 		assert.Equal(t, "content", string(content))
-		_, err = b.Read(t.Context(), "a.jpg", "image/format,jpg", 6)
+		_, _, err = b.Read(t.Context(), "a.jpg", bucket.ReadOptions{Process: "image/format,jpg", Limit: 6})
 		assert.ErrorIs(t, err, bucket.ErrTooLarge)
 		assert.False(t, bucket.Retryable(err))
 	}
@@ -231,9 +259,9 @@ func TestReadTakesItsLimitAndNoByteMore(t *testing.T) {
 
 func TestEmptyKeyIsRefusedBeforeAnythingIsSent(t *testing.T) {
 	b := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request without a key") }))
-	_, err := b.SignURL("", "", 1)
+	_, err := b.SignURL("", "", "", 1)
 	assert.ErrorIs(t, err, bucket.ErrInvalid)
-	assert.ErrorIs(t, b.Put(t.Context(), "", "text/plain", nil, nil), bucket.ErrInvalid)
+	assert.ErrorIs(t, b.Put(t.Context(), "", nil, bucket.PutOptions{ContentType: "text/plain"}), bucket.ErrInvalid)
 	_, err = b.Head(t.Context(), "")
 	assert.ErrorIs(t, err, bucket.ErrInvalid)
 }
@@ -254,7 +282,7 @@ func TestWordsOfABrokenServerAreNotTold(t *testing.T) {
 					conn.Close()
 				}
 			}))
-			_, err := b.Read(t.Context(), "canary-key.jpg", "", 10)
+			_, _, err := b.Read(t.Context(), "canary-key.jpg", bucket.ReadOptions{Limit: 10})
 			require.Error(t, err)
 			assert.NotContains(t, err.Error(), "canary")
 			assert.Equal(t, name == "code", !bucket.Retryable(err), err)

@@ -34,8 +34,13 @@ func TestClockThatIsOffIsToldWithItsDistanceAndNotRetried(t *testing.T) {
 				io.WriteString(w, "<Error><Code>RequestTimeTooSkewed</Code></Error>")
 			}))
 			for op, call := range map[string]func(context.Context) error{
-				"read":   func(ctx context.Context) error { _, err := b.Read(ctx, "a.jpg", "", 1); return err },
-				"write":  func(ctx context.Context) error { return b.Put(ctx, "a.jpg", "text/plain", nil, nil) },
+				"read": func(ctx context.Context) error {
+					_, _, err := b.Read(ctx, "a.jpg", bucket.ReadOptions{Limit: 1})
+					return err
+				},
+				"write": func(ctx context.Context) error {
+					return b.Put(ctx, "a.jpg", nil, bucket.PutOptions{ContentType: "text/plain"})
+				},
 				"append": func(ctx context.Context) error { _, err := b.Append(ctx, "a.jpg", 0, nil); return err },
 				"remove": func(ctx context.Context) error { return b.Delete(ctx, "a.jpg") },
 			} {

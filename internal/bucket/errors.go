@@ -22,7 +22,10 @@ var (
 	ErrCredentialsExpired = errors.New("credentials expired")                    // this invocation's credentials are over; the next has new ones
 	ErrClockSkew          = errors.New("this machine's clock is off")            // OSS refuses the request's time stamp (15 minutes); another instance may do better
 	ErrPositionMismatch   = errors.New("object has another length")              // a conditional append that lost (409)
-	ErrInvalid            = errors.New("request refused")                        // OSS will never take this request (4xx), such as a picture it cannot process
+	ErrNotAppendable      = errors.New("object is not appendable")               // an append to an object that was written otherwise (409)
+	ErrExists             = errors.New("object exists")                          // PutOptions.IfAbsent, and something is there (409)
+	ErrArchived           = errors.New("object is archived")                     // it has to be restored before it can be read (403 InvalidObjectState)
+	ErrInvalid            = errors.New("request refused")                        // OSS will not take this request as it is (4xx), such as a picture it cannot process
 	ErrTooLarge           = errors.New("object larger than allowed")             // more bytes than the caller's limit
 	ErrUnavailable        = errors.New("storage unavailable")                    // network, 5xx or throttling, also after retries
 	ErrWrongEndpoint      = errors.New("the endpoint does not serve the bucket") // wrong region, custom domain needed, or a redirect
@@ -119,6 +122,12 @@ func kindOf(status int, code string) error {
 	switch code {
 	case "PositionNotEqualToLength":
 		return ErrPositionMismatch
+	case "ObjectNotAppendable":
+		return ErrNotAppendable
+	case "FileAlreadyExists":
+		return ErrExists
+	case "InvalidObjectState":
+		return ErrArchived
 	case "NoSuchBucket":
 		return ErrNoBucket
 	case "SecurityTokenExpired", "InvalidSecurityToken", "InvalidAccessKeyId", "AccessKeyIdAndSecurityTokenNotMatch":
@@ -133,7 +142,7 @@ func kindOf(status int, code string) error {
 	switch {
 	case status == http.StatusNotFound:
 		return ErrNotFound
-	case code == "ImageDamage" || code == "ObjectNotAppendable" || code == "InvalidObjectState":
+	case code == "ImageDamage":
 		return ErrInvalid
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return ErrAccessDenied

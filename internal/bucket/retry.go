@@ -66,6 +66,8 @@ type transport struct{ *http.Transport }
 
 type responseKey struct{}
 
+var errNotHTTP = errors.New("the response has no final status")
+
 // RoundTrip implements http.RoundTripper.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	r, err := bufferSmallBody(r)
@@ -73,6 +75,10 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	answer, err := t.Transport.RoundTrip(r)
+	if err == nil && answer.StatusCode < http.StatusOK { // such as 101, whose body is the bare connection and never ends
+		answer.Body.Close()
+		return nil, errNotHTTP
+	}
 	if seen, ok := r.Context().Value(responseKey{}).(*response); ok && err == nil {
 		seen.status = answer.StatusCode
 		seen.date, _ = http.ParseTime(answer.Header.Get("Date"))

@@ -36,7 +36,7 @@ func FuzzSignURL(f *testing.F) {
 			if processed {
 				want = process
 			}
-			signed, err := b.SignURL(key, want, 5*time.Minute)
+			signed, err := b.SignURL(key, want, "", 5*time.Minute)
 			if err != nil {
 				assert.ErrorIs(t, err, bucket.ErrInvalid)
 				assert.EqualError(t, err, "OSS sign: request refused: the SDK refuses to sign this key")

@@ -1,123 +1,67 @@
 // Package claim says who may work on an image. A claim is an appendable object beside the image; it knows nothing of OCR or
 // of result documents but the bytes it keeps for the next holder.
+//
+// OSS appends under a condition on the object's length, so of all who want to write the same line one succeeds. That is the
+// lock. Its lines form a chain and are signed, so that a line that arrives late, or that somebody else wrote, changes nothing.
+// The nonce of a call is derived from the image's version and the claim's generation, and not from the holder: two holders
+// who should not be, however they came about, send the same nonce, and the API gateway accepts one of them. That is the
+// fencing token.
+//
+//	(nothing) --create--> held --release--> (nothing)
+//	held --next generation--> held              a new nonce is recorded before it is sent
+//	held --save and release--> released         the image is not settled: what the next holder must know
+//	released, or lease over --take over--> held by anybody
+//	held --take over--> held                    by a later attempt of the same request: the earlier one is dead
 package claim
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"hash/crc64"
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/ocrclient"
 )
 
-// A claim has one JSON line per step; the last line counts. OSS appends under a condition on the length, so of all who want
-// to write the same line one succeeds.
-//
-//	(nothing) --create--> held --release--> (nothing)
-//	held --record nonce--> held                 the next call's nonce is written before the call
-//	held --save and release--> released         the paid result could not be written, or a call is indeterminate
-//	held, lease over --take over--> held        by anybody
-//	released --take over--> held                by anybody
-//	held --take over--> held                    by a later attempt of the same request: the earlier one is dead
-//
-// The next holder gets nonce, indeterminate call and paid result of the previous one.
-
 const (
 	maxBytes = 4 << 20
 	// nonceWindow is how long the gateway remembers a nonce (15 minutes), less a minute for clocks and the way.
 	nonceWindow = 14 * time.Minute
+	// releaseMargin is the part of the lease that must be left for a DELETE that is sent again: the time that OSS has for
+	// one request, twice.
+	releaseMargin = 10 * time.Second
+	// appendTries bounds appends that meet somebody else's lines.
+	appendTries = 3
 )
 
 // Store is a bucket as claims need it.
 type Store interface {
-	Head(ctx context.Context, key string) (bucket.Object, error)
-	Read(ctx context.Context, key, process string, limit int64) ([]byte, error)
-	Append(ctx context.Context, key string, position int64, data []byte) (length int64, err error)
+	Read(ctx context.Context, key string, o bucket.ReadOptions) ([]byte, bucket.Object, error)
+	Append(ctx context.Context, key string, position int64, data []byte) (bucket.Appended, error)
 	Delete(ctx context.Context, key string) error
 }
-
-// Record is one line of the claim.
-type Record struct {
-	Owner      string    `json:"owner"` // random, one per attempt at the image
-	RequestID  string    `json:"requestId"`
-	RetryCount int       `json:"retryCount"`
-	LeaseEnd   time.Time `json:"leaseEnd"` // the owner is dead after this: its invocation's deadline
-	ETag       string    `json:"etag"`     // of the image version that Nonce and Result are about
-	Nonce      string    `json:"nonce"`    // of the call that is next or under way
-	IssuedAt   time.Time `json:"issuedAt"` // of the nonce
-	// PossibleExtraCharges counts earlier calls for this version that may have been charged in vain.
-	PossibleExtraCharges int `json:"extraCharges,omitempty"`
-	// Result is a paid result document that could not be written beside the image.
-	Result json.RawMessage `json:"document,omitempty"`
-}
-
-func (r Record) line() []byte {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b) // ends with a line feed
-	encoder.SetEscapeHTML(false)
-	encoder.Encode(r)
-	return b.Bytes()
-}
-
-// lastRecord returns the line that counts. Anything but a record, such as somebody's own object of that name, is !ok.
-func lastRecord(body []byte) (r Record, ok bool) {
-	lines := bytes.Split(bytes.TrimSpace(body), []byte("\n"))
-	err := json.Unmarshal(lines[len(lines)-1], &r)
-	return r, err == nil && r.Owner != "" && !r.LeaseEnd.IsZero() && (r.Result == nil || r.Result[0] == '{')
-}
-
-// ownership is what a delivery does about a claim it finds.
-type ownership int
-
-const (
-	heldByOther ownership = iota // somebody is working
-	heldBySelf                   // the response to my own append was lost
-	free                         // its holder is dead or has released it
-)
-
-// checkOwner decides about a found claim. now is compared with the lease on this machine's clock: instances keep time by
-// NTP, and holders stop before their lease ends.
-func checkOwner(found, own Record, now time.Time) ownership {
-	switch {
-	case found.Owner == own.Owner:
-		return heldBySelf
-	case !now.Before(found.LeaseEnd):
-		return free
-	case found.RequestID != "" && found.RequestID == own.RequestID && found.RetryCount < own.RetryCount:
-		return free
-	default:
-		return heldByOther
-	}
-}
-
-// Claim is a claim this process holds.
-type Claim struct {
-	Last      Record // the line that counts
-	TakenOver bool   // Last's nonce may have been sent by the previous holder
-
-	store      Store
-	key        string // of the claim object
-	image      string // bucket and key of the image
-	length     int64
-	generation int
-}
-
-// releasedLease is the lease of a claim that its holder has released.
-var releasedLease = time.Unix(0, 0).UTC()
 
 // The errors of Acquire and of the methods of Claim, beside those of the store.
 var (
 	// ErrHeld: another invocation is working on the image.
 	ErrHeld = errors.New("another invocation is working on this image")
-	// ErrForeign: the object in the claim's place is not one of this program.
+	// ErrForeign: the object in the claim's place is none of this program, and is left alone.
 	ErrForeign = errors.New("the object in the claim's place is not one of this program")
 )
+
+// Object names a claim object, and who authenticates its lines.
+type Object struct {
+	Store Store
+	Key   string // of the claim object
+	Image string // bucket and key of the image
+	Auth  Key
+}
 
 // Holder is an invocation that wants a claim.
 type Holder struct {
@@ -126,137 +70,266 @@ type Holder struct {
 	LeaseEnd   time.Time // the invocation's deadline
 }
 
-// Acquire creates the claim or takes it over. ErrHeld means that somebody else works on the image. image is its bucket and
-// key, etag its version as far as it is known.
-func Acquire(ctx context.Context, store Store, claimKey, image, etag string, h Holder) (*Claim, error) {
-	c := &Claim{store: store, key: claimKey, image: image}
-	own := Record{Owner: randomToken(), RequestID: h.RequestID, RetryCount: h.RetryCount, LeaseEnd: h.LeaseEnd.UTC(), ETag: etag}
-	c.Last = own
-	own.Nonce, own.IssuedAt = c.nextNonce(etag), time.Now().UTC()
+// Claim is a claim this process holds.
+type Claim struct {
+	object Object
+	last   line
+	length int64  // of the object as far as it is known
+	crc    uint64 // likewise
+	// Replaced says that an object that could not be authenticated was in the claim's place.
+	Replaced bool
+}
+
+// Acquire creates the claim or takes it over. ErrHeld means that somebody else works on the image.
+func Acquire(ctx context.Context, o Object, h Holder) (*Claim, error) {
+	c := &Claim{object: o}
+	own := line{Incarnation: randomToken(), Owner: randomToken(), RequestID: h.RequestID, RetryCount: h.RetryCount, LeaseEnd: h.LeaseEnd.UTC(),
+		State: State{Since: time.Now().UTC()}}
 	for range 3 {
-		length, err := store.Append(ctx, claimKey, 0, own.line())
+		created := own
+		err := c.create(ctx, &created)
 		if err == nil {
-			c.length, c.Last = length, own
 			return c, nil
 		}
-		if errors.Is(err, bucket.ErrInvalid) {
-			if _, err := store.Head(ctx, claimKey); err == nil { // there, and not appendable
-				return nil, ErrForeign
-			}
-		}
-		if !errors.Is(err, bucket.ErrPositionMismatch) {
+		notAppendable := errors.Is(err, bucket.ErrNotAppendable)
+		if !notAppendable && !errors.Is(err, bucket.ErrPositionMismatch) {
 			return nil, err
 		}
-		body, err := store.Read(ctx, claimKey, "", maxBytes)
-		if errors.Is(err, bucket.ErrNotFound) {
+		found, err := c.read(ctx)
+		switch {
+		case errors.Is(err, bucket.ErrNotFound):
 			continue // released between the two requests
-		}
-		if errors.Is(err, bucket.ErrTooLarge) {
+		case errors.Is(err, bucket.ErrTooLarge):
 			return nil, ErrForeign
-		}
-		if err != nil {
+		case err != nil:
 			return nil, err
-		}
-		found, ok := lastRecord(body)
-		if !ok {
+		case found.last == nil && !found.ours:
 			return nil, ErrForeign
+		case notAppendable: // a tool copied the claim there, or somebody put it there: a claim that nobody can append to
+			if last := found.last; last != nil {
+				if last.holds(own, time.Now()) {
+					return nil, ErrHeld
+				}
+				own.State = last.inherit(time.Now())
+			}
+			if err := o.Store.Delete(ctx, o.Key); err != nil {
+				return nil, err
+			}
+			c.Replaced = true
+			continue
 		}
-		switch checkOwner(found, own, time.Now()) {
-		case heldBySelf:
-			c.length, c.Last = int64(len(body)), own
-			return c, nil
-		case heldByOther:
-			return nil, ErrHeld
-		}
-		if err := c.takeOver(ctx, found, own, int64(len(body))); err != nil {
-			return nil, err
-		}
-		return c, nil
+		return c, c.take(ctx, found, own)
 	}
 	return nil, ErrHeld // created and released by others each time
 }
 
-// takeOver writes the next line at the length that was read, with what the previous holder left.
-func (c *Claim) takeOver(ctx context.Context, found, own Record, length int64) error {
-	next := found
-	next.Owner, next.RequestID, next.RetryCount, next.LeaseEnd = own.Owner, own.RequestID, own.RetryCount, own.LeaseEnd
-	c.Last, c.length, c.TakenOver = next, length, true
-	return c.append(ctx, next)
-}
-
-// append writes the claim's next line. If somebody else's line is there instead, the claim is lost: ErrHeld. A lost response
-// to my own append is recognised by reading back.
-func (c *Claim) append(ctx context.Context, next Record) error {
-	line := next.line()
-	length, err := c.store.Append(ctx, c.key, c.length, line)
-	if errors.Is(err, bucket.ErrPositionMismatch) {
-		body, readErr := c.store.Read(ctx, c.key, "", maxBytes)
-		if readErr != nil && !errors.Is(readErr, bucket.ErrNotFound) {
-			return readErr
-		}
-		if int64(len(body)) < c.length || !bytes.Equal(body[c.length:], line) {
-			return ErrHeld
-		}
-		length, err = int64(len(body)), nil
-	}
+// create writes the first line of a claim that is not there.
+func (c *Claim) create(ctx context.Context, own *line) error {
+	data := c.object.Auth.encode(own, c.object.Image)
+	done, err := c.object.Store.Append(ctx, c.object.Key, 0, data)
 	if err == nil {
-		c.Last, c.length = next, length
+		c.last, c.length, c.crc = *own, done.Length, crc64.Checksum(data, crcTable)
 	}
 	return err
 }
 
-// RecordNonce writes the nonce of the next call, for the image's version etag. It comes before the call, so that whoever
-// takes over after a crash knows which nonce to ask about.
-func (c *Claim) RecordNonce(ctx context.Context, etag string, possibleExtraCharges int) error {
-	next := c.Last
-	if next.ETag != etag {
-		next.Result = nil
+// take makes a claim that was found one's own, if its holder has stopped or has released it.
+func (c *Claim) take(ctx context.Context, found content, own line) error {
+	c.length, c.crc = found.length, found.crc
+	now := time.Now()
+	switch last := found.last; {
+	case last == nil: // nothing in it can be believed; whoever appends first begins the chain
+		c.Replaced = true
+		return c.append(ctx, own)
+	case last.Owner == own.Owner: // the response to the append was lost
+		c.last = *last
+		return nil
+	case last.holds(own, now):
+		return ErrHeld
+	default:
+		c.last = *last
+		next := c.next(last.inherit(now))
+		next.Owner, next.RequestID, next.RetryCount, next.LeaseEnd = own.Owner, own.RequestID, own.RetryCount, own.LeaseEnd
+		return c.append(ctx, next)
 	}
-	next.ETag, next.PossibleExtraCharges = etag, possibleExtraCharges
-	next.Nonce, next.IssuedAt = c.nextNonce(etag), time.Now().UTC()
-	c.TakenOver = false
-	return c.append(ctx, next)
 }
 
-// SaveResult keeps a paid result for the next delivery and ends the lease.
-func (c *Claim) SaveResult(ctx context.Context, result json.RawMessage) error {
-	next := c.Last
-	next.LeaseEnd, next.Result = releasedLease, result
-	return c.append(ctx, next)
+// next returns the line after the last one, by the same holder.
+func (c *Claim) next(s State) line {
+	next := c.last
+	next.Sequence, next.Previous, next.State = c.last.Sequence+1, c.last.MAC, s
+	return next
 }
 
-// SaveCalls keeps what calls left open for the next delivery and ends the lease. indeterminate says that the last nonce may
-// have been accepted.
-func (c *Claim) SaveCalls(ctx context.Context, possibleExtraCharges int, indeterminate bool) error {
-	next := c.Last
-	next.LeaseEnd, next.Result, next.PossibleExtraCharges = releasedLease, nil, possibleExtraCharges
-	if !indeterminate { // the nonce is consumed and counted
-		next.Nonce, next.IssuedAt = c.nextNonce(next.ETag), time.Now().UTC()
+// append writes the claim's next line and makes sure that it counts. ErrHeld means that it does not: somebody else took the
+// claim over, or removed it.
+func (c *Claim) append(ctx context.Context, next line) error {
+	data := c.object.Auth.encode(&next, c.object.Image)
+	for range appendTries {
+		done, err := c.object.Store.Append(ctx, c.object.Key, c.length, data)
+		crc := crc64.Update(c.crc, crcTable, data)
+		if err == nil && done.HasCRC && done.CRC64 == crc {
+			c.last, c.length, c.crc = next, done.Length, crc
+			return nil
+		}
+		// The response was lost, somebody's line came in between, or the object is another one of the same length.
+		if err != nil && !errors.Is(err, bucket.ErrPositionMismatch) && !errors.Is(err, bucket.ErrNotFound) && !errors.Is(err, bucket.ErrNotAppendable) {
+			return err
+		}
+		found, err := c.read(ctx)
+		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
+			return err
+		}
+		c.length, c.crc = found.length, found.crc
+		switch {
+		case found.last != nil && found.last.MAC == next.MAC:
+			c.last = next
+			return nil
+		case c.last.MAC == "" && found.last == nil && found.ours: // no chain has begun yet
+		case found.last == nil || found.last.MAC != c.last.MAC:
+			return ErrHeld
+		}
 	}
+	return ErrHeld
+}
+
+func (c *Claim) read(ctx context.Context) (content, error) {
+	body, _, err := c.object.Store.Read(ctx, c.object.Key, bucket.ReadOptions{Limit: maxBytes})
+	if err != nil {
+		return content{}, err
+	}
+	return c.object.Auth.parse(body, c.object.Image, time.Now()), nil
+}
+
+// Call is what the claim knows of the next call for one version of the image.
+type Call struct {
+	Nonce string
+	// Indeterminate: a call with this nonce may have been accepted by now. Sending it again is safe while Valid.
+	Indeterminate bool
+	// PossibleExtraCharges counts calls that may have been charged in vain; PaidAgain says that one of them was for this
+	// version.
+	PossibleExtraCharges int
+	PaidAgain            bool
+
+	since time.Time
+}
+
+// Valid reports that the gateway still recognises the nonce if it has accepted it before.
+func (c Call) Valid(now time.Time) bool { return now.Sub(c.since) < nonceWindow }
+
+// Sent returns the call as it is known after its nonce was sent at the given time.
+func (c Call) Sent(at time.Time) Call {
+	if !c.Indeterminate {
+		c.since = at
+	}
+	return c
+}
+
+// Call returns what is known of the next call for a version.
+func (c *Claim) Call(v Version) Call {
+	s := c.last.State
+	call := Call{PossibleExtraCharges: s.PossibleExtraCharges, Indeterminate: s.Indeterminate, since: s.Since}
+	generation := 0
+	switch {
+	case s.Version == Version{}:
+		generation = s.Generation
+	case s.Version.Equal(v):
+		generation, call.Nonce, call.PaidAgain = s.Generation, s.Nonce, s.PaidAgain
+	default:
+		call.Indeterminate = !s.Abandoned.IsZero()
+	}
+	if call.Indeterminate && !s.Abandoned.IsZero() && s.Abandoned.Add(time.Minute).Before(v.LastModified) {
+		call.Indeterminate = false // that holder had stopped before this version was there
+	}
+	if call.since.Before(v.LastModified) {
+		call.since = v.LastModified
+	}
+	if call.Nonce == "" {
+		call.Nonce = deriveNonce(c.object.Image, v, generation)
+	}
+	return call
+}
+
+// Result returns the paid result that the previous holder could not write, with the version that it is about; nil if there
+// is none.
+func (c *Claim) Result() (json.RawMessage, Version) { return c.last.Result, c.last.Version }
+
+// Inherited reports whether the claim had a holder before, who may have left something in it.
+func (c *Claim) Inherited() bool { return c.last.Sequence > 0 }
+
+// LeaseEnd returns when the holder must have stopped.
+func (c *Claim) LeaseEnd() time.Time { return c.last.LeaseEnd }
+
+// NextGeneration records the next nonce for a version before it is sent, so that whoever takes over after a crash knows which
+// nonce to ask about. forced is a nonce to be sent instead of the derived one, or empty.
+func (c *Claim) NextGeneration(ctx context.Context, v Version, call Call, forced string) (Call, error) {
+	s := State{Version: v, Nonce: forced, Since: time.Now().UTC(), PossibleExtraCharges: call.PossibleExtraCharges, PaidAgain: call.PaidAgain}
+	if c.last.Version.Equal(v) || c.last.Version == (Version{}) {
+		s.Generation = c.last.Generation
+	}
+	if forced == "" {
+		s.Generation++
+	}
+	if err := c.append(ctx, c.next(s)); err != nil {
+		return Call{}, err
+	}
+	return c.Call(v), nil
+}
+
+// SaveAndRelease ends the lease and leaves to the next holder what is known of the calls for a version, and a paid result
+// that could not be written. consumed says that the call's nonce is not to be sent again: the next one is of the next
+// generation.
+func (c *Claim) SaveAndRelease(ctx context.Context, v Version, call Call, consumed bool, result json.RawMessage) error {
+	s := State{Version: v, Since: call.since.UTC(), Indeterminate: call.Indeterminate, PossibleExtraCharges: call.PossibleExtraCharges, PaidAgain: call.PaidAgain, Result: result}
+	if c.last.Version.Equal(v) || c.last.Version == (Version{}) {
+		s.Generation, s.Nonce = c.last.Generation, c.last.Nonce
+	}
+	if consumed {
+		s.Generation, s.Nonce, s.Indeterminate, s.Since = s.Generation+1, "", false, time.Now().UTC()
+	}
+	return c.save(ctx, s)
+}
+
+// Return ends the lease and leaves the claim as it was found, for a holder that learned nothing about the image.
+func (c *Claim) Return(ctx context.Context) error { return c.save(ctx, c.last.State) }
+
+func (c *Claim) save(ctx context.Context, s State) error {
+	next := c.next(s)
+	next.LeaseEnd = time.Time{}
 	return c.append(ctx, next)
 }
 
-// Release removes the claim, if the lease still holds: after it, the claim may be somebody else's.
+// Release removes the claim of an image that is settled, while the lease holds: after it, the claim may be somebody else's.
+// A DELETE has no condition. So one whose response was lost is sent again only if the claim is seen to be still one's own and
+// the lease has time left for it; otherwise the claim is left to end with its lease.
 func (c *Claim) Release(ctx context.Context) error {
-	if !time.Now().Before(c.Last.LeaseEnd) {
+	if c.last.leaseOver(time.Now()) {
 		return ErrHeld
 	}
-	return c.store.Delete(ctx, c.key)
+	err := c.object.Store.Delete(ctx, c.object.Key)
+	for range 2 {
+		if err == nil || !errors.Is(err, bucket.ErrUnavailable) {
+			return err
+		}
+		found, readErr := c.read(ctx)
+		switch {
+		case errors.Is(readErr, bucket.ErrNotFound):
+			return nil
+		case readErr != nil:
+			return readErr
+		case found.last == nil || found.last.MAC != c.last.MAC:
+			return ErrHeld
+		case time.Until(c.last.LeaseEnd) < releaseMargin:
+			return fmt.Errorf("left to the end of its lease: %w", err)
+		}
+		err = c.object.Store.Delete(ctx, c.object.Key)
+	}
+	return err
 }
 
-// NonceValid reports that the gateway would still recognise the nonce if it had accepted it before.
-func (c *Claim) NonceValid() bool { return time.Since(c.Last.IssuedAt) < nonceWindow }
-
-// nextNonce derives a nonce from the image's version and the claim's generation (this owner and its count), so that no
-// two calls that should differ share one.
-func (c *Claim) nextNonce(etag string) string {
-	c.generation++
-	return deriveNonce(c.image, etag, c.Last.Owner, c.generation)
-}
-
-func deriveNonce(image, etag, owner string, n int) string {
-	seed, _ := json.Marshal([]any{"fc-idcard-ocr nonce 1", image, etag, owner, n}) // JSON keeps the parts apart
-	sum := sha256.Sum256(seed)
+// deriveNonce derives the nonce of one generation of a version. It does not depend on the holder.
+func deriveNonce(image string, v Version, generation int) string {
+	sum := sha256.Sum256(marshal([]any{"fc-idcard-ocr nonce 2", image, v, generation})) // JSON keeps the parts apart
 	return ocrclient.FormatNonce([16]byte(sum[:16]))
 }
 

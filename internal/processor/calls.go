@@ -14,25 +14,28 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// callLoop makes the paid calls of one image.
+// callLoop makes the paid calls for one version of an image.
 type callLoop struct {
 	p        *Processor
 	retry    retryState
 	input    imageInput
 	deadline time.Time    // of the invocation
 	claim    *claim.Claim // nil for pictures that came with a request
-	etag     string
+	force    bool
 	log      *slog.Logger
+
+	current  claim.Call // the nonce that is next, or was last, and what is known of it
+	consumed bool       // its outcome is known: it is not to be sent again
 }
 
 func (p *Processor) newCallLoop(in imageInput, deadline time.Time, log *slog.Logger) *callLoop {
 	o := p.options
 	l := &callLoop{p: p, input: in, deadline: deadline, log: log, retry: retryState{
 		maxAttempts: o.MaxAttempts, onLostAnswer: o.OnLostAnswer, details: o.Details,
-		source: o.ImageSource, fallback: o.ImageSource == config.Auto,
+		source: o.ImageSource, fallback: o.ImageSource == config.Auto, shared: in.store != nil,
 	}}
 	switch {
-	case in.store == nil:
+	case in.store == nil || (in.archived && l.retry.fallback): // an archived picture is read first, to see whether it can be
 		l.retry.source, l.retry.fallback = config.Data, false
 	case l.retry.fallback:
 		l.retry.source = config.URL
@@ -40,104 +43,141 @@ func (p *Processor) newCallLoop(in imageInput, deadline time.Time, log *slog.Log
 	return l
 }
 
-// run makes calls until retryState is satisfied and tells the document how it went. The decision says what becomes of the
-// claim.
-func (l *callLoop) run(ctx context.Context, d *result.Document) (decision, error) {
-	answer, last, err := l.calls(ctx)
-	if err != nil {
-		return decision{}, err
-	}
+// run makes calls until retryState is satisfied and tells the document how it went. An error means that the claim is not ours
+// any more, or that the image is gone or was replaced.
+func (l *callLoop) run(ctx context.Context, d *result.Document) error {
+	answer, failure, err := l.calls(ctx)
 	d.OCR = result.OCR{Attempts: l.retry.attempts, PossibleExtraCharges: l.retry.allPossibleExtraCharges(), Details: l.retry.details, ImageSource: l.retry.source}
 	if l.retry.attempts == 0 {
 		d.OCR.ImageSource = ""
 	}
-	if last.action == acceptAnswer {
+	l.current.Indeterminate, l.current.PaidAgain, l.current.PossibleExtraCharges = l.retry.indeterminate, l.retry.paidAgain, l.retry.possibleExtraCharges
+	switch {
+	case err != nil:
+		return err
+	case answer != nil:
 		d.ApplyResponse(answer, time.Now())
-	} else {
-		d.Fail(last.failure)
+	default:
+		d.Fail(failure)
 	}
-	return last, nil
+	return nil
 }
 
-// calls returns the answer to accept, or the decision to stop. An error means that the claim is not ours any more, or that
-// nothing can be said about the image.
-func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, decision, error) {
-	nonce, next, err := l.firstNonce()
+// calls returns the answer to accept, or the failure to stop with.
+func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Error, error) {
+	next, err := l.firstNonce(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	pauses := backoff.ExponentialBackOff{InitialInterval: 300 * time.Millisecond, Multiplier: 2, RandomizationFactor: 1, MaxInterval: 5 * time.Second}
 	pauses.Reset()
 	lastErr := result.Errorf(result.Timeout, true, "too little time left for a call of up to %s", l.p.options.Timeout)
-	for err == nil {
-		if next.action == stop {
-			return nil, next, nil
-		}
-		if next.action == retryNewNonce {
-			nonce, err = l.newNonce(ctx)
-			if errors.Is(err, claim.ErrHeld) {
-				break
-			}
-			if err != nil { // without its nonce in the claim no call is made
+	for {
+		switch next.action {
+		case stop:
+			return nil, next.failure, nil
+		case retryNewNonce:
+			if err := l.newNonce(ctx); errors.Is(err, claim.ErrHeld) {
+				return nil, nil, err
+			} else if err != nil { // without its nonce in the claim no call is made
 				e := StorageError(err)
 				e.Retryable = true
-				return nil, l.retry.stopForNow(e), nil
+				return nil, e, nil
 			}
 		}
-		if l.retry.indeterminate && l.claim != nil && !l.claim.NonceValid() {
-			next = l.retry.nonceConsumed() // the gateway may have forgotten the nonce: sending it again proves nothing
-			continue
+		request, err := l.prepare(ctx)
+		switch {
+		case isNotFound(err) || errors.Is(err, errReplacedUnpaid):
+			return nil, nil, err
+		case err != nil:
+			return nil, imageError(err), nil
 		}
 		if e := l.waitForRateLimit(ctx, lastErr); e != nil {
-			return nil, l.retry.stopForNow(e), nil
+			return nil, e, nil
 		}
-		answer, callErr, prepareErr := l.call(ctx, nonce)
-		if isNotFound(prepareErr) {
-			return nil, decision{}, prepareErr
+		if l.retry.indeterminate && l.claim != nil && !l.current.Valid(time.Now()) {
+			next = l.retry.nonceConsumed() // the gateway may have forgotten the nonce: sending it again proves nothing
+			l.consumed = true
+			continue
 		}
-		if prepareErr != nil {
-			return nil, l.retry.stopForNow(StorageError(prepareErr)), nil
-		}
+		answer, callErr := l.call(ctx, request)
 		next = l.retry.after(answer, callErr)
+		l.consumed = next.consumed
 		if next.action == acceptAnswer {
-			return answer, next, nil
+			return answer, nil, nil
 		}
 		lastErr = l.logRetry(answer, callErr, next)
 		if next.pause {
 			if e := l.pause(ctx, pauses.NextBackOff(), callErr, lastErr); e != nil {
-				return nil, l.retry.stopForNow(e), nil
+				return nil, e, nil
 			}
 		}
 	}
-	return nil, decision{}, err
 }
 
-// firstNonce is the claim's, unless that is about another version of the image.
-func (l *callLoop) firstNonce() (string, decision, error) {
+// firstNonce finds out which nonce is the next, and what is known of it.
+func (l *callLoop) firstNonce(ctx context.Context) (decision, error) {
 	if l.claim == nil {
-		return ocrclient.NewNonce(), decision{action: retrySameNonce}, nil
+		l.current = claim.Call{Nonce: ocrclient.NewNonce()}
+		return decision{action: retrySameNonce}, nil
 	}
-	if l.claim.Last.ETag != l.etag {
-		return "", decision{action: retryNewNonce}, nil
+	if l.input.archived && l.retry.source == config.URL {
+		return stopWith(result.Errorf(result.ImageArchived, true, "the image is archived; restore it, and deliver its event again")), nil
 	}
-	l.retry.possibleExtraCharges = l.claim.Last.PossibleExtraCharges
-	l.retry.indeterminate, l.retry.replayed = l.claim.TakenOver, l.claim.TakenOver
-	return l.claim.Last.Nonce, decision{action: retrySameNonce}, nil
+	l.current = l.claim.Call(l.input.version)
+	l.retry.possibleExtraCharges, l.retry.paidAgain = l.current.PossibleExtraCharges, l.current.PaidAgain
+	l.retry.indeterminate, l.retry.replayed = l.current.Indeterminate, l.current.Indeterminate
+	if !l.force {
+		return decision{action: retrySameNonce}, nil
+	}
+	if l.retry.indeterminate { // the forced call does not ask about it
+		l.retry.countPossibleCharge()
+	}
+	l.retry.paidAgain = false
+	return decision{action: retryNewNonce}, nil
 }
 
-func (l *callLoop) newNonce(ctx context.Context) (string, error) {
+// newNonce makes the next nonce the current one. A forced call has a random one: those of the version may have been used by
+// earlier calls.
+func (l *callLoop) newNonce(ctx context.Context) error {
+	l.consumed = false
 	if l.claim == nil {
-		return ocrclient.NewNonce(), nil
+		l.current = claim.Call{Nonce: ocrclient.NewNonce()}
+		return nil
 	}
-	err := l.claim.RecordNonce(ctx, l.etag, l.retry.possibleExtraCharges)
-	return l.claim.Last.Nonce, err
+	forced := ""
+	if l.force {
+		forced = ocrclient.NewNonce()
+	}
+	known := claim.Call{PossibleExtraCharges: l.retry.possibleExtraCharges, PaidAgain: l.retry.paidAgain}
+	next, err := l.claim.NextGeneration(ctx, l.input.version, known, forced)
+	if err != nil {
+		l.consumed = true // the one before
+		return err
+	}
+	l.current = next
+	return nil
 }
 
-// waitForRateLimit refuses a call for which the time left is too short: it must cover the whole call and the writing of its
-// result, or an answer could be paid and lost.
+// prepare makes the request, which may need the picture.
+func (l *callLoop) prepare(ctx context.Context) (ocrclient.Request, error) {
+	ctx, cancel := context.WithDeadline(ctx, l.latest())
+	defer cancel()
+	request, err := l.input.request(ctx, l.retry.source, l.p.options.URLTTL)
+	request.Details = l.retry.details
+	return request, err
+}
+
+// latest is when a call must have begun: it has to cover the whole call and the writing of its result, or an answer could be
+// paid and lost.
+func (l *callLoop) latest() time.Time { return l.deadline.Add(-l.p.options.Timeout - writeReserve) }
+
+// waitForRateLimit refuses a call for which the time left is too short.
 func (l *callLoop) waitForRateLimit(ctx context.Context, lastErr *result.Error) *result.Error {
-	latest := l.deadline.Add(-l.p.options.Timeout - writeReserve)
-	if !time.Now().Before(latest) {
+	if !time.Now().Before(l.latest()) {
 		return lastErr
 	}
-	ctx, cancel := context.WithDeadline(ctx, latest)
+	ctx, cancel := context.WithDeadline(ctx, l.latest())
 	defer cancel()
 	if l.p.limiter.Wait(ctx) != nil {
 		return result.Errorf(result.Throttled, true, "OCR_RATE_LIMIT leaves no call in the time of this invocation")
@@ -145,19 +185,17 @@ func (l *callLoop) waitForRateLimit(ctx context.Context, lastErr *result.Error) 
 	return nil
 }
 
-func (l *callLoop) call(ctx context.Context, nonce string) (answer *ocrclient.Response, callErr, prepareErr error) {
-	prepare, cancel := context.WithDeadline(ctx, l.deadline.Add(-l.p.options.Timeout-writeReserve))
-	defer cancel()
-	request, err := l.input.request(prepare, l.retry.source, l.p.options.URLTTL)
-	if err != nil {
-		return nil, nil, err
-	}
-	request.Details, request.Nonce = l.retry.details, nonce
+func (l *callLoop) call(ctx context.Context, request ocrclient.Request) (*ocrclient.Response, error) {
+	request.Nonce = l.current.Nonce
+	l.current = l.current.Sent(time.Now())
 	l.retry.attempts++
-	call, cancelCall := context.WithTimeout(ctx, l.p.options.Timeout)
-	defer cancelCall()
-	answer, callErr = l.p.options.OCR.Recognize(call, request)
-	return answer, callErr, nil
+	timeout := l.p.options.Timeout
+	if l.retry.paidAgain { // the last chance to get what may be paid twice: it has all the time left
+		timeout = max(timeout, time.Until(l.deadline)-writeReserve)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return l.p.options.OCR.Recognize(ctx, request)
 }
 
 // logRetry logs why another call follows, without any text from the server, and returns the failure to report if none can.
@@ -185,7 +223,7 @@ func (l *callLoop) pause(ctx context.Context, length time.Duration, err error, l
 	if errors.As(err, &e) {
 		length = max(length, e.RetryAfter)
 	}
-	if time.Until(l.deadline) < length+l.p.options.Timeout+writeReserve {
+	if time.Now().Add(length).After(l.latest()) {
 		return lastErr
 	}
 	timer := time.NewTimer(length)

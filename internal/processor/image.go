@@ -2,10 +2,13 @@ package processor
 
 import (
 	"context"
+	"errors"
 	"path"
 	"strings"
 	"time"
 
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/claim"
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/ocrclient"
 )
@@ -20,13 +23,20 @@ const (
 	maxDataBytes = 20 << 20
 )
 
+// errReplacedUnpaid says that the image is of another version than the one that was inspected, seen before anything was paid.
+var errReplacedUnpaid = errors.New("the image was replaced")
+
 // imageInput is what is to be recognised: an object, or bytes that came with a request.
 type imageInput struct {
-	store   Bucket // with key and process, or
-	key     string
-	process string
-	image   []byte // the bytes, read once, or
-	base64  string // the bytes in base64
+	store    Bucket // with the members after it, or
+	key      string
+	process  string
+	version  claim.Version
+	archived bool
+	image    []byte // the bytes, read once, or
+	base64   string // the bytes in base64
+
+	pinned bool // the last request is surely about version
 }
 
 // ossProcess returns the x-oss-process that makes the object fit for the provider, empty if it is so already.
@@ -42,19 +52,43 @@ func ossProcess(key string, size int64) string {
 
 // request prepares one call. The URL is signed anew each time, so that its whole life is ahead.
 func (in *imageInput) request(ctx context.Context, source config.ImageSource, ttl time.Duration) (ocrclient.Request, error) {
-	if in.store == nil {
+	switch {
+	case in.store == nil:
 		return ocrclient.Request{Image: in.image, ImageBase64: in.base64}, nil
-	}
-	if source == config.URL {
-		url, err := in.store.SignURL(in.key, in.process, ttl)
+	case source == config.URL:
+		url, err := in.store.SignURL(in.key, in.process, in.version.VersionID, ttl)
+		in.pinned = in.version.VersionID != ""
 		return ocrclient.Request{ImageURL: url}, err
-	}
-	if in.image == nil {
-		image, err := in.store.Read(ctx, in.key, in.process, maxDataBytes)
-		if err != nil {
+	case in.image == nil:
+		if err := in.read(ctx); err != nil {
 			return ocrclient.Request{}, err
 		}
-		in.image = image
 	}
 	return ocrclient.Request{Image: in.image}, nil
+}
+
+// read reads the picture and compares what OSS says of it with the version that was inspected.
+func (in *imageInput) read(ctx context.Context) error {
+	image, object, err := in.store.Read(ctx, in.key, bucket.ReadOptions{Process: in.process, VersionID: in.version.VersionID, Limit: maxDataBytes})
+	if err != nil {
+		return err
+	}
+	same := object.ETag == in.version.ETag && (object.LastModified.IsZero() || object.LastModified.Equal(in.version.LastModified))
+	switch {
+	case in.version.VersionID != "" || same:
+		in.pinned = true
+	case in.process == "":
+		return errReplacedUnpaid
+	default: // a processed picture need not come with the ETag of its source
+		now, err := in.store.Head(ctx, in.key)
+		if err != nil {
+			return err
+		}
+		if !versionOf(now).Equal(in.version) {
+			return errReplacedUnpaid
+		}
+		in.pinned = true // the same before and after the picture was read
+	}
+	in.image = image
+	return nil
 }

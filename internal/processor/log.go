@@ -26,8 +26,12 @@ func (t *imageTask) logOutcome(o Outcome) {
 	if o.Err != nil {
 		attributes = append(attributes, "code", string(o.Err.Code), "retryable", o.Err.Retryable, "reason", o.Err.Message)
 	}
-	if d := o.Document; d != nil {
-		attributes = append(attributes, "charged", d.OCR.Charged, "attempts", d.OCR.Attempts, "possibleExtraCharges", d.OCR.PossibleExtraCharges, "source", string(d.OCR.ImageSource))
+	ocr := t.ocr
+	if o.Document != nil {
+		ocr = o.Document.OCR
+	}
+	if ocr.Attempts > 0 || o.Document != nil {
+		attributes = append(attributes, "charged", ocr.Charged, "attempts", ocr.Attempts, "possibleExtraCharges", ocr.PossibleExtraCharges, "source", string(ocr.ImageSource))
 	}
 	if t.releaseErr != nil {
 		attributes = append(attributes, "claimLeft", t.releaseErr.Error())

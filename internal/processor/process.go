@@ -2,7 +2,6 @@ package processor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +20,9 @@ const (
 	releaseReserve = 400 * time.Millisecond // of that, to release the claim
 )
 
+// maxRestarts bounds how often an image is begun anew in one invocation because it was replaced before anything was paid.
+const maxRestarts = 3
+
 // imageTask is one image in one invocation.
 type imageTask struct {
 	p          *Processor
@@ -29,6 +31,8 @@ type imageTask struct {
 	log        *slog.Logger
 	image      result.Image // as the event names it; inspect sets the version
 	force      bool         // recognise also if a final document is there
+	attempts   int          // OCR calls so far
+	ocr        result.OCR   // of the last calls, for the log
 	timings    timings
 	releaseErr error
 }
@@ -44,33 +48,38 @@ func (t *imageTask) run(ctx context.Context) (o Outcome) {
 	if err != nil {
 		return t.failUnclaimed(ctx, err)
 	}
-	pending := t.pendingResult(c)
-	seen, err := t.inspect(ctx)
-	switch {
-	case err != nil:
-		return t.failInspection(ctx, c, pending, StorageError(err))
-	case seen.missing:
-		return t.release(ctx, c, Outcome{Status: Missing})
+	for range maxRestarts {
+		seen, err := t.inspect(ctx)
+		switch {
+		case err != nil:
+			return t.failInspection(ctx, c, StorageError(err))
+		case seen.missing:
+			return t.release(ctx, c, Outcome{Status: Missing})
+		}
+		if d := t.pendingResult(c, seen); d != nil { // newer than a document that is there: a forced one
+			return t.finish(ctx, c, seen, attempt{document: d, call: c.Call(seen.version)})
+		}
+		if seen.final && !t.force {
+			return t.release(ctx, c, Outcome{Status: Unchanged})
+		}
+		done, err := t.recognize(ctx, c, seen)
+		if err == nil {
+			err = t.checkVersion(ctx, seen, &done)
+		}
+		switch {
+		case err == nil:
+			return t.finish(ctx, c, seen, done)
+		case errors.Is(err, errReplacedUnpaid):
+			continue
+		case errors.Is(err, claim.ErrHeld):
+			return Outcome{Status: result.Failed, Err: inProgress()}
+		case isNotFound(err):
+			return t.release(ctx, c, Outcome{Status: Missing})
+		default:
+			return t.saveUnchecked(ctx, c, seen, done, err)
+		}
 	}
-	if pending != nil && c.Last.ETag == t.image.ETag { // newer than a document that is there: a forced one
-		return t.finish(ctx, c, pending, nil)
-	}
-	if seen.final && !t.force {
-		return t.release(ctx, c, Outcome{Status: Unchanged})
-	}
-	if e := t.checkSize(); e != nil {
-		return t.finish(ctx, c, t.failedResult(e), nil)
-	}
-	document, open, err := t.recognize(ctx, c)
-	switch {
-	case errors.Is(err, claim.ErrHeld):
-		return Outcome{Status: result.Failed, Err: inProgress()}
-	case isNotFound(err):
-		return t.release(ctx, c, Outcome{Status: Missing})
-	case err != nil:
-		return t.finish(ctx, c, t.failedResult(StorageError(err)), nil)
-	}
-	return t.finish(ctx, c, document, open)
+	return t.failInspection(ctx, c, result.Errorf(result.ImageReplaced, true, "the image was replaced %d times before it could be read", maxRestarts))
 }
 
 // recoverPanic makes a panic the outcome of its image. The panic's value may hold anything: only its type and place are logged.
@@ -85,14 +94,21 @@ func (t *imageTask) claim(ctx context.Context) (*claim.Claim, error) {
 	defer t.timings.start("claim")()
 	ctx, cancel := t.withReserve(ctx, saveReserve)
 	defer cancel()
-	holder := claim.Holder{RequestID: t.inv.RequestID, RetryCount: t.inv.RetryCount, LeaseEnd: t.inv.Deadline}
-	return claim.Acquire(ctx, t.store, t.keys().Claim(t.image.Key), t.image.Bucket+"/"+t.image.Key, t.image.ETag, holder)
+	object := claim.Object{Store: t.store, Key: t.keys().Claim(t.image.Key), Image: t.image.Bucket + "/" + t.image.Key, Auth: t.p.options.ClaimKey}
+	c, err := claim.Acquire(ctx, object, claim.Holder{RequestID: t.inv.RequestID, RetryCount: t.inv.RetryCount, LeaseEnd: t.inv.Deadline})
+	if err == nil && c.Replaced {
+		t.log.Warn("claim replaced", "reason", "its lines were not written with this function's key")
+	}
+	return c, err
 }
 
 // inspection is what is there before anything is paid.
 type inspection struct {
-	missing bool // no image
-	final   bool // a final document for the image's current version
+	missing  bool // no image
+	final    bool // a final document for the image's current version
+	version  claim.Version
+	archived bool           // the image has to be restored before it can be read
+	stored   *bucket.Object // the document; nil if there is none
 }
 
 // inspect sends HEAD for image and document side by side, and makes the image's current version the one that counts.
@@ -115,58 +131,78 @@ func (t *imageTask) inspect(ctx context.Context) (s inspection, err error) {
 	case imageErr != nil:
 		return s, imageErr
 	}
-	t.image.ETag, t.image.Size = image.ETag, image.Size
+	s.version, s.archived = versionOf(image), image.Archived()
+	t.image.ETag, t.image.Size, t.image.VersionID, t.image.LastModified = image.ETag, image.Size, image.VersionID, image.LastModified
 	switch {
 	case isNotFound(storedErr):
 		return s, nil
 	case storedErr != nil:
 		return s, storedErr
 	}
+	s.stored = &stored
 	s.final, err = t.isFinal(ctx, stored)
 	return s, err
 }
 
-// isFinal reports whether a document is final and about the image's current version. A failed one must be read to know.
+func versionOf(o bucket.Object) claim.Version {
+	return claim.Version{ETag: o.ETag, LastModified: o.LastModified, VersionID: o.VersionID}
+}
+
+// isFinal reports whether a document is final and about the image's current version. A failed one must be read to know, and
+// one that lost its metadata, as in a copy by another tool.
 func (t *imageTask) isFinal(ctx context.Context, stored bucket.Object) (bool, error) {
 	etag, status := result.FromMetadata(stored.Meta)
-	if bucket.ETag(etag) != t.image.ETag {
+	switch {
+	case etag != "" && bucket.ETag(etag) != t.image.ETag:
 		return false, nil
-	}
-	switch status {
-	case result.Recognized, result.Unrecognized:
+	case etag != "" && (status == result.Recognized || status == result.Unrecognized):
 		return true, nil
-	case result.Failed:
-		d, err := t.readResult(ctx)
-		if err != nil && !isNotFound(err) {
-			return false, err
+	}
+	body, _, err := t.store.Read(ctx, t.resultKey(), bucket.ReadOptions{Limit: result.MaxBytes})
+	switch {
+	case isNotFound(err) || errors.Is(err, bucket.ErrTooLarge): // gone, or no document
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	d, err := result.Parse(body)
+	return err == nil && d.Final() && bucket.ETag(d.Image.ETag) == t.image.ETag, nil
+}
+
+// pendingResult returns the document that an earlier invocation paid for this version and could not write; nil if there is
+// none.
+func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) *result.Document {
+	if saved, version := c.Result(); saved != nil && version.Equal(seen.version) {
+		d, err := result.Parse(saved)
+		if err == nil && d.Image.Bucket == t.image.Bucket && d.Image.Key == t.image.Key && d.Image.ETag == t.image.ETag {
+			return d
 		}
-		return d != nil && d.Final(), nil
 	}
-	return false, nil
+	return t.p.pending.take(c.Call(seen.version).Nonce)
 }
 
-// readResult reads the document beside the image; nil if there is none that can be read.
-func (t *imageTask) readResult(ctx context.Context) (*result.Document, error) {
-	body, err := t.store.Read(ctx, t.resultKey(), "", result.MaxBytes)
-	if err != nil {
-		return nil, err
-	}
-	var d result.Document
-	if json.Unmarshal(body, &d) != nil {
-		return nil, nil
-	}
-	return &d, nil
+// attempt is what the calls for one version brought.
+type attempt struct {
+	document *result.Document
+	call     claim.Call // what is known of the next call
+	consumed bool       // call's nonce is not to be sent again
+	pinned   bool       // the answer is surely about the version that was inspected
 }
 
-// pendingResult returns the document that an earlier invocation paid for the claim's version and could not write; nil if
-// there is none.
-func (t *imageTask) pendingResult(c *claim.Claim) *result.Document {
-	inMemory := t.p.pending.take(c.Last.Nonce)
-	var saved result.Document
-	if c.Last.Result == nil || json.Unmarshal(c.Last.Result, &saved) != nil {
-		return inMemory
+// recognize makes the paid calls, unless the image cannot be recognised.
+func (t *imageTask) recognize(ctx context.Context, c *claim.Claim, seen inspection) (attempt, error) {
+	if e := t.checkSize(); e != nil {
+		return attempt{document: t.failedResult(e), call: c.Call(seen.version)}, nil
 	}
-	return &saved
+	defer t.timings.start("recognize")()
+	loop := t.p.newCallLoop(imageInput{store: t.store, key: t.image.Key, process: ossProcess(t.image.Key, t.image.Size), version: seen.version, archived: seen.archived},
+		t.inv.Deadline, t.log)
+	loop.claim, loop.force, loop.retry.attempts = c, t.force, t.attempts
+	defer func() { t.attempts = loop.retry.attempts }()
+	d := &result.Document{Image: t.image}
+	err := loop.run(ctx, d)
+	t.ocr = d.OCR
+	return attempt{document: d, call: loop.current, consumed: loop.consumed, pinned: loop.input.pinned}, err
 }
 
 // checkSize refuses images that cannot be recognised, before anything is paid.
@@ -180,127 +216,171 @@ func (t *imageTask) checkSize() *result.Error {
 	return nil
 }
 
-// recognize makes the paid calls. If the outcome of one stays unknown, open is what the claim must tell the next delivery.
-func (t *imageTask) recognize(ctx context.Context, c *claim.Claim) (d *result.Document, open *retryState, err error) {
-	defer t.timings.start("recognize")()
-	input := imageInput{store: t.store, key: t.image.Key, process: ossProcess(t.image.Key, t.image.Size)}
-	loop := t.p.newCallLoop(input, t.inv.Deadline, t.log)
-	loop.claim, loop.etag = c, t.image.ETag
-	d = &result.Document{Image: t.image}
-	last, err := loop.run(ctx, d)
-	if last.saveState {
-		open = &loop.retry
+// checkVersion makes sure that an answer is about the version that was inspected. The provider fetches what is at the key, so
+// unless the call named a version the image must be the same before and after. Otherwise nobody knows which version was read:
+// the call is told, and nothing is claimed about either version.
+func (t *imageTask) checkVersion(ctx context.Context, seen inspection, done *attempt) error {
+	if done.pinned || done.document.Status == result.Failed {
+		return nil
 	}
-	return d, open, err
+	defer t.timings.start("check")()
+	ctx, cancel := t.withReserve(ctx, saveReserve)
+	defer cancel()
+	now, err := t.store.Head(ctx, t.image.Key)
+	if err != nil || versionOf(now).Equal(seen.version) {
+		return err
+	}
+	ocr := done.document.OCR
+	ocr.RequestID, ocr.Message = "", ""
+	d := &result.Document{Image: t.image, OCR: ocr}
+	d.Fail(result.Errorf(result.ImageReplaced, true, "the image was replaced during the call; its present version is recognised by its own event"))
+	done.document, done.consumed = d, true
+	return nil
 }
 
 func (t *imageTask) failedResult(e *result.Error) *result.Document {
-	d := &result.Document{Image: t.image, OCR: result.OCR{Details: t.p.options.Details}}
+	d := &result.Document{Image: t.image, OCR: result.OCR{Details: t.p.options.Details, Attempts: t.attempts}}
 	d.Fail(e)
 	return d
 }
 
-// finish writes the document and releases the claim. A final document that cannot be written is saved in the claim, or, if
-// not even that succeeds, in this process's memory: the next delivery writes it without paying.
-func (t *imageTask) finish(ctx context.Context, c *claim.Claim, d *result.Document, open *retryState) Outcome {
-	err := t.writeResult(ctx, d, t.store.Put)
-	if err != nil && d.Final() {
-		e := StorageError(err)
-		e.Retryable = true
-		if e.Code != result.AccessDenied {
-			e.Code = result.Unavailable
-		}
-		e.Message = "the result could not be written: " + e.Message
-		return t.saveResult(ctx, c, d, Outcome{Status: result.Failed, Err: e})
+// finish writes the document and ends the claim: it is removed if the image is settled, and keeps what the next holder must
+// know if not. A final document that cannot be written is saved in the claim, or, if not even that succeeds, in this process's
+// memory: the next delivery writes it without paying.
+func (t *imageTask) finish(ctx context.Context, c *claim.Claim, seen inspection, done attempt) Outcome {
+	d := done.document
+	var err error
+	written := true
+	switch {
+	case d.Status != result.Failed:
+		err = t.writeResult(ctx, d, bucket.PutOptions{})
+	case d.Error.Code == result.InProgress: // the document is the other holder's to write
+		written = false
+	default:
+		written, err = t.writeFailure(ctx, seen.stored, d)
 	}
-	o := Outcome{Document: d, Status: d.Status, Err: d.Error}
-	if err != nil {
-		o.Document = nil
+	switch {
+	case err != nil && d.Final():
+		return t.saveResult(ctx, c, seen, done, err)
+	case err != nil || !written:
+		o := Outcome{Status: d.Status, Err: d.Error}
+		o.Err.Retryable = true // nothing says beside the image what happened, so the platform must hear it
+		return t.saveCalls(ctx, c, seen, done, o)
+	case d.Final():
+		return t.release(ctx, c, Outcome{Document: d, Status: d.Status, Err: d.Error})
+	default:
+		return t.saveCalls(ctx, c, seen, done, Outcome{Document: d, Status: d.Status, Err: d.Error})
 	}
-	if open != nil {
-		return t.saveCalls(ctx, c, open, o)
-	}
-	return t.release(ctx, c, o)
 }
 
-// writeResult stores a document beside the image, by one of the store's two ways.
-func (t *imageTask) writeResult(ctx context.Context, d *result.Document, put func(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error) error {
+// writeResult stores a document beside the image.
+func (t *imageTask) writeResult(ctx context.Context, d *result.Document, o bucket.PutOptions) error {
 	defer t.timings.start("write")()
 	ctx, cancel := t.withReserve(ctx, saveReserve)
 	defer cancel()
 	d.Stamp(t.inv.RequestID, time.Now())
-	return put(ctx, t.resultKey(), result.ContentType, d.Metadata(), d.Encode())
+	o.ContentType, o.Meta = result.ContentType, d.Metadata()
+	return t.store.Put(ctx, t.resultKey(), d.Encode(), o)
 }
 
-// release removes the claim. If that fails, the claim ends with its lease: the image is final all the same.
+// writeFailure stores the document of a failure, unless it would cover a document that this invocation has not seen: that one
+// may be paid, and with a failure in its place the image would be paid again. seen is the document that was seen; nil if
+// there was none.
+func (t *imageTask) writeFailure(ctx context.Context, seen *bucket.Object, d *result.Document) (written bool, err error) {
+	head, cancel := t.withReserve(ctx, saveReserve)
+	defer cancel()
+	now, err := t.store.Head(head, t.resultKey())
+	switch {
+	case errors.Is(err, bucket.ErrClockSkew) || errors.Is(err, bucket.ErrCredentialsExpired): // so nothing of this invocation is taken
+		return false, nil
+	case err == nil && (seen == nil || now.ETag != seen.ETag || !now.LastModified.Equal(seen.LastModified)):
+		return false, nil
+	case err != nil && seen != nil && !isNotFound(err):
+		return false, nil
+	}
+	err = t.writeResult(ctx, d, bucket.PutOptions{IfAbsent: err != nil})
+	if errors.Is(err, bucket.ErrExists) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// release removes the claim. If that fails, the claim ends with its lease: the image is settled all the same.
 func (t *imageTask) release(ctx context.Context, c *claim.Claim, o Outcome) Outcome {
 	defer t.timings.start("release")()
 	t.releaseErr = c.Release(ctx)
 	return o
 }
 
-// saveResult leaves a result that could not be written to the next delivery.
-func (t *imageTask) saveResult(ctx context.Context, c *claim.Claim, pending *result.Document, o Outcome) Outcome {
+// saveCalls leaves an image that is not settled to the next delivery.
+func (t *imageTask) saveCalls(ctx context.Context, c *claim.Claim, seen inspection, done attempt, o Outcome) Outcome {
 	defer t.timings.start("release")()
 	ctx, cancel := t.withReserve(ctx, releaseReserve)
 	defer cancel()
-	var body json.RawMessage
-	if pending != nil {
-		body = pending.Encode()
-	}
-	if t.releaseErr = c.SaveResult(ctx, body); t.releaseErr != nil && pending != nil && pending.OCR.Attempts > 0 {
-		t.p.pending.put(c.Last.Nonce, pending)
-	}
+	t.releaseErr = c.SaveAndRelease(ctx, seen.version, done.call, done.consumed, nil)
 	return o
 }
 
-// saveCalls leaves the calls whose outcome is unknown to the next delivery.
-func (t *imageTask) saveCalls(ctx context.Context, c *claim.Claim, open *retryState, o Outcome) Outcome {
+// saveResult leaves a final document that could not be written to the next delivery.
+func (t *imageTask) saveResult(ctx context.Context, c *claim.Claim, seen inspection, done attempt, err error) Outcome {
 	defer t.timings.start("release")()
 	ctx, cancel := t.withReserve(ctx, releaseReserve)
 	defer cancel()
-	t.releaseErr = c.SaveCalls(ctx, open.possibleExtraCharges, open.indeterminate)
-	return o
-}
-
-// failUnclaimed ends an image whose claim could not be had. Without it nothing is paid; a document is written only where none
-// is, as another holder may be about to write one.
-func (t *imageTask) failUnclaimed(ctx context.Context, err error) Outcome {
-	if errors.Is(err, claim.ErrHeld) {
-		return Outcome{Status: result.Failed, Err: inProgress()}
+	t.releaseErr = c.SaveAndRelease(ctx, seen.version, done.call, done.consumed, done.document.Encode())
+	if t.releaseErr != nil && done.document.OCR.Attempts > 0 {
+		t.p.pending.put(c.Call(seen.version).Nonce, done.document)
 	}
 	e := StorageError(err)
-	if errors.Is(err, claim.ErrForeign) {
-		e = result.Errorf(result.Internal, false, "%v; remove it or change CLAIM_SUFFIX", err)
-	}
-	return t.writeFailureIfAbsent(ctx, e)
-}
-
-// failInspection ends an image that could not be inspected. The claim keeps what its previous holder paid, or may have.
-func (t *imageTask) failInspection(ctx context.Context, c *claim.Claim, pending *result.Document, e *result.Error) Outcome {
-	if !c.TakenOver {
-		return t.release(ctx, c, t.writeFailureIfAbsent(ctx, e))
-	}
 	e.Retryable = true
-	return t.saveResult(ctx, c, pending, t.writeFailureIfAbsent(ctx, e))
+	e.Message = "the result could not be written: " + e.Message
+	return Outcome{Status: result.Failed, Err: e}
 }
 
-// writeFailureIfAbsent ends an image before anything is known of it. A document that is there may be paid; with a failure in
-// its place the image would be paid again.
-func (t *imageTask) writeFailureIfAbsent(ctx context.Context, e *result.Error) Outcome {
-	o := Outcome{Status: result.Failed, Err: e}
-	head, cancel := t.withReserve(ctx, saveReserve)
-	defer cancel()
-	_, err := t.store.Head(head, t.resultKey())
-	refusesWrites := errors.Is(err, bucket.ErrClockSkew) || errors.Is(err, bucket.ErrCredentialsExpired) // of this invocation
-	if err != nil && !refusesWrites {                                                                    // not there, or unknown
-		if d := t.failedResult(e); t.writeResult(ctx, d, t.store.PutIfAbsent) == nil {
-			o.Document = d
-			return o
-		}
+// saveUnchecked ends an image about which OSS refuses to say more, after a call or before it. A result that was paid is
+// saved: the next delivery writes it if the image is still of the version that was inspected.
+func (t *imageTask) saveUnchecked(ctx context.Context, c *claim.Claim, seen inspection, done attempt, err error) Outcome {
+	if done.document == nil || done.document.Status == result.Failed {
+		return t.finish(ctx, c, seen, attempt{document: t.failedResult(imageError(err)), call: done.call, consumed: done.consumed})
 	}
-	o.Err.Retryable = true // nothing says beside the image what happened, so the platform must hear it
+	done.document.Stamp(t.inv.RequestID, time.Now())
+	return t.saveResult(ctx, c, seen, done, err)
+}
+
+// failUnclaimed ends an image whose claim could not be had. Without it nothing is paid.
+func (t *imageTask) failUnclaimed(ctx context.Context, err error) Outcome {
+	switch {
+	case errors.Is(err, claim.ErrHeld):
+		return Outcome{Status: result.Failed, Err: inProgress()}
+	case errors.Is(err, claim.ErrForeign):
+		return t.failUnseen(ctx, result.Errorf(result.StorageRefused, true, "%v; remove it or change CLAIM_SUFFIX", err))
+	}
+	return t.failUnseen(ctx, StorageError(err))
+}
+
+// failInspection ends an image that could not be inspected. The claim keeps what its previous holder left in it.
+func (t *imageTask) failInspection(ctx context.Context, c *claim.Claim, e *result.Error) Outcome {
+	if c.Inherited() {
+		e.Retryable = true
+	}
+	o := t.failUnseen(ctx, e)
+	if !e.Retryable {
+		return t.release(ctx, c, o)
+	}
+	defer t.timings.start("release")()
+	ctx, cancel := t.withReserve(ctx, releaseReserve)
+	defer cancel()
+	t.releaseErr = c.Return(ctx)
 	return o
+}
+
+// failUnseen ends an image before it is known whether a document is there.
+func (t *imageTask) failUnseen(ctx context.Context, e *result.Error) Outcome {
+	d := t.failedResult(e)
+	if written, err := t.writeFailure(ctx, nil, d); !written || err != nil {
+		e.Retryable = true // nothing says beside the image what happened, so the platform must hear it
+		return Outcome{Status: result.Failed, Err: e}
+	}
+	return Outcome{Document: d, Status: result.Failed, Err: e}
 }
 
 func inProgress() *result.Error { return result.Errorf(result.InProgress, true, "%v", claim.ErrHeld) }

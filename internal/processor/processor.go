@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/claim"
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/ocrclient"
@@ -23,11 +24,10 @@ import (
 // Bucket is one bucket as the processor needs it; *bucket.Bucket is the real one. Errors wrap the kinds of package bucket.
 type Bucket interface {
 	Head(ctx context.Context, key string) (bucket.Object, error)
-	Read(ctx context.Context, key, process string, limit int64) ([]byte, error)
-	SignURL(key, process string, life time.Duration) (string, error)
-	Append(ctx context.Context, key string, position int64, data []byte) (length int64, err error)
-	Put(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
-	PutIfAbsent(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
+	Read(ctx context.Context, key string, o bucket.ReadOptions) ([]byte, bucket.Object, error)
+	SignURL(key, process, versionID string, life time.Duration) (string, error)
+	Append(ctx context.Context, key string, position int64, data []byte) (bucket.Appended, error)
+	Put(ctx context.Context, key string, body []byte, o bucket.PutOptions) error
 	Delete(ctx context.Context, key string) error
 }
 
@@ -51,6 +51,7 @@ type Options struct {
 	OnLostAnswer  config.LostAnswer // what follows a call that may have been charged without a response
 	URLTTL        time.Duration     // life of signed URLs
 	Keys          result.Keys
+	ClaimKey      claim.Key // authenticates the lines of claims
 	MaxImageBytes int64
 
 	Region   string       // used where an event names none

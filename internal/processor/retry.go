@@ -17,21 +17,24 @@ import (
 //	refused                  -> a new nonce (the same one if it may have arrived earlier)
 //	configuration            -> stop, for good
 //	indeterminate            -> the same nonce again, once; then the call counts as a possible extra charge
-//	nonce used               -> the call counts as a possible extra charge
-//	possible extra charge    -> park: stop for good; retry: a new nonce, once
+//	nonce used               -> the call counts as a possible extra charge; or, if it is not known that the nonce was sent
+//	                            before, another holder is at work: stop for now
+//	possible extra charge    -> park: stop for good; retry: a new nonce, once for the version
 //	no attempt or time left  -> stop for now; an indeterminate call stays in the claim
 type retryState struct {
 	maxAttempts  int
 	onLostAnswer config.LostAnswer
 	fallback     bool // from URL to data, if the provider cannot read the URL
+	shared       bool // the nonce is that of every holder of the image
 
 	source  config.ImageSource
 	details bool
 
 	attempts             int
-	indeterminate        bool // the current nonce may have arrived: its response was lost, or a previous holder may have sent it
+	indeterminate        bool // the current nonce may have been accepted: its response was lost, or a previous holder may have sent it
 	replayed             bool // the current nonce was sent a second time, or is a previous holder's
 	possibleExtraCharges int  // calls that may have been charged in vain, without the current one
+	paidAgain            bool // one of them was for this version, so that the current nonce is the version's second chance
 }
 
 // action is what to do next.
@@ -45,12 +48,13 @@ const (
 )
 
 type decision struct {
-	action    action
-	pause     bool          // wait with back-off first
-	failure   *result.Error // of stop
-	saveState bool          // of stop: the claim must stay, as indeterminate calls must not be forgotten
+	action   action
+	pause    bool          // wait with back-off first
+	failure  *result.Error // of stop
+	consumed bool          // the nonce that was sent is not to be sent again
 }
 
+// stopWith stops.
 func stopWith(e *result.Error) decision { return decision{action: stop, failure: e} }
 
 func (s *retryState) attemptsLeft() bool { return s.attempts < s.maxAttempts }
@@ -66,7 +70,9 @@ func (s *retryState) allPossibleExtraCharges() int {
 // after decides after one call.
 func (s *retryState) after(a *ocrclient.Response, err error) decision {
 	if err == nil {
-		return s.answered(a)
+		d := s.answered(a)
+		d.consumed = true
+		return d
 	}
 	var e *ocrclient.Error
 	if !errors.As(err, &e) {
@@ -84,22 +90,26 @@ func (s *retryState) after(a *ocrclient.Response, err error) decision {
 		}
 		s.replayed = true
 		if !s.attemptsLeft() {
-			return s.stopForNow(result.Errorf(e.Code, true, "%v", e))
+			return stopWith(result.Errorf(e.Code, true, "%v", e))
 		}
 		return decision{action: retrySameNonce}
 	case ocrclient.NonceUsed:
+		if s.shared && !s.indeterminate {
+			s.indeterminate = true
+			return stopWith(result.Errorf(result.InProgress, true, "another invocation has made the call for this image"))
+		}
 		return s.nonceConsumed()
 	case ocrclient.Malformed:
 		s.countPossibleCharge()
-		return stopWith(result.Errorf(e.Code, false, "%v", e))
+		return decision{action: stop, failure: result.Errorf(e.Code, false, "%v", e), consumed: true}
 	default:
-		return stopWith(result.Errorf(e.Code, false, "%v", e))
+		return decision{action: stop, failure: result.Errorf(e.Code, false, "%v", e), consumed: !s.indeterminate}
 	}
 }
 
 // answered: the answer belongs to this nonce, so the outcome of the nonce is known.
 func (s *retryState) answered(a *ocrclient.Response) decision {
-	s.indeterminate = false
+	s.indeterminate, s.replayed = false, false
 	code := a.Code()
 	if a.Charged {
 		return decision{action: acceptAnswer}
@@ -123,32 +133,29 @@ func (s *retryState) notAccepted(next action, e *ocrclient.Error) decision {
 	if s.indeterminate {
 		next = retrySameNonce
 	}
+	d := decision{action: next, pause: true, consumed: next == retryNewNonce}
 	if !s.attemptsLeft() {
-		return s.stopForNow(result.Errorf(e.Code, true, "%v", e))
+		d.action, d.failure = stop, result.Errorf(e.Code, true, "%v", e)
 	}
-	return decision{action: next, pause: true}
+	return d
 }
 
 // nonceConsumed: the call with this nonce may have been charged and its answer is gone.
 func (s *retryState) nonceConsumed() decision {
-	paidAgain := s.possibleExtraCharges > 0
+	paidAgain := s.paidAgain
 	s.countPossibleCharge()
-	if s.onLostAnswer == config.Park || paidAgain {
-		return stopWith(result.Errorf(result.AnswerLost, false, "the answer to a call that may have been charged never arrived"))
+	d := decision{action: retryNewNonce, consumed: true}
+	switch {
+	case s.onLostAnswer == config.Park || paidAgain:
+		d.action, d.failure = stop, result.Errorf(result.AnswerLost, false, "the answer to a call that may have been charged never arrived")
+	case !s.attemptsLeft():
+		d.action, d.failure = stop, result.Errorf(result.Timeout, true, "the answer to a call that may have been charged never arrived; the next attempt calls once more")
 	}
-	if !s.attemptsLeft() {
-		return s.stopForNow(result.Errorf(result.Timeout, true, "the answer to a call that may have been charged never arrived; the next attempt calls once more"))
-	}
-	return decision{action: retryNewNonce}
+	return d
 }
 
-// countPossibleCharge counts the current nonce as a possible extra charge; the next one starts anew.
+// countPossibleCharge counts the current nonce as a possible extra charge; the next one is the version's second chance.
 func (s *retryState) countPossibleCharge() {
 	s.possibleExtraCharges++
-	s.indeterminate, s.replayed = false, false
-}
-
-// stopForNow stops. If a later attempt is to follow, the claim keeps what it must know.
-func (s *retryState) stopForNow(e *result.Error) decision {
-	return decision{action: stop, failure: e, saveState: e.Retryable && s.allPossibleExtraCharges() > 0}
+	s.indeterminate, s.replayed, s.paidAgain = false, false, true
 }

@@ -48,6 +48,9 @@ type Image struct {
 	Key    string `json:"key,omitempty"`
 	ETag   string `json:"etag,omitempty"` // upper case, without quotes
 	Size   int64  `json:"size"`           // bytes
+
+	VersionID    string    `json:"versionId,omitempty"`   // of a bucket with versioning
+	LastModified time.Time `json:"lastModified,omitzero"` // whole seconds
 }
 
 // Card is what was read; fields that were not read are empty.

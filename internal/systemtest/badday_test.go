@@ -39,7 +39,7 @@ func failure(t testing.TB, err error) *runtime.FunctionError {
 
 // documentOf returns the document beside any image, nil if there is none.
 func (c *cloud) documentOf(key string) *result.Document {
-	body, err := c.bucket.Read(c.t.Context(), key+".ocr.json", "", 8<<20)
+	body, _, err := c.bucket.Read(c.t.Context(), key+".ocr.json", bucket.ReadOptions{Limit: 8 << 20})
 	if errors.Is(err, bucket.ErrNotFound) {
 		return nil
 	}

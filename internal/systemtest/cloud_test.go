@@ -182,7 +182,7 @@ func (c *cloud) sent() []string {
 func (c *cloud) upload(content string) []byte { return c.uploadAs(key, content) }
 
 func (c *cloud) uploadAs(key, content string) []byte {
-	require.NoError(c.t, c.bucket.Put(c.t.Context(), key, "image/jpeg", nil, []byte(content)))
+	require.NoError(c.t, c.bucket.Put(c.t.Context(), key, []byte(content), bucket.PutOptions{ContentType: "image/jpeg"}))
 	o, err := c.bucket.Head(c.t.Context(), key)
 	require.NoError(c.t, err)
 	return oss.Event{Name: "ObjectCreated:PutObject", Bucket: bucketName, Key: key, ETag: o.ETag, Size: o.Size, Time: time.Now(), Region: "cn-hangzhou"}.JSON()
@@ -195,7 +195,7 @@ func (c *cloud) invoke(event []byte, options runtime.Options) (runtime.Result, e
 
 // document returns the result document, nil if there is none.
 func (c *cloud) document() *result.Document {
-	body, err := c.bucket.Read(c.t.Context(), key+".ocr.json", "", 1<<20)
+	body, _, err := c.bucket.Read(c.t.Context(), key+".ocr.json", bucket.ReadOptions{Limit: 1 << 20})
 	if err != nil {
 		require.ErrorIs(c.t, err, bucket.ErrNotFound)
 		return nil

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/runtime"
 
@@ -71,7 +72,7 @@ func TestOneProcessHoldsFiftyCallsAtOnce(t *testing.T) {
 	}
 	assert.Len(t, nonces, bulkImages)
 	for i := range bulkImages {
-		body, err := c.bucket.Read(t.Context(), bulkKey(i)+".ocr.json", "", 1<<20)
+		body, _, err := c.bucket.Read(t.Context(), bulkKey(i)+".ocr.json", bucket.ReadOptions{Limit: 1 << 20})
 		require.NoError(t, err)
 		if bytes.Contains(body, []byte(`"status": "recognized"`)) {
 			recognised++

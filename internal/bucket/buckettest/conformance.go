@@ -3,6 +3,7 @@ package buckettest
 import (
 	"context"
 	"fmt"
+	"hash/crc64"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,11 +19,10 @@ import (
 // Store is what the suite tests.
 type Store interface {
 	Head(ctx context.Context, key string) (bucket.Object, error)
-	Read(ctx context.Context, key, process string, limit int64) ([]byte, error)
-	SignURL(key, process string, life time.Duration) (string, error)
-	Append(ctx context.Context, key string, position int64, data []byte) (int64, error)
-	Put(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
-	PutIfAbsent(ctx context.Context, key, contentType string, meta map[string]string, body []byte) error
+	Read(ctx context.Context, key string, o bucket.ReadOptions) ([]byte, bucket.Object, error)
+	SignURL(key, process, versionID string, life time.Duration) (string, error)
+	Append(ctx context.Context, key string, position int64, data []byte) (bucket.Appended, error)
+	Put(ctx context.Context, key string, body []byte, o bucket.PutOptions) error
 	Delete(ctx context.Context, key string) error
 }
 
@@ -37,34 +37,41 @@ func RunConformance(t *testing.T, store Store, versioned bool) {
 		for _, key := range Keys {
 			_, err := store.Head(ctx, key)
 			require.ErrorIs(t, err, bucket.ErrNotFound, key)
-			require.NoError(t, store.Put(ctx, key, "application/json; charset=utf-8", map[string]string{"source-etag": "ABC", "status": "failed"}, []byte("{}")), key)
+			require.NoError(t, store.Put(ctx, key, []byte("{}"), bucket.PutOptions{ContentType: "application/json; charset=utf-8",
+				Meta: map[string]string{"source-etag": "ABC", "status": "failed"}}), key)
 			o, err := store.Head(ctx, key)
 			require.NoError(t, err, key)
-			assert.Equal(t, bucket.Object{ETag: "99914B932BD37A50B983C5E7C90AE93B", Size: 2, ContentType: "application/json; charset=utf-8",
-				Meta: map[string]string{"source-etag": "ABC", "status": "failed"}}, o, key)
-			body, err := store.Read(ctx, key, "", 2)
+			assert.WithinDuration(t, time.Now(), o.LastModified, time.Minute)
+			assert.Zero(t, o.LastModified.Nanosecond(), "OSS tells whole seconds")
+			assert.Equal(t, versioned, o.VersionID != "")
+			body, read, err := store.Read(ctx, key, bucket.ReadOptions{Limit: 2})
 			require.NoError(t, err, key)
 			assert.Equal(t, "{}", string(body))
-			_, err = store.Read(ctx, key, "", 1)
+			assert.Equal(t, o.ETag, read.ETag)
+			assert.Equal(t, o.LastModified, read.LastModified)
+			o.LastModified, o.VersionID, o.StorageClass = time.Time{}, "", ""
+			assert.Equal(t, bucket.Object{ETag: "99914B932BD37A50B983C5E7C90AE93B", Size: 2, ContentType: "application/json; charset=utf-8",
+				Meta: map[string]string{"source-etag": "ABC", "status": "failed"}}, o, key)
+			_, _, err = store.Read(ctx, key, bucket.ReadOptions{Limit: 1})
 			assert.ErrorIs(t, err, bucket.ErrTooLarge, key)
 			require.NoError(t, store.Delete(ctx, key), key)
 			require.NoError(t, store.Delete(ctx, key), "removing what is gone is no error")
-			_, err = store.Read(ctx, key, "", 10)
+			_, _, err = store.Read(ctx, key, bucket.ReadOptions{Limit: 10})
 			assert.ErrorIs(t, err, bucket.ErrNotFound, key)
 		}
 	})
 
 	t.Run("what is there is not created again but in a versioned bucket", func(t *testing.T) {
 		const key = "create.ocr.json"
-		require.NoError(t, store.PutIfAbsent(ctx, key, "application/json", map[string]string{"status": "failed"}, []byte("first")))
-		err := store.PutIfAbsent(ctx, key, "application/json", nil, []byte("second"))
-		body, readErr := store.Read(ctx, key, "", 10)
+		require.NoError(t, store.Put(ctx, key, []byte("first"), bucket.PutOptions{IfAbsent: true}))
+		err := store.Put(ctx, key, []byte("second"), bucket.PutOptions{IfAbsent: true})
+		body, _, readErr := store.Read(ctx, key, bucket.ReadOptions{Limit: 10})
 		require.NoError(t, readErr)
 		if versioned { // OSS ignores the condition there
 			require.NoError(t, err)
 			assert.Equal(t, "second", string(body))
 		} else {
-			require.ErrorIs(t, err, bucket.ErrInvalid)
+			require.ErrorIs(t, err, bucket.ErrExists)
 			assert.Equal(t, "first", string(body))
 		}
 		require.NoError(t, store.Delete(ctx, key))
@@ -74,20 +81,41 @@ func RunConformance(t *testing.T, store Store, versioned bool) {
 		const key = "append.ocr.claim"
 		_, err := store.Append(ctx, key, 3, []byte("x"))
 		require.ErrorIs(t, err, bucket.ErrPositionMismatch)
-		n, err := store.Append(ctx, key, 0, []byte("one\n"))
+		a, err := store.Append(ctx, key, 0, []byte("one\n"))
 		require.NoError(t, err)
-		assert.EqualValues(t, 4, n)
+		assert.Equal(t, bucket.Appended{Length: 4, CRC64: crc64.Checksum([]byte("one\n"), crcTable), HasCRC: true}, a)
 		_, err = store.Append(ctx, key, 0, []byte("two\n"))
 		require.ErrorIs(t, err, bucket.ErrPositionMismatch)
-		n, err = store.Append(ctx, key, 4, []byte("three\n"))
+		a, err = store.Append(ctx, key, 4, []byte("three\n"))
 		require.NoError(t, err)
-		assert.EqualValues(t, 10, n)
-		body, err := store.Read(ctx, key, "", 100)
+		assert.Equal(t, bucket.Appended{Length: 10, CRC64: crc64.Checksum([]byte("one\nthree\n"), crcTable), HasCRC: true}, a, "of the whole object")
+		body, _, err := store.Read(ctx, key, bucket.ReadOptions{Limit: 100})
 		require.NoError(t, err)
 		assert.Equal(t, "one\nthree\n", string(body))
 		require.NoError(t, store.Delete(ctx, key))
 		_, err = store.Append(ctx, key, 0, []byte("again\n"))
 		require.NoError(t, err, "what is removed can be created anew")
+		require.NoError(t, store.Delete(ctx, key))
+		require.NoError(t, store.Put(ctx, key, []byte("one\n"), bucket.PutOptions{}))
+		_, err = store.Append(ctx, key, 4, []byte("two\n"))
+		require.ErrorIs(t, err, bucket.ErrNotAppendable)
+		require.NoError(t, store.Delete(ctx, key))
+	})
+
+	t.Run("an old version is read by its ID", func(t *testing.T) {
+		const key = "versions.jpg"
+		require.NoError(t, store.Put(ctx, key, []byte("old"), bucket.PutOptions{}))
+		o, err := store.Head(ctx, key)
+		require.NoError(t, err)
+		require.NoError(t, store.Put(ctx, key, []byte("new"), bucket.PutOptions{}))
+		body, read, err := store.Read(ctx, key, bucket.ReadOptions{VersionID: o.VersionID, Limit: 10})
+		require.NoError(t, err)
+		if versioned {
+			assert.Equal(t, "old", string(body))
+			assert.Equal(t, o.VersionID, read.VersionID)
+		} else {
+			assert.Equal(t, "new", string(body))
+		}
 		require.NoError(t, store.Delete(ctx, key))
 	})
 
@@ -97,9 +125,9 @@ func RunConformance(t *testing.T, store Store, versioned bool) {
 				key := fmt.Sprintf("race-%s-%d.ocr.claim", strings.ReplaceAll(position, " ", "-"), round)
 				var at int64
 				if position == "take over" {
-					n, err := store.Append(ctx, key, 0, []byte("dead\n"))
+					a, err := store.Append(ctx, key, 0, []byte("dead\n"))
 					require.NoError(t, err)
-					at = n
+					at = a.Length
 				}
 				var won, lost atomic.Int32
 				var group sync.WaitGroup
@@ -125,7 +153,7 @@ func RunConformance(t *testing.T, store Store, versioned bool) {
 	}
 
 	t.Run("a signed URL names the key and its life", func(t *testing.T) {
-		u, err := store.SignURL("a.jpg", "image/resize,l_2048", 90*time.Second)
+		u, err := store.SignURL("a.jpg", "image/resize,l_2048", "", 90*time.Second)
 		require.NoError(t, err)
 		assert.Contains(t, u, "a.jpg")
 		assert.Contains(t, u, "x-oss-expires=90")

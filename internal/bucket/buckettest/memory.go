@@ -8,6 +8,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"hash/crc64"
 	"maps"
 	"strings"
 	"sync"
@@ -22,9 +23,13 @@ type Memory struct {
 	Fail func(op, key string) error
 	// After, if set, is asked after each request took effect; an error is a lost answer.
 	After func(op, key string) error
+	// Versioned keeps old versions, gives version IDs and ignores PutOptions.IfAbsent, as OSS does.
+	Versioned bool
 
 	mu       sync.Mutex
 	objects  map[string]object
+	versions map[string]object // by key and version ID
+	written  int
 	requests []string
 }
 
@@ -46,7 +51,7 @@ func (m *Memory) do(op, key string, act func() error) error {
 	}
 	m.mu.Lock()
 	if m.objects == nil {
-		m.objects = make(map[string]object)
+		m.objects, m.versions = make(map[string]object), make(map[string]object)
 	}
 	err := act()
 	m.mu.Unlock()
@@ -56,18 +61,23 @@ func (m *Memory) do(op, key string, act func() error) error {
 	return err
 }
 
-func (m *Memory) find(key string) (object, error) {
+func failed(kind error) error { return fmt.Errorf("memory: %w", kind) }
+
+func (m *Memory) find(key, versionID string) (object, error) {
 	o, ok := m.objects[key]
+	if versionID != "" {
+		o, ok = m.versions[key+"\x00"+versionID]
+	}
 	if !ok {
-		return o, fmt.Errorf("memory: %w", bucket.ErrNotFound)
+		return o, failed(bucket.ErrNotFound)
 	}
 	return o, nil
 }
 
-// Head looks at an object.
+// Head asks for an object without its bytes.
 func (m *Memory) Head(_ context.Context, key string) (o bucket.Object, err error) {
 	err = m.do("HEAD", key, func() error {
-		found, err := m.find(key)
+		found, err := m.find(key, "")
 		o = found.Object
 		o.Meta = maps.Clone(o.Meta)
 		return err
@@ -75,67 +85,74 @@ func (m *Memory) Head(_ context.Context, key string) (o bucket.Object, err error
 	return o, err
 }
 
-// Read returns an object's bytes; process is not carried out.
-func (m *Memory) Read(_ context.Context, key, _ string, limit int64) (body []byte, err error) {
+// Read returns an object's bytes; a process is not carried out.
+func (m *Memory) Read(_ context.Context, key string, options bucket.ReadOptions) (body []byte, o bucket.Object, err error) {
 	err = m.do("GET", key, func() error {
-		found, err := m.find(key)
-		if err == nil && int64(len(found.body)) > limit {
-			err = fmt.Errorf("memory: %w", bucket.ErrTooLarge)
+		found, err := m.find(key, options.VersionID)
+		switch {
+		case err != nil:
+			return err
+		case found.Archived():
+			return failed(bucket.ErrArchived)
+		case int64(len(found.body)) > options.Limit:
+			return failed(bucket.ErrTooLarge)
 		}
-		body = bytes.Clone(found.body)
-		return err
+		body, o = bytes.Clone(found.body), found.Object
+		return nil
 	})
-	return body, err
+	return body, o, err
 }
 
 // SignURL returns a URL that leads nowhere.
-func (m *Memory) SignURL(key, process string, life time.Duration) (string, error) {
-	return fmt.Sprintf("https://memory.invalid/%s?process=%s&x-oss-expires=%d&x-oss-signature=canary-presign", key, process, int(life.Seconds())), nil
+func (m *Memory) SignURL(key, process, versionID string, life time.Duration) (string, error) {
+	return fmt.Sprintf("https://memory.invalid/%s?versionId=%s&process=%s&x-oss-expires=%d&x-oss-signature=canary-presign", key, versionID, process, int(life.Seconds())), nil
 }
 
 // Append adds data if the object is position bytes long.
-func (m *Memory) Append(_ context.Context, key string, position int64, data []byte) (length int64, err error) {
+func (m *Memory) Append(_ context.Context, key string, position int64, data []byte) (a bucket.Appended, err error) {
 	err = m.do("APPEND", key, func() error {
 		found, exists := m.objects[key]
 		switch {
 		case exists && !found.appendable:
-			return fmt.Errorf("memory: %w", bucket.ErrInvalid)
+			return failed(bucket.ErrNotAppendable)
 		case int64(len(found.body)) != position || (exists && position == 0):
-			return fmt.Errorf("memory: %w", bucket.ErrPositionMismatch)
+			return failed(bucket.ErrPositionMismatch)
 		}
-		m.put(key, "application/x-ndjson", nil, append(bytes.Clone(found.body), data...), true)
-		length = position + int64(len(data))
+		body := append(bytes.Clone(found.body), data...)
+		m.put(key, bucket.PutOptions{ContentType: "application/x-ndjson"}, body, true)
+		a = bucket.Appended{Length: int64(len(body)), CRC64: crc64.Checksum(body, crcTable), HasCRC: true}
 		return nil
 	})
-	return length, err
+	return a, err
 }
+
+var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // Put stores an object.
-func (m *Memory) Put(_ context.Context, key, contentType string, meta map[string]string, body []byte) error {
+func (m *Memory) Put(_ context.Context, key string, body []byte, o bucket.PutOptions) error {
 	return m.do("PUT", key, func() error {
-		m.put(key, contentType, maps.Clone(meta), bytes.Clone(body), false)
-		return nil
-	})
-}
-
-// PutIfAbsent stores an object where none is.
-func (m *Memory) PutIfAbsent(_ context.Context, key, contentType string, meta map[string]string, body []byte) error {
-	return m.do("PUT", key, func() error {
-		if _, exists := m.objects[key]; exists {
-			return fmt.Errorf("memory: %w", bucket.ErrInvalid)
+		if _, exists := m.objects[key]; exists && o.IfAbsent && !m.Versioned {
+			return failed(bucket.ErrExists)
 		}
-		m.put(key, contentType, maps.Clone(meta), bytes.Clone(body), false)
+		m.put(key, o, bytes.Clone(body), false)
 		return nil
 	})
 }
 
-func (m *Memory) put(key, contentType string, meta map[string]string, body []byte, appendable bool) {
+func (m *Memory) put(key string, options bucket.PutOptions, body []byte, appendable bool) {
 	sum := md5.Sum(body)
+	meta := maps.Clone(options.Meta)
 	if meta == nil {
 		meta = map[string]string{}
 	}
-	m.objects[key] = object{body: body, appendable: appendable, Object: bucket.Object{ETag: strings.ToUpper(hex.EncodeToString(sum[:])),
-		Size: int64(len(body)), ContentType: contentType, Meta: meta}}
+	o := object{body: body, appendable: appendable, Object: bucket.Object{ETag: strings.ToUpper(hex.EncodeToString(sum[:])),
+		Size: int64(len(body)), LastModified: time.Now().UTC().Truncate(time.Second), ContentType: options.ContentType, Meta: meta}}
+	if m.Versioned && !appendable {
+		m.written++
+		o.VersionID = fmt.Sprint("v", m.written)
+		m.versions[key+"\x00"+o.VersionID] = o
+	}
+	m.objects[key] = o
 }
 
 // Delete deletes an object.
@@ -160,4 +177,13 @@ func (m *Memory) Content(key string) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return bytes.Clone(m.objects[key].body)
+}
+
+// Change changes what OSS says of an object, such as its storage class, without a request.
+func (m *Memory) Change(key string, change func(*bucket.Object)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o := m.objects[key]
+	change(&o.Object)
+	m.objects[key] = o
 }

@@ -48,7 +48,7 @@ func list(t *testing.T, s *Store, prefix, after string) (keys []string) {
 func TestKeysSurviveListingReadingAndRemoving(t *testing.T) {
 	config, _, write := start(t)
 	for _, key := range strange {
-		require.NoError(t, write.Put(t.Context(), key, "image/jpeg", nil, []byte("of "+key)))
+		require.NoError(t, write.Put(t.Context(), key, []byte("of "+key), bucket.PutOptions{ContentType: "image/jpeg"}))
 	}
 	s, err := Open(config)
 	require.NoError(t, err)
@@ -99,7 +99,7 @@ func TestAListingOfManyPagesIsWholeAndInOrder(t *testing.T) {
 
 func TestErrorsTellTheKindAndNothingElse(t *testing.T) {
 	config, _, write := start(t)
-	require.NoError(t, write.Put(t.Context(), "canary-key.jpg", "image/jpeg", nil, []byte("0123456789")))
+	require.NoError(t, write.Put(t.Context(), "canary-key.jpg", []byte("0123456789"), bucket.PutOptions{ContentType: "image/jpeg"}))
 	s, err := Open(config)
 	require.NoError(t, err)
 	_, err = s.Read(t.Context(), "canary-nothing", 10)
