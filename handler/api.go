@@ -99,7 +99,7 @@ func invocation(ctx context.Context) processor.Invocation {
 
 func (h *Handler) getHealth(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, "application/json", map[string]any{
-		"status": "ok", "version": h.options.Version, "uptimeSeconds": int(time.Since(h.started).Seconds()), "configuration": h.options.PublicConfig,
+		"status": "ok", "version": h.options.Version, "uptimeSeconds": int(time.Since(h.started).Seconds()), "calls": h.processor.Health(), "configuration": h.options.PublicConfig,
 	})
 }
 

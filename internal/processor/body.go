@@ -22,11 +22,14 @@ func (p *Processor) ProcessPicture(ctx context.Context, inv Invocation, picture 
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), inv.Deadline) // a caller that leaves does not undo the charge
 	defer cancel()
 	stop := t.timings.start("recognize")
-	err := p.newCallLoop(imageInput{image: picture.Image, base64: picture.Base64}, inv.Deadline, t.log).run(ctx, d)
-	stop()
-	if err != nil {
+	loop := p.newCallLoop(imageInput{image: picture.Image, base64: picture.Base64}, inv.Deadline, t.log)
+	var e *result.Error
+	if loop.spending, e = p.spending("", nil, inv); e != nil {
+		d.Fail(e)
+	} else if err := loop.run(ctx, d); err != nil {
 		d.Fail(result.Errorf(result.Internal, false, "the picture could not be processed"))
 	}
+	stop()
 	if d.Error != nil && d.Error.Retryable && d.OCR.PossibleExtraCharges > 0 { // nothing remembers the call: a repetition is a new one
 		d.Error.Message += "; the call may have been charged"
 	}

@@ -21,6 +21,7 @@ type callLoop struct {
 	input    imageInput
 	deadline time.Time    // of the invocation
 	claim    *claim.Claim // nil for pictures that came with a request
+	spending spending
 	force    bool
 	log      *slog.Logger
 
@@ -32,7 +33,7 @@ func (p *Processor) newCallLoop(in imageInput, deadline time.Time, log *slog.Log
 	o := p.options
 	l := &callLoop{p: p, input: in, deadline: deadline, log: log, retry: retryState{
 		maxAttempts: o.MaxAttempts, onLostAnswer: o.OnLostAnswer, details: o.Details,
-		source: o.ImageSource, fallback: o.ImageSource == config.Auto, shared: in.store != nil,
+		secondLook: o.SecondLook, source: o.ImageSource, fallback: o.ImageSource == config.Auto, shared: in.store != nil,
 	}}
 	switch {
 	case in.store == nil || (in.archived && l.retry.fallback): // an archived picture is read first, to see whether it can be
@@ -96,12 +97,16 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 			return nil, e, nil
 		}
 		if l.retry.indeterminate && l.claim != nil && !l.current.Valid(time.Now()) {
-			next = l.retry.nonceConsumed() // the gateway may have forgotten the nonce: sending it again proves nothing
-			l.consumed = true
+			next = l.retry.nonceConsumed(l.p.breaker.allowsSecondCall) // the gateway may have forgotten it: sending it again proves nothing
+			l.consumed = next.consumed
 			continue
 		}
+		if e := l.spending.take(ctx); e != nil {
+			return nil, e, nil
+		}
 		answer, callErr := l.call(ctx, request)
-		next = l.retry.after(answer, callErr)
+		l.observe(callErr)
+		next = l.retry.after(answer, callErr, l.p.breaker.allowsSecondCall)
 		l.consumed = next.consumed
 		if next.action == acceptAnswer {
 			return answer, nil, nil
@@ -196,6 +201,17 @@ func (l *callLoop) call(ctx context.Context, request ocrclient.Request) (*ocrcli
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return l.p.options.OCR.Recognize(ctx, request)
+}
+
+// observe tells budget and breaker how a call ended.
+func (l *callLoop) observe(err error) {
+	l.spending.settle(err)
+	switch outcome := ocrclient.OutcomeOf(err); {
+	case err == nil || outcome == ocrclient.Malformed:
+		l.p.breaker.answered(l.log)
+	case outcome == ocrclient.Indeterminate:
+		l.p.breaker.lose(l.log)
+	}
 }
 
 // logRetry logs why another call follows, without any text from the server, and returns the failure to report if none can.

@@ -198,6 +198,10 @@ func (t *imageTask) recognize(ctx context.Context, c *claim.Claim, seen inspecti
 	loop := t.p.newCallLoop(imageInput{store: t.store, key: t.image.Key, process: ossProcess(t.image.Key, t.image.Size), version: seen.version, archived: seen.archived},
 		t.inv.Deadline, t.log)
 	loop.claim, loop.force, loop.retry.attempts = c, t.force, t.attempts
+	var e *result.Error
+	if loop.spending, e = t.p.spending(t.image.Bucket, t.store, t.inv); e != nil {
+		return attempt{document: t.failedResult(e), call: c.Call(seen.version)}, nil
+	}
 	defer func() { t.attempts = loop.retry.attempts }()
 	d := &result.Document{Image: t.image}
 	err := loop.run(ctx, d)

@@ -48,6 +48,9 @@ type Options struct {
 	Timeout       time.Duration     // of one OCR call
 	MaxAttempts   int               // OCR calls per image and invocation
 	RateLimit     float64           // OCR calls per second of this process; 0 means no limit
+	DailyLimit    int               // OCR calls per day over all instances; 0 means no limit
+	BudgetBucket  string            // holds the day's budget; empty: the image's own bucket
+	SecondLook    bool              // call once more without details if nothing was recognised and nothing charged
 	OnLostAnswer  config.LostAnswer // what follows a call that may have been charged without a response
 	URLTTL        time.Duration     // life of signed URLs
 	Keys          result.Keys
@@ -67,6 +70,8 @@ type Processor struct {
 	lastUsed atomic.Int64 // wall clock, Unix nanoseconds
 
 	pending pendingResults
+	breaker breaker
+	budgets budgets
 }
 
 // New returns a Processor.
@@ -80,6 +85,17 @@ func New(o Options) *Processor {
 	}
 	return p
 }
+
+// Health is what GET /healthz tells of a process.
+type Health struct {
+	// Breaker is closed, or open while no call is paid a second time because several answers in a row were lost.
+	Breaker string `json:"breaker"`
+	// LostInARow counts the answers lost since the last one that came.
+	LostInARow int `json:"lostInARow"`
+}
+
+// Health tells how the calls of this process go.
+func (p *Processor) Health() Health { return p.breaker.health() }
 
 // Invocation is what the platform says beside the event.
 type Invocation struct {

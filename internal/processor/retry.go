@@ -19,12 +19,13 @@ import (
 //	indeterminate            -> the same nonce again, once; then the call counts as a possible extra charge
 //	nonce used               -> the call counts as a possible extra charge; or, if it is not known that the nonce was sent
 //	                            before, another holder is at work: stop for now
-//	possible extra charge    -> park: stop for good; retry: a new nonce, once for the version
+//	possible extra charge    -> park: stop for good; retry: a new nonce, once for the version, unless the breaker is open
 //	no attempt or time left  -> stop for now; an indeterminate call stays in the claim
 type retryState struct {
 	maxAttempts  int
 	onLostAnswer config.LostAnswer
 	fallback     bool // from URL to data, if the provider cannot read the URL
+	secondLook   bool // call without details after a free answer without a card
 	shared       bool // the nonce is that of every holder of the image
 
 	source  config.ImageSource
@@ -67,8 +68,8 @@ func (s *retryState) allPossibleExtraCharges() int {
 	return s.possibleExtraCharges
 }
 
-// after decides after one call.
-func (s *retryState) after(a *ocrclient.Response, err error) decision {
+// after decides after one call. allowsSecondCall tells whether a call may be made after one that may have been charged.
+func (s *retryState) after(a *ocrclient.Response, err error, allowsSecondCall func() bool) decision {
 	if err == nil {
 		d := s.answered(a)
 		d.consumed = true
@@ -86,7 +87,7 @@ func (s *retryState) after(a *ocrclient.Response, err error) decision {
 	case ocrclient.Indeterminate:
 		s.indeterminate = true
 		if s.replayed {
-			return s.nonceConsumed()
+			return s.nonceConsumed(allowsSecondCall)
 		}
 		s.replayed = true
 		if !s.attemptsLeft() {
@@ -98,7 +99,7 @@ func (s *retryState) after(a *ocrclient.Response, err error) decision {
 			s.indeterminate = true
 			return stopWith(result.Errorf(result.InProgress, true, "another invocation has made the call for this image"))
 		}
-		return s.nonceConsumed()
+		return s.nonceConsumed(allowsSecondCall)
 	case ocrclient.Malformed:
 		s.countPossibleCharge()
 		return decision{action: stop, failure: result.Errorf(e.Code, false, "%v", e), consumed: true}
@@ -118,7 +119,7 @@ func (s *retryState) answered(a *ocrclient.Response) decision {
 	case code == result.ImageRejected && s.fallback && s.source == config.URL && s.attemptsLeft():
 		s.source = config.Data
 		return decision{action: retryNewNonce}
-	case code == result.NotRecognized && s.details && s.attemptsLeft():
+	case code == result.NotRecognized && s.details && s.secondLook && s.attemptsLeft():
 		s.details = false
 		return decision{action: retryNewNonce}
 	case result.Transient(code) && s.attemptsLeft():
@@ -141,17 +142,20 @@ func (s *retryState) notAccepted(next action, e *ocrclient.Error) decision {
 }
 
 // nonceConsumed: the call with this nonce may have been charged and its answer is gone.
-func (s *retryState) nonceConsumed() decision {
-	paidAgain := s.paidAgain
-	s.countPossibleCharge()
-	d := decision{action: retryNewNonce, consumed: true}
+func (s *retryState) nonceConsumed(allowsSecondCall func() bool) decision {
 	switch {
-	case s.onLostAnswer == config.Park || paidAgain:
-		d.action, d.failure = stop, result.Errorf(result.AnswerLost, false, "the answer to a call that may have been charged never arrived")
+	case s.onLostAnswer == config.Park || s.paidAgain:
+		s.countPossibleCharge()
+		return decision{action: stop, failure: result.Errorf(result.AnswerLost, false, "the answer to a call that may have been charged never arrived"), consumed: true}
 	case !s.attemptsLeft():
-		d.action, d.failure = stop, result.Errorf(result.Timeout, true, "the answer to a call that may have been charged never arrived; the next attempt calls once more")
+		s.countPossibleCharge()
+		return decision{action: stop, failure: result.Errorf(result.Timeout, true, "the answer to a call that may have been charged never arrived; the next attempt calls once more"), consumed: true}
+	case !allowsSecondCall(): // the call stays indeterminate in the claim
+		s.indeterminate, s.replayed = true, true
+		return stopWith(result.Errorf(result.Timeout, true, "the answer to a call that may have been charged never arrived; no call is paid a second time while no answers come"))
 	}
-	return d
+	s.countPossibleCharge()
+	return decision{action: retryNewNonce, consumed: true}
 }
 
 // countPossibleCharge counts the current nonce as a possible extra charge; the next one is the version's second chance.

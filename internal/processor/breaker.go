@@ -1,0 +1,70 @@
+package processor
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// breakerThreshold is how many answers in a row have to be lost for the breaker to open.
+	breakerThreshold = 3
+	// probeInterval is how often one call is paid a second time while the breaker is open, to see whether it is answered.
+	probeInterval = time.Minute
+)
+
+// breaker keeps a process from paying a second time while the provider answers nothing: that call would be lost, too. First
+// calls go on, since an image's first call is all that its document promises to pay; they tell when answers come again. Its
+// zero value is closed.
+type breaker struct {
+	mu        sync.Mutex
+	lost      int // answers in a row
+	open      bool
+	nextProbe time.Time
+}
+
+// answered tells the breaker that an answer came.
+func (b *breaker) answered(log *slog.Logger) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open {
+		log.Warn("breaker closed", "reason", "an answer came", "lostInARow", b.lost)
+	}
+	b.lost, b.open = 0, false
+}
+
+// lose tells the breaker that an answer was lost.
+func (b *breaker) lose(log *slog.Logger) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lost++
+	if !b.open && b.lost >= breakerThreshold {
+		b.open, b.nextProbe = true, time.Now().Add(probeInterval)
+		log.Warn("breaker open", "reason", "no call is paid a second time until an answer comes", "lostInARow", b.lost)
+	}
+}
+
+// allowsSecondCall reports whether a call may be paid a second time.
+func (b *breaker) allowsSecondCall() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open {
+		return true
+	}
+	now := time.Now()
+	if now.Before(b.nextProbe) {
+		return false
+	}
+	b.nextProbe = now.Add(probeInterval)
+	return true
+}
+
+func (b *breaker) health() Health {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := Health{Breaker: "closed", LostInARow: b.lost}
+	if b.open {
+		h.Breaker = "open"
+	}
+	return h
+}
