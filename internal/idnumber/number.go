@@ -1,6 +1,9 @@
 // Package idnumber reads the citizen ID number of GB 11643: its check digit, birth date, sex and region of first issue,
 // and masks such numbers for logs. It never looks anything up outside the process, never reads the clock and never puts
 // a number, or a part of one, into an error text.
+//
+// It stays internal: the module has no address from which others could fetch it, what is masked follows this program's logs, and
+// the region table changes with the data. Who wants it copies the folder, which imports the standard library only.
 package idnumber
 
 import (
@@ -10,7 +13,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
-	"unicode/utf8"
+	"unicode"
 )
 
 // Length is the number of characters of a citizen ID number: six of region, eight of birth date, three of sequence, one
@@ -32,26 +35,48 @@ var (
 
 const accepted = "accepted are 17 digits followed by a digit or X"
 
-// Number is a citizen ID number of the right form: 17 digits and a digit or X. Whether it holds together is for CheckDigit,
-// BirthDate and Region to say. Numbers are comparable. Formatting, logging and encoding one as text shows it masked; Plain
-// gives it out. The zero Number is no number: it is empty, and none of its checks hold.
+// Number is a citizen ID number of the right form: 17 digits and a digit or X, or, from ParseFirstGeneration, 15 digits. Whether
+// it holds together is for CheckDigit, BirthDate and Region to say. Numbers are comparable. Formatting, logging and encoding one
+// as text shows it masked; Plain gives it out. The zero Number is no number: it is empty, and none of its checks hold.
 type Number struct {
-	text string // "" or Length ASCII characters, X upper case
+	text string // "" or Length or oldLength ASCII characters, X upper case
+}
+
+// Kind says by which rule a number was given.
+type Kind string
+
+// The kinds of numbers.
+const (
+	UnknownKind              Kind = "unknown"                    // of no known rule
+	Resident                 Kind = "resident"                   // GB 11643: it begins with a region of GB/T 2260
+	HongKongMacaoTaiwan      Kind = "hongkong-macao-taiwan"      // residence permit of 2018: 81, 82 or 83 in place of a province
+	ForeignPermanentResident Kind = "foreign-permanent-resident" // GA 2102-2023: 9, two digits of place, three of country
+	FifteenDigit             Kind = "fifteen-digit"              // given before 1999-10-01
+)
+
+// Kind tells the kind by length and first digits.
+func (n Number) Kind() Kind {
+	switch {
+	case n.text == "":
+		return UnknownKind
+	case len(n.text) == oldLength:
+		return FifteenDigit
+	case n.text[0] == '9':
+		return ForeignPermanentResident
+	case n.text[0] == '8' && n.text[1] >= '1' && n.text[1] <= '3':
+		return HongKongMacaoTaiwan
+	}
+	if _, known := regions().name(decimal(n.text[:2]) * 10000); known {
+		return Resident
+	}
+	return UnknownKind
 }
 
 // Parse reads a citizen ID number. Blanks around it are dropped, full-width digits and letters are taken as their ASCII
 // forms and x as X, because these are ways in which a printed number is typed or read. The errors are ErrLength,
 // ErrCharacter and ErrFirstGeneration, with a text that says what is accepted and shows nothing of s.
 func Parse(s string) (Number, error) {
-	s = strings.TrimSpace(s)
-	var folded [Length]byte
-	n := 0
-	for _, r := range s {
-		if n < Length {
-			folded[n] = toASCII(r)
-		}
-		n++
-	}
+	folded, n := fold(s)
 	switch n {
 	case Length:
 	case oldLength:
@@ -65,6 +90,46 @@ func Parse(s string) (Number, error) {
 		}
 	}
 	return Number{string(folded[:])}, nil
+}
+
+// ParseFirstGeneration reads a 15-digit number, as Parse reads one of 18 characters. Its errors are ErrLength and ErrCharacter.
+func ParseFirstGeneration(s string) (Number, error) {
+	folded, n := fold(s)
+	if n != oldLength {
+		return Number{}, fmt.Errorf("%w: %d characters, accepted are 15 digits", ErrLength, n)
+	}
+	for i, c := range folded[:oldLength] {
+		if !isDigit(c) {
+			return Number{}, fmt.Errorf("%w: character %d, accepted are 15 digits", ErrCharacter, i+1)
+		}
+	}
+	return Number{string(folded[:oldLength])}, nil
+}
+
+// fold gives the ASCII forms of the first Length characters of s, and how many it has, blanks around it not counted.
+func fold(s string) (folded [Length]byte, n int) {
+	for _, r := range strings.TrimSpace(s) {
+		if n < Length {
+			folded[n] = toASCII(r)
+		}
+		n++
+	}
+	return folded, n
+}
+
+// Compact returns the digits and X of s in ASCII, without what separates them: blanks, dashes, dots, commas, underscores and
+// characters that are not seen. It returns false if s holds anything else, such as a letter or an asterisk, or no digit.
+func Compact(s string) (number string, ok bool) {
+	var b strings.Builder
+	for _, r := range s {
+		switch c := toASCII(r); {
+		case c != 0:
+			b.WriteByte(c)
+		case !strings.ContainsRune(".,_·", r) && !unicode.In(r, unicode.White_Space, unicode.Cc, unicode.Cf, unicode.Mn, unicode.Pd) && r != '\u2212':
+			return "", false
+		}
+	}
+	return b.String(), b.Len() > 0
 }
 
 // Valid reports whether s is a citizen ID number as Parse accepts it and its check digit holds. Birth date and region are
@@ -92,11 +157,11 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 // CheckDigit reports whether the last character is the one that ISO 7064 MOD 11-2 gives for the 17 digits before it. One
 // misread digit, or two neighbours exchanged, always fails.
 func (n Number) CheckDigit() bool {
-	return n.text != "" && n.text[Length-1] == checkCharacter(n.text[:Length-1])
+	return len(n.text) == Length && n.text[Length-1] == checkCharacter(n.text[:Length-1])
 }
 
 // checkCharacter computes ISO 7064 MOD 11-2 the recursive way (ISO/IEC 7064, 7.1): no table of weights is needed.
-func checkCharacter(digits string) byte {
+func checkCharacter[T string | []byte](digits T) byte {
 	p := 0
 	for i := range len(digits) {
 		p = (p + int(digits[i]-'0')) * 2 % 11
@@ -104,13 +169,17 @@ func checkCharacter(digits string) byte {
 	return "0123456789X"[(12-p)%11]
 }
 
-// BirthDate gives the date in characters 7 to 14, at midnight UTC. It is false when there is no such day in the Gregorian
-// calendar. Whether the date lies in the future, or too far back to be believed, is for the caller, who has a clock.
+// BirthDate gives the date in characters 7 to 14, at midnight UTC; a 15-digit number leaves out the first two digits of the year,
+// which are 19. It is false when there is no such day in the Gregorian calendar. Whether the date lies in the future, or too far back to be believed, is for the caller, who has a clock.
 func (n Number) BirthDate() (time.Time, bool) {
 	if n.text == "" {
 		return time.Time{}, false
 	}
-	year, month, day := decimal(n.text[6:10]), decimal(n.text[10:12]), decimal(n.text[12:14])
+	digits := n.text[6:]
+	if len(n.text) == oldLength {
+		digits = "19" + digits
+	}
+	year, month, day := decimal(digits[:4]), decimal(digits[4:6]), decimal(digits[6:8])
 	// time.Date carries surplus days and months over (30 February is 1 or 2 March), so only a real day survives unchanged.
 	date := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
 	if year == 0 || int(date.Month()) != month || date.Day() != day {
@@ -147,12 +216,12 @@ func (s Sex) String() string {
 	return ""
 }
 
-// Sex tells the sex from the 17th character.
+// Sex tells the sex from the last digit of the sequence code: the 17th character, or the 15th of a 15-digit number.
 func (n Number) Sex() Sex {
 	if n.text == "" {
 		return 0
 	}
-	if (n.text[Length-2]-'0')%2 == 1 {
+	if (n.text[min(len(n.text), Length-1)-1]-'0')%2 == 1 {
 		return Male
 	}
 	return Female
@@ -160,15 +229,16 @@ func (n Number) Sex() Sex {
 
 // Region gives the name of the county-level region that the first six digits stand for, with province and prefecture in
 // front (北京市朝阳区), and whether the code is one of GB/T 2260, as it stands or as it stood at some time since 1980: a number
-// keeps the code of the year in which it was given. An unknown code is a reason to doubt a number, not a proof against it.
+// keeps the code of the year in which it was given. An unknown code is a reason to doubt a number, not a proof against it: the
+// police gave out some that stand in no list. The number of a foreign permanent resident has no region.
 func (n Number) Region() (name string, ok bool) {
-	if n.text == "" {
+	if n.text == "" || n.Kind() == ForeignPermanentResident {
 		return "", false
 	}
 	return regionName(decimal(n.text[:6]))
 }
 
-// Plain gives the 18 characters of the number unmasked.
+// Plain gives the characters of the number unmasked.
 func (n Number) Plain() string { return n.text }
 
 // String gives the number masked, as Mask does, so that a number cannot be logged by accident.
@@ -188,81 +258,3 @@ func (n Number) LogValue() slog.Value { return slog.StringValue(n.String()) }
 
 // MarshalText gives encoders (JSON among them) the number masked; who wants it plain encodes Plain.
 func (n Number) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
-
-// What Mask leaves readable: enough to tell two cards of a batch apart, and neither the birth date nor the county.
-const (
-	maskHead = 3
-	maskTail = 4
-)
-
-// Mask replaces what is personal in a number by one asterisk per character: it keeps the first three characters (the province and a
-// digit more) and the last four, and nothing at all of text that is shorter than an old 15-digit number. It takes any string.
-func Mask(s string) string {
-	n := utf8.RuneCountInString(s)
-	if n < oldLength {
-		return strings.Repeat("*", n)
-	}
-	var b strings.Builder
-	b.Grow(len(s))
-	maskRun(&b, s, n)
-	return b.String()
-}
-
-// maskRun writes s, which has n >= oldLength characters, masked.
-func maskRun(b *strings.Builder, s string, n int) {
-	i := 0
-	for _, r := range s {
-		if i < maskHead || i >= n-maskTail {
-			b.WriteRune(r)
-		} else {
-			b.WriteByte('*')
-		}
-		i++
-	}
-}
-
-// MaskDigits masks, as Mask does, every run of 15 or more digits in s together with an X right behind it, in half or full
-// width and whatever stands around it; the rest of s stays as it is, byte for byte. It is meant for text that is not known to hold a number but
-// may, such as object keys. Time stamps of 15 digits and more are masked too: what is too much masked can still be read
-// in the bucket, what is too little cannot be taken back from a log. Without such a run it returns s and allocates nothing.
-func MaskDigits(s string) string {
-	var b strings.Builder
-	copied := 0 // s[:copied] is in b
-	for i := 0; i < len(s); {
-		end, n := digitRun(s, i)
-		if n >= oldLength {
-			b.Grow(len(s) - copied)
-			b.WriteString(s[copied:i])
-			maskRun(&b, s[i:end], n)
-			copied = end
-		}
-		if n == 0 {
-			_, size := utf8.DecodeRuneInString(s[i:])
-			end = i + size
-		}
-		i = end
-	}
-	if copied == 0 {
-		return s
-	}
-	b.WriteString(s[copied:])
-	return b.String()
-}
-
-// digitRun finds the digits that begin at s[start], and an X that ends them; n counts characters.
-func digitRun(s string, start int) (end, n int) {
-	end = start
-	for end < len(s) {
-		r, size := utf8.DecodeRuneInString(s[end:])
-		c := toASCII(r)
-		if c == 0 || c == 'X' && n == 0 {
-			break
-		}
-		end += size
-		n++
-		if c == 'X' {
-			break
-		}
-	}
-	return end, n
-}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -221,6 +220,78 @@ func TestSexFollowsTheSequenceCode(t *testing.T) {
 	}
 }
 
+func TestKindFollowsTheFirstDigits(t *testing.T) {
+	t.Parallel()
+	for number, want := range map[string]Kind{
+		standardFemale:       Resident,
+		"659012199003071090": Resident,
+		"430419199003071090": Resident, // a region of no list, in a province
+		"710000199003071090": Resident,
+		"810000199003071090": HongKongMacaoTaiwan,
+		"820000199003071090": HongKongMacaoTaiwan,
+		"830000199003071090": HongKongMacaoTaiwan,
+		"911840199003071090": ForeignPermanentResident,
+		"840000199003071090": UnknownKind,
+		"800000199003071090": UnknownKind,
+		"000000199003071090": UnknownKind,
+		"160000199003071090": UnknownKind,
+	} {
+		assert.Equal(t, want, mustParse(t, number).Kind(), number)
+	}
+	_, ok := mustParse(t, "911840199003071090").Region()
+	assert.False(t, ok, "the digits are no region")
+}
+
+func TestFirstGenerationNumbersHaveNoCheckDigit(t *testing.T) {
+	t.Parallel()
+	n, err := ParseFirstGeneration(" １10105491231002\n")
+	require.NoError(t, err)
+	assert.Equal(t, FifteenDigit, n.Kind())
+	assert.Equal(t, "110105491231002", n.Plain())
+	assert.False(t, n.CheckDigit())
+	assert.Equal(t, Female, n.Sex())
+	born, ok := n.BirthDate()
+	assert.True(t, ok)
+	assert.Equal(t, "1949-12-31", born.Format(time.DateOnly))
+	region, ok := n.Region()
+	assert.True(t, ok)
+	assert.Equal(t, "北京市朝阳区", region)
+	assert.Equal(t, "110********1002", n.String())
+	male, err := ParseFirstGeneration("110105490229001")
+	require.NoError(t, err)
+	assert.Equal(t, Male, male.Sex())
+	_, ok = male.BirthDate()
+	assert.False(t, ok, "1949 is no leap year")
+
+	for s, want := range map[string]error{"": ErrLength, "11010549123100": ErrLength, standardFemale: ErrLength, "11010549123100X": ErrCharacter, "1101054912 1002": ErrCharacter} {
+		n, err := ParseFirstGeneration(s)
+		assert.ErrorIs(t, err, want, s)
+		assert.Zero(t, n)
+	}
+}
+
+func TestCompactDropsWhatSeparatesAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"110105 19491231 002X": standardFemale,
+		"110105-19491231-002x": standardFemale,
+		"１１０１０５１９４９１２３１００２ｘ":                   standardFemale,
+		"\ufeff110105\u200b19491231\u2060002X": standardFemale,
+		"110105–19491231—002X":                 standardFemale,
+		"110105\u221219491231.002,X\n":         standardFemale,
+		"110105_19491231·002X\u202c":           standardFemale,
+		"1101 05":                              "110105",
+	} {
+		got, ok := Compact(s)
+		assert.True(t, ok, s)
+		assert.Equal(t, want, got, s)
+	}
+	for _, s := range []string{"", " -", "110105*9491231002X", "110105?9491231002X", "110105O9491231002X", "号110105", "\xff110105", "①10105"} {
+		_, ok := Compact(s)
+		assert.False(t, ok, s)
+	}
+}
+
 func TestZeroNumberHoldsNothing(t *testing.T) {
 	t.Parallel()
 	var n Number
@@ -229,6 +300,7 @@ func TestZeroNumberHoldsNothing(t *testing.T) {
 	assert.False(t, ok)
 	_, ok = n.Region()
 	assert.False(t, ok)
+	assert.Equal(t, UnknownKind, n.Kind())
 	assert.Empty(t, n.Sex().String())
 	assert.Empty(t, n.Plain())
 	assert.Empty(t, n.String())
@@ -252,59 +324,6 @@ func TestNumberIsMaskedHoweverItIsPrinted(t *testing.T) {
 		assert.NotContains(t, text, "19491231")
 		assert.NotContains(t, text, fmt.Sprintf("%x", "19491231"))
 	}
-}
-
-func TestMaskKeepsThreeAndFourOfALongText(t *testing.T) {
-	t.Parallel()
-	for s, want := range map[string]string{
-		"":                "",
-		"张":               "*",
-		"王小明":             "***",
-		"12345678901234":  "**************",
-		"110105491231002": "110********1002",
-		standardFemale:    "110***********002X",
-		"１１０１０５１９４９１２３１００２Ｘ": "１１０***********００２Ｘ",
-		"湖北省武汉市江岸区一元街道扬子社区":  "湖北省**********扬子社区",
-	} {
-		assert.Equal(t, want, Mask(s), s)
-	}
-}
-
-func TestMaskDigitsMasksEveryLongRunAndNothingElse(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct{ s, want string }{
-		"empty":                        {"", ""},
-		"no digits":                    {"cards/front.jpg", "cards/front.jpg"},
-		"dates and short runs":         {"2026/11/23/20261123080000.jpg", "2026/11/23/20261123080000.jpg"},
-		"number alone":                 {"11010519491231002X", "110***********002X"},
-		"number in a key":              {"a/11010519491231002X.jpg", "a/110***********002X.jpg"},
-		"lower-case x":                 {"a/11010519491231002x.jpg", "a/110***********002x.jpg"},
-		"between letters":              {"id11010519491231002Xfront", "id110***********002Xfront"},
-		"behind hanzi":                 {"身份证110105194912310021正面.png", "身份证110***********0021正面.png"},
-		"first generation":             {"110105491231002.jpg", "110********1002.jpg"},
-		"fourteen digits":              {"11010549123100.jpg", "11010549123100.jpg"},
-		"fourteen digits and an X":     {"11010549123100X.jpg", "110********100X.jpg"},
-		"two numbers":                  {"11010519491231002X-440524188001010014", "110***********002X-440***********0014"},
-		"two numbers, nothing between": {"11010519491231002X440524188001010014", "110***********002X440***********0014"},
-		"date in front of a number":    {"2026112311010519491231002X", "202*******************002X"},
-		"full-width":                   {"卡１１０１０５１９４９１２３１００２Ｘ。", "卡１１０***********００２Ｘ。"},
-		"widths mixed":                 {"１１０１０５19491231００２X", "１１０***********００２X"},
-		"broken UTF-8 around it":       {"\xff11010519491231002X\xfe\xff", "\xff110***********002X\xfe\xff"},
-		"X alone":                      {"XXXXXXXXXXXXXXXXXXXX", "XXXXXXXXXXXXXXXXXXXX"},
-		"run at the very end":          {"k/110105194912310021", "k/110***********0021"},
-		"already masked":               {"110***********002X", "110***********002X"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			assert.Equal(t, tt.want, MaskDigits(tt.s))
-		})
-	}
-}
-
-func TestMaskDigitsLeavesTextWithoutNumbersUncopied(t *testing.T) {
-	key := "2026/11/23/身份证/front-20261123080000.jpg"
-	assert.Zero(t, testing.AllocsPerRun(100, func() { MaskDigits(key) }))
 }
 
 func FuzzParse(f *testing.F) {
@@ -344,51 +363,11 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func FuzzMaskDigits(f *testing.F) {
-	for _, s := range []string{"a/" + standardFemale + ".jpg", "１１０１０５１９４９１２３１００２Ｘ", "\xff123456789012345", "no digits", ""} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		masked := MaskDigits(s)
-		if utf8.RuneCountInString(masked) != utf8.RuneCountInString(s) {
-			t.Fatal("number of characters changed")
-		}
-		if MaskDigits(masked) != masked {
-			t.Fatal("masking twice is not masking once")
-		}
-		run := 0
-		for _, r := range masked {
-			if r >= '0' && r <= '9' || r >= '０' && r <= '９' {
-				run++
-			} else {
-				run = 0
-			}
-			if run >= oldLength {
-				t.Fatal("a run of digits is left")
-			}
-		}
-	})
-}
-
 func BenchmarkParseAndCheckDigit(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if !Valid(standardFemale) {
 			b.Fatal("not valid")
 		}
-	}
-}
-
-func BenchmarkMaskDigits(b *testing.B) {
-	for name, key := range map[string]string{
-		"without": "2026/11/23/身份证/front-20261123080000.jpg",
-		"with":    "2026/11/23/身份证/" + standardFemale + ".jpg",
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				MaskDigits(key)
-			}
-		})
 	}
 }
