@@ -116,7 +116,9 @@ var statusOf = map[result.Code]int{
 	result.NotAllowed:       http.StatusForbidden,
 	result.InProgress:       http.StatusConflict,
 	result.Throttled:        http.StatusTooManyRequests,
+	result.BudgetExhausted:  http.StatusTooManyRequests,
 	result.Unavailable:      http.StatusServiceUnavailable,
+	result.ImageReplaced:    http.StatusServiceUnavailable,
 	result.Timeout:          http.StatusGatewayTimeout,
 	result.AnswerLost:       http.StatusGatewayTimeout,
 	result.Internal:         http.StatusInternalServerError,
@@ -127,10 +129,13 @@ var statusOf = map[result.Code]int{
 	result.ClockSkew:      http.StatusBadGateway,
 	result.BadAnswer:      http.StatusBadGateway,
 	result.BadRequest:     http.StatusBadGateway,
+	result.StorageRefused: http.StatusBadGateway,
+	result.ImageArchived:  http.StatusBadGateway,
 }
 
 // retryAfter is what a caller is asked to wait, in seconds.
-var retryAfter = map[result.Code]string{result.InProgress: "5", result.Throttled: "10", result.Unavailable: "10"}
+var retryAfter = map[result.Code]string{result.InProgress: "5", result.Throttled: "10", result.Unavailable: "10", result.ImageReplaced: "5",
+	result.BudgetExhausted: "3600"}
 
 // problemDocument is an error in the form of RFC 9457.
 type problemDocument struct {

@@ -41,6 +41,7 @@ type Response struct {
 
 	resCode int // showapi_res_code: not 0 is a failure of the provider's platform
 	retCode string
+	text    string // msg or remark
 }
 
 // Code says why there is no card; it is empty if there is one.
@@ -56,7 +57,7 @@ func (a *Response) Code() Code {
 		return Throttled
 	case a.resCode <= -1004 && a.resCode >= -1014:
 		return Unauthorized // between the market and its provider
-	case a.resCode != 0 && !a.imageRejected():
+	case a.resCode != 0 || strings.Contains(a.text, "后端"): // the platform's own words: its backend
 		return Unavailable
 	case a.imageRejected():
 		return ImageRejected
@@ -66,15 +67,18 @@ func (a *Response) Code() Code {
 }
 
 // imageRejected recognises the texts and codes for a picture that could not be fetched or decoded. The first is the only
-// one on the market page; the numbers are those of a sibling API of the same provider (showapi 1429-7).
+// one on the market page; the numbers are those of a sibling API of the same provider (showapi 1429-7). Words count only beside a
+// ret_code, which the provider sets and its platform does not.
 func (a *Response) imageRejected() bool {
 	switch a.retCode {
+	case "":
+		return false
 	case "20", "40", "50", "60":
 		return true
 	}
-	message := strings.ToLower(a.Message)
+	text := strings.ToLower(a.text)
 	for _, sign := range []string{"imgdata", "imgurl", "url", "链接", "下载", "图片地址", "图片格式", "图片解析", "图片过大", "读取图片", "获取图片"} {
-		if strings.Contains(message, sign) {
+		if strings.Contains(text, sign) {
 			return true
 		}
 	}
@@ -130,7 +134,8 @@ func ParseResponse(status int, body []byte) (*Response, error) {
 		RequestID:  outer.ResID.text,
 		Raw:        raw,
 		resCode:    outer.resCode(),
-		retCode:    inner.RetCode.text,
+		retCode:    strings.TrimSpace(inner.RetCode.text),
+		text:       firstOf(inner.Msg, inner.Remark),
 	}
 	number := strings.TrimSpace(inner.IDNo.text)
 	a.Recognized = number != "" && !inner.Flag.isFalse() && a.resCode == 0

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -150,7 +151,7 @@ func cardLine(key string, d sandbox.Document) string {
 	}
 	fields := []string{d.Card.Name, d.Card.Sex, d.Card.Ethnicity, d.Card.BirthDate, d.Card.IDNumber, d.Card.Address}
 	mark := "✔"
-	if !d.Validation["valid"] {
+	if !d.Validation.Valid {
 		mark = "?"
 	}
 	return fmt.Sprintf("%s %s %s  %s", when, mark, key, strings.Join(fields, "  "))
@@ -164,24 +165,19 @@ func cardTable(d sandbox.Document) string {
 		return b.String()
 	}
 	// A check that could not be made does not speak against a field.
-	passed := func(checks ...string) bool {
-		for _, check := range checks {
-			if ok, made := d.Validation[check]; made && !ok {
-				return false
-			}
-		}
-		return true
+	passed := func(checks ...*bool) bool {
+		return !slices.ContainsFunc(checks, func(check *bool) bool { return check != nil && !*check })
 	}
 	for _, row := range []struct {
 		label, value string
 		consistent   bool
 	}{
 		{"name", d.Card.Name, true},
-		{"sex", d.Card.Sex, passed("sex")},
+		{"sex", d.Card.Sex, passed(d.Validation.Sex)},
 		{"ethnicity", d.Card.Ethnicity, true},
-		{"birth date", d.Card.BirthDate, passed("birthDate")},
+		{"birth date", d.Card.BirthDate, passed(d.Validation.BirthDate)},
 		{"address", d.Card.Address, true},
-		{"ID number", d.Card.IDNumber, passed("checkDigit", "region")},
+		{"ID number", d.Card.IDNumber, passed(d.Validation.CheckDigit, d.Validation.Region)},
 	} {
 		mark := "✔"
 		if row.value == "" || !row.consistent {

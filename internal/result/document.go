@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+	"unicode/utf8"
 
 	"fc-idcard-ocr/internal/config"
 )
@@ -36,31 +37,32 @@ type Document struct {
 	Card          *Card           `json:"card,omitempty"`       // of recognised images only
 	Validation    *Validation     `json:"validation,omitempty"` // likewise
 	OCR           OCR             `json:"ocr"`
-	Error         *Error          `json:"error,omitempty"` // unless recognised
-	Raw           json.RawMessage `json:"raw,omitempty"`   // showapi_res_body as it came, unless it is unreasonably large
+	Error         *Error          `json:"error,omitempty"`   // unless recognised
+	Raw           json.RawMessage `json:"raw,omitempty"`     // showapi_res_body as it came, unless it is unreasonably large
+	RawText       string          `json:"rawText,omitempty"` // what came, if it was no JSON: see KeepAnswer
 	RequestID     string          `json:"requestId"`
 	CompletedAt   time.Time       `json:"completedAt"`
 }
 
 // Image is the version of the object that the document is about. A picture sent by HTTP has a size only.
 type Image struct {
-	Bucket string `json:"bucket,omitempty"`
-	Key    string `json:"key,omitempty"`
-	ETag   string `json:"etag,omitempty"` // upper case, without quotes
-	Size   int64  `json:"size"`           // bytes
-
-	VersionID    string    `json:"versionId,omitempty"`   // of a bucket with versioning
-	LastModified time.Time `json:"lastModified,omitzero"` // whole seconds
+	Bucket       string    `json:"bucket,omitempty"`
+	Key          string    `json:"key,omitempty"`
+	ETag         string    `json:"etag,omitempty"`        // upper case, without quotes
+	VersionID    string    `json:"versionId,omitempty"`   // of buckets with versions only
+	LastModified time.Time `json:"lastModified,omitzero"` // UTC, whole seconds, as OSS tells it
+	Size         int64     `json:"size"`                  // bytes
 }
 
-// Card is what was read; fields that were not read are empty.
+// Card is what was read, in normal form: without line breaks, control characters and other characters that are not seen. Fields
+// that were not read are empty.
 type Card struct {
-	Name      string `json:"name"`
-	Sex       string `json:"sex"`
-	Ethnicity string `json:"ethnicity"`
+	Name      string `json:"name"`      // U+00B7 between its parts
+	Sex       string `json:"sex"`       // 男 or 女 if it can be read as one, else as printed
+	Ethnicity string `json:"ethnicity"` // without 族
 	BirthDate string `json:"birthDate"` // ISO date if it can be read as one, else as printed
 	Address   string `json:"address"`
-	IDNumber  string `json:"idNumber"`
+	IDNumber  string `json:"idNumber"` // digits and X if it is made of them, else as printed
 }
 
 // OCR tells of the calls. Charged is about the response used; PossibleExtraCharges counts the other calls of this image that
@@ -73,6 +75,7 @@ type OCR struct {
 	Details              bool               `json:"details"`     // of the last call
 	Attempts             int                `json:"attempts"`    // calls of this invocation
 	PossibleExtraCharges int                `json:"possibleExtraCharges"`
+	ReusedFrom           string             `json:"reusedFrom,omitempty"` // key of the image with equal bytes whose answer this is
 }
 
 // Final reports that the document settles its image: a redelivery of the event changes nothing.
@@ -88,8 +91,11 @@ func (d *Document) Stamp(requestID string, now time.Time) {
 	d.CompletedAt = now.UTC().Truncate(time.Second)
 }
 
-// Encode returns the same bytes for the same content. Text stays readable: < > & are not escaped.
+// Encode returns the same bytes for the same content, which are valid UTF-8. Text stays readable: < > & are not escaped.
 func (d *Document) Encode() []byte {
+	if !utf8.Valid(d.Raw) { // encoding/json passes it on as it is
+		d.Raw = bytes.ToValidUTF8(d.Raw, []byte("\ufffd"))
+	}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)

@@ -31,15 +31,16 @@ const (
 	BadRequest       = ocrclient.BadRequest
 	NotAllowed       = Code("NotAllowed") // HTTP_ALLOW does not name this object
 	Internal         = Code("Internal")
-	StorageRefused   = Code("StorageRefused")  // OSS refuses a request because of how the bucket is set up
-	ImageArchived    = Code("ImageArchived")   // the image has to be restored before it can be read
-	ImageReplaced    = Code("ImageReplaced")   // the image was replaced during the call
-	BudgetExhausted  = Code("BudgetExhausted") // OCR_DAILY_LIMIT is reached
+	StorageRefused   = Code("StorageRefused")  // the bucket's set-up refuses claim, document or look
+	ImageArchived    = Code("ImageArchived")   // the object has to be restored before it can be read
+	ImageReplaced    = Code("ImageReplaced")   // the object changed while it was recognised
+	BudgetExhausted  = Code("BudgetExhausted") // OCR_DAILY_LIMIT is used up for today
 )
 
 // Codes lists the set, in the order of the published schema.
 var Codes = []Code{NotRecognized, ImageRejected, ImageTooLarge, ImageUnsupported, ImageNotFound, AccessDenied, Throttled, QuotaExhausted,
-	Unauthorized, ClockSkew, Unavailable, Timeout, BadAnswer, AnswerLost, InProgress, BadRequest, NotAllowed, Internal, StorageRefused, ImageArchived, ImageReplaced, BudgetExhausted}
+	Unauthorized, ClockSkew, Unavailable, Timeout, BadAnswer, AnswerLost, InProgress, BadRequest, NotAllowed, Internal,
+	StorageRefused, ImageArchived, ImageReplaced, BudgetExhausted}
 
 // Transient tells the codes of failures that pass by themselves.
 func Transient(code Code) bool { return code == Throttled || code == Timeout || code == Unavailable }

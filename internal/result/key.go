@@ -1,6 +1,9 @@
 package result
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // CreateEvents are the OSS events after which a whole new object is there. ObjectCreated:* would hold more: uploads of single
 // parts and appends, for which there is nothing to recognise yet. Native events come without the "oss:" prefix, which a
@@ -16,6 +19,7 @@ var CreateEvents = []string{
 // of them at most.
 type Keys struct {
 	ImageSuffixes []string // compared without regard to case
+	ImageExclude  []string // likewise: suffixes, or globs over the whole key if there is a "*" in them
 	ResultSuffix  string   // appended to the whole key of the image
 	ClaimSuffix   string   // likewise
 }
@@ -23,12 +27,32 @@ type Keys struct {
 // IsImage reports whether an object of this key is to be recognised.
 func (k Keys) IsImage(key string) bool {
 	key = strings.ToLower(key)
-	for _, suffix := range k.ImageSuffixes {
-		if strings.HasSuffix(key, strings.ToLower(suffix)) {
-			return true
+	matches := func(pattern string) bool {
+		pattern = strings.ToLower(pattern)
+		if !strings.Contains(pattern, "*") {
+			pattern = "*" + pattern
 		}
+		return matchGlob(pattern, key)
 	}
-	return false
+	return slices.ContainsFunc(k.ImageSuffixes, func(suffix string) bool { return strings.HasSuffix(key, strings.ToLower(suffix)) }) &&
+		!slices.ContainsFunc(k.ImageExclude, matches)
+}
+
+// matchGlob reports whether s is the pattern, in which each "*" stands for any text, slashes and nothing included.
+func matchGlob(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	s, begins := strings.CutPrefix(s, parts[0])
+	if !begins || len(parts) == 1 {
+		return begins && s == ""
+	}
+	for _, part := range parts[1 : len(parts)-1] {
+		_, after, found := strings.Cut(s, part)
+		if !found {
+			return false
+		}
+		s = after
+	}
+	return strings.HasSuffix(s, parts[len(parts)-1])
 }
 
 // Result returns the key of the document beside an image.

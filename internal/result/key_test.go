@@ -16,3 +16,33 @@ func TestResultsAndClaimsAreNoImages(t *testing.T) {
 		assert.Equal(t, want, keys.IsImage(key), key)
 	}
 }
+
+func TestExcludedKeysAreNoImages(t *testing.T) {
+	keys := Keys{ImageSuffixes: []string{".jpg", ".PNG"}, ImageExclude: []string{"*-back.jpg", "_thumb.png", "tmp/*", "*/draft/*/x*.jpg"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"}
+	for key, want := range map[string]bool{
+		"a.jpg":                  true,
+		"A.JPG":                  true,
+		"a.gif":                  false,
+		"a-back.jpg":             false,
+		"2026/11/a-BACK.Jpg":     false,
+		"-back.jpg":              false,
+		"a-back.jpg.jpg":         true,
+		"a-back.png":             true,
+		"a_thumb.png":            false,
+		"a_THUMB.PNG":            false,
+		"_thumb.png/a.png":       true,
+		"tmp/a.jpg":              false,
+		"tmp/b/a.jpg":            false,
+		"x/tmp/a.jpg":            true,
+		"a/draft/b/x1.jpg":       false,
+		"a/draft/b/c/x1.jpg":     false,
+		"a/draft/x1.jpg":         true,
+		"a/draft/b/y1.jpg":       true,
+		"a.jpg.ocr.json":         false,
+		"cards/front-back.jpg.a": false,
+	} {
+		assert.Equal(t, want, keys.IsImage(key), key)
+	}
+	assert.True(t, Keys{ImageSuffixes: []string{".jpg"}, ImageExclude: []string{"a*a.jpg"}}.IsImage("a.jpg"), "one letter is not two")
+	assert.True(t, Keys{ImageSuffixes: []string{".jpg"}, ImageExclude: []string{"[ab]?.jpg"}}.IsImage("ab.jpg"), "only * is special")
+}

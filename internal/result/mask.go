@@ -28,14 +28,14 @@ func firstOf(s string, n int) string {
 // MaskKey masks the ID numbers in an object key or file name, as people name files after them.
 func MaskKey(key string) string { return idnumber.MaskDigits(key) }
 
-// Mask returns the document masked: card and key as above. The provider's words and its raw answer, which repeat the card, are
+// Mask returns the document masked: card as above, keys as MaskKey does. The provider's words and its raw answer, which repeat the card, are
 // dropped.
 func (d Document) Mask() Document {
 	if d.Card != nil {
 		card := d.Card.Mask()
 		d.Card = &card
 	}
-	d.Raw, d.OCR.Message = nil, ""
-	d.Image.Key = MaskKey(d.Image.Key)
+	d.Raw, d.RawText, d.OCR.Message = nil, "", ""
+	d.Image.Key, d.OCR.ReusedFrom = MaskKey(d.Image.Key), MaskKey(d.OCR.ReusedFrom)
 	return d
 }

@@ -1,8 +1,13 @@
 package result
 
-import "encoding/json"
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
 
-// maxRawBytes bounds the raw answer in a document, as it is written: with its lines indented. A card's has 1 KB. Ten
+// maxRawBytes bounds the raw answer in a document, as it is written: with its lines indented, or as text. A card's has 1 KB. Ten
 // thousand levels of brackets, which are 20 KB on the wire, would become 200 MB.
 const maxRawBytes = 128 << 10
 
@@ -39,4 +44,24 @@ func indentedLength(raw []byte) int {
 		}
 	}
 	return length
+}
+
+// base64Prefix begins a raw text that is base64.
+const base64Prefix = "base64:"
+
+// KeepAnswer puts an answer that is no JSON into the document as text, or as base64 behind "base64:" if it is no UTF-8 text or
+// begins like that itself. What is over the bound is cut off. It may have been paid for, and somebody may be able to read it.
+func (d *Document) KeepAnswer(body []byte) {
+	text := body
+	if len(body) > maxRawBytes {
+		text = body[:maxRawBytes]
+		for i := 1; i < utf8.UTFMax && !utf8.Valid(text); i++ { // the cut may be within a character
+			text = body[:maxRawBytes-i]
+		}
+	}
+	if utf8.Valid(text) && !strings.HasPrefix(string(text), base64Prefix) {
+		d.RawText = string(text)
+		return
+	}
+	d.RawText = base64Prefix + base64.StdEncoding.EncodeToString(body[:min(len(body), (maxRawBytes-len(base64Prefix))/4*3)])
 }

@@ -12,11 +12,8 @@ func (d *Document) ApplyResponse(a *ocrclient.Response, now time.Time) {
 	d.Raw = dropOversizedRaw(a.Raw)
 	if a.Recognized {
 		d.Status = Recognized
-		d.Card = &Card{
-			Name: a.Card.Name, Sex: a.Card.Sex, Ethnicity: a.Card.Ethnicity, BirthDate: isoDate(a.Card.BirthDate),
-			Address: a.Card.Address, IDNumber: a.Card.IDNumber,
-		}
-		d.Validation = validate(*d.Card, now)
+		card := normalCard(a.Card)
+		d.Card, d.Validation = &card, validate(a.Card, card.IDNumber, now)
 		return
 	}
 	switch code := a.Code(); code {

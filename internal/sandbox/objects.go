@@ -68,9 +68,15 @@ type Document struct {
 		Address   string `json:"address"`
 		IDNumber  string `json:"idNumber"`
 	} `json:"card"`
-	// Validation is which of the checks could be made, and how they came out.
-	Validation map[string]bool `json:"validation"`
-	OCR        struct {
+	// Validation is how the checks came out; those that could not be made are nil.
+	Validation struct {
+		Valid      bool  `json:"valid"`
+		CheckDigit *bool `json:"checkDigit"`
+		Region     *bool `json:"region"`
+		BirthDate  *bool `json:"birthDate"`
+		Sex        *bool `json:"sex"`
+	} `json:"validation"`
+	OCR struct {
 		Charged  bool `json:"charged"`
 		Attempts int  `json:"attempts"`
 	} `json:"ocr"`

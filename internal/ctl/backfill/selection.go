@@ -9,11 +9,7 @@ import (
 )
 
 // Codes are the error codes that a document can have.
-var Codes = []result.Code{
-	result.NotRecognized, result.ImageRejected, result.ImageTooLarge, result.ImageUnsupported, result.ImageNotFound, result.AccessDenied,
-	result.Throttled, result.QuotaExhausted, result.Unauthorized, result.ClockSkew, result.Unavailable, result.Timeout, result.BadAnswer,
-	result.AnswerLost, result.InProgress, result.BadRequest, result.NotAllowed, result.Internal,
-}
+var Codes = result.Codes
 
 // The words of a Selection beside codes.
 const (

@@ -23,6 +23,8 @@ export const words = {
       ImageRejected: "The picture cannot be read. Is the file a complete JPEG, PNG or BMP?",
       ImageTooLarge: "The picture is too large.", ImageUnsupported: "This format cannot be processed. Use JPEG, PNG, BMP or WebP.",
       Throttled: "The OCR API was called too often; it is tried again.", InProgress: "Another invocation works on it.",
+      StorageRefused: "The bucket's set-up refuses what the function does.", ImageArchived: "The object is archived. Restore it first.",
+      ImageReplaced: "The picture was replaced meanwhile; the new one is recognised.", BudgetExhausted: "The calls of this day are used up.",
     },
   },
   "zh-CN": {
@@ -48,6 +50,8 @@ export const words = {
       ImageRejected: "图片无法读取。文件是否为完整的 JPEG、PNG 或 BMP？",
       ImageTooLarge: "图片太大。", ImageUnsupported: "无法处理此格式，请使用 JPEG、PNG、BMP 或 WebP。",
       Throttled: "OCR 接口调用过于频繁，将重试。", InProgress: "另一个调用正在处理。",
+      StorageRefused: "存储桶的设置拒绝了函数的操作。", ImageArchived: "对象已归档，请先解冻。",
+      ImageReplaced: "图片在此期间被替换，将识别新的图片。", BudgetExhausted: "今天的调用次数已用完。",
     },
   },
 };
