@@ -2,6 +2,7 @@ package handler
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"mime"
@@ -61,7 +62,11 @@ func (h *Handler) postObject(w http.ResponseWriter, r *http.Request) {
 // postPicture recognises the body. Nothing is stored, and nothing prevents paying twice for a picture that is sent twice.
 func (h *Handler) postPicture(w http.ResponseWriter, r *http.Request) {
 	picture, e := h.picture(r)
-	if e != nil {
+	switch {
+	case e != nil && e.Code == result.ImageUnsupported:
+		writeFailure(w, r, e)
+		return
+	case e != nil:
 		problem(w, r, badRequestStatus(e), e)
 		return
 	}
@@ -88,7 +93,20 @@ func (h *Handler) picture(r *http.Request) (p processor.Picture, e *result.Error
 	case p.Size <= 0:
 		return p, result.Errorf(result.BadRequest, false, "the body is empty; send the picture's bytes")
 	}
-	return p, nil
+	return p, checkType(p)
+}
+
+// checkType refuses pictures that the provider cannot take. Nothing can convert them: OSS converts objects only.
+func checkType(p processor.Picture) *result.Error {
+	begin := p.Image
+	if begin == nil {
+		begin, _ = base64.StdEncoding.DecodeString(p.Base64[:min(len(p.Base64), base64.StdEncoding.EncodedLen(result.SniffBytes))/4*4])
+	}
+	switch kind := result.SniffPicture(begin); kind {
+	case result.HEIC, result.TIFF, result.PDF:
+		return result.Errorf(result.ImageUnsupported, false, "the body is a %s file; the provider takes %s, and nothing converts a picture in a body", kind, result.ProviderTypes)
+	}
+	return nil
 }
 
 func (h *Handler) getRecognition(w http.ResponseWriter, r *http.Request) {

@@ -111,6 +111,9 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 		if next.action == acceptAnswer {
 			return answer, nil, nil
 		}
+		if next.convert { // the name may say JPEG and the bytes HEIC
+			l.input.process, l.input.image = resizeProcess, nil
+		}
 		lastErr = l.logRetry(answer, callErr, next)
 		if next.pause {
 			if e := l.pause(ctx, pauses.NextBackOff(), callErr, lastErr); e != nil {

@@ -3,6 +3,7 @@ package processor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/claim"
 	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/ocrclient"
 )
 
@@ -70,6 +72,9 @@ func (in *imageInput) request(ctx context.Context, source config.ImageSource, tt
 // read reads the picture and compares what OSS says of it with the version that was inspected.
 func (in *imageInput) read(ctx context.Context) error {
 	image, object, err := in.store.Read(ctx, in.key, bucket.ReadOptions{Process: in.process, VersionID: in.version.VersionID, Limit: maxDataBytes})
+	if errors.Is(err, bucket.ErrInvalid) && in.process != "" {
+		return in.readUnconverted(ctx, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -90,5 +95,20 @@ func (in *imageInput) read(ctx context.Context) error {
 		in.pinned = true // the same before and after the picture was read
 	}
 	in.image = image
+	return nil
+}
+
+// readUnconverted reads a picture that OSS does not convert. The provider may take it as it is, unless its bytes say that it
+// is of a type that the provider cannot take.
+func (in *imageInput) readUnconverted(ctx context.Context, refusal error) error {
+	in.process = ""
+	if err := in.read(ctx); errors.Is(err, bucket.ErrTooLarge) {
+		return refusal
+	} else if err != nil {
+		return err
+	}
+	if kind := result.SniffPicture(in.image); !kind.Taken() && kind != result.OtherPicture {
+		return fmt.Errorf("the object is a %s file, which OSS does not convert: %w", kind, refusal)
+	}
 	return nil
 }

@@ -53,6 +53,7 @@ type decision struct {
 	pause    bool          // wait with back-off first
 	failure  *result.Error // of stop
 	consumed bool          // the nonce that was sent is not to be sent again
+	convert  bool          // send the picture as OSS converts it
 }
 
 // stopWith stops.
@@ -118,7 +119,7 @@ func (s *retryState) answered(a *ocrclient.Response) decision {
 	switch {
 	case code == result.ImageRejected && s.fallback && s.source == config.URL && s.attemptsLeft():
 		s.source = config.Data
-		return decision{action: retryNewNonce}
+		return decision{action: retryNewNonce, convert: true}
 	case code == result.NotRecognized && s.details && s.secondLook && s.attemptsLeft():
 		s.details = false
 		return decision{action: retryNewNonce}
