@@ -72,7 +72,7 @@ Nothing is paid twice by that: what is submitted twice is recognised once. A run
 
 func (f *backfillFlags) check() (err error) {
 	if f.since != "" {
-		if f.Since, err = ago(f.since, time.Now()); err != nil {
+		if f.Since, err = parseSince(f.since, time.Now()); err != nil {
 			return err
 		}
 	}
@@ -101,7 +101,7 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	if err != nil {
 		return err
 	}
-	j := &backfill.Job{Options: f.Options, Store: bucket}
+	j := &backfill.Job{Options: f.Options, Objects: bucket}
 	if !f.DryRun {
 		client, err := s.functions()
 		if err != nil {
@@ -109,7 +109,7 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 		}
 		j.Invoker = client
 	}
-	j.Bucket, j.Region, j.Function, j.Names, j.MaxImageBytes = s.bucket, s.region, s.functionName(), names(conf), conf.MaxImageBytes
+	j.Bucket, j.Region, j.Function, j.Keys, j.MaxImageBytes = s.bucket, s.region, s.functionName(), keys(conf), conf.MaxImageBytes
 	if j.Checkpoint, err = s.openCheckpoint(f, j.Identity(f.since)); err != nil {
 		return err
 	}
@@ -152,9 +152,9 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	case err != nil:
 		return err
 	case report.Stopped == backfill.Interrupted:
-		return statusError{exitInterrupted, "interrupted; the same command goes on where it stopped"}
+		return exitError{exitInterrupted, "interrupted; the same command goes on where it stopped"}
 	case report.Stopped != "" && !f.DryRun:
-		return statusError{exitStopped, fmt.Sprintf("stopped at the %s; the same command goes on where it stopped", report.Stopped)}
+		return exitError{exitStopped, fmt.Sprintf("stopped at the %s; the same command goes on where it stopped", report.Stopped)}
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func (s *settings) count(ctx context.Context, j *backfill.Job, b bar) (stop func
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		dry := &backfill.Job{Options: j.Options, Store: j.Store}
+		dry := &backfill.Job{Options: j.Options, Objects: j.Objects}
 		dry.DryRun = true
 		var err error
 		if dry.Checkpoint, err = backfill.Open(j.Checkpoint.Path(), j.Checkpoint.Job()); err != nil {
@@ -208,7 +208,7 @@ func (s *settings) openCheckpoint(f backfillFlags, identity backfill.Identity) (
 
 // key is an object key as it may be shown.
 func (s *settings) key(key string) string {
-	if s.show {
+	if s.noMask {
 		return key
 	}
 	return result.MaskKey(key)

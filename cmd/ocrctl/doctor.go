@@ -38,34 +38,34 @@ func (s *settings) doctor(ctx context.Context) error {
 	conf, err := s.config(true)
 	if err != nil {
 		tell(doctor.Finding{Check: "configuration", Result: doctor.Failure, Detail: err.Error(), Fix: "set the variables named"})
-		return statusError{code: exitFailed}
+		return exitError{code: exitFailed}
 	}
 	tell(doctor.Finding{Check: "configuration", Result: doctor.OK, Detail: "the variables are complete and valid"})
-	patient := doctor.Patient{Config: conf}
+	target := doctor.Target{Config: conf}
 	if s.named() {
-		if patient.Bucket, err = s.store(conf); err != nil {
+		if target.Bucket, err = s.openBucket(conf); err != nil {
 			return err
 		}
-		patient.OSSEndpoint = first(s.endpoint, conf.OSSPublicEndpoint, "https://oss-"+s.region+".aliyuncs.com")
-		if s.found != nil || first(s.accountID, s.fcEndpoint, os.Getenv("OCRCTL_ACCOUNT"), os.Getenv("OCRCTL_FC_ENDPOINT")) != "" {
-			if patient.Functions, err = s.functions(); err != nil {
+		target.OSSEndpoint = first(s.endpoint, conf.OSSPublicEndpoint, "https://oss-"+s.region+".aliyuncs.com")
+		if s.sandboxInfo != nil || first(s.accountID, s.fcEndpoint, os.Getenv("OCRCTL_ACCOUNT"), os.Getenv("OCRCTL_FC_ENDPOINT")) != "" {
+			if target.Function, err = s.functions(); err != nil {
 				return err
 			}
 		}
 	}
-	patient.Examine(ctx, tell)
+	target.Run(ctx, tell)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case failed:
-		return statusError{code: exitFailed}
+		return exitError{code: exitFailed}
 	}
 	return nil
 }
 
 // named reports whether a bucket was named anywhere.
 func (s *settings) named() bool {
-	return s.found != nil || first(s.bucket, os.Getenv("OCRCTL_BUCKET")) != ""
+	return s.sandboxInfo != nil || first(s.bucket, os.Getenv("OCRCTL_BUCKET")) != ""
 }
 
 func (s *settings) printFinding(f doctor.Finding) {

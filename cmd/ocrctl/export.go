@@ -33,7 +33,7 @@ CSV is made for spreadsheets: UTF-8 with a byte order mark, CRLF, every document
 for a formula gets an apostrophe in front, and text that is all digits, such as most ID numbers, a tab, as
 spreadsheets round numbers to 15 digits. Programs should read JSON lines, which hold the documents as they are.
 
-CSV and JSON lines are not masked unless --mask is given; a table is, unless --show is. With --file an export that broke off
+CSV and JSON lines are not masked unless --mask is given; a table is, unless --no-mask is. With --file an export that broke off
 is completed by --resume: what is incomplete at its end is cut off first.`,
 		Example: `  ocrctl export -b cards -r cn-hangzhou --prefix 2026/ --file cards.csv
   ocrctl export -b cards -r cn-hangzhou --format jsonl --status recognized | jq .card.idNumber
@@ -79,7 +79,7 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 		return err
 	}
 	f.Suffix = conf.ResultSuffix
-	f.Mask = f.Mask || (f.format == "table" && !s.show)
+	f.Mask = f.Mask || (f.format == "table" && !s.noMask)
 	var out io.Writer = s.stdout
 	headed := false
 	if f.file != "" {

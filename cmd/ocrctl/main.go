@@ -11,9 +11,9 @@ import (
 	"os/signal"
 	"syscall"
 
-	"fc-idcard-ocr/internal/ctl/account"
-	"fc-idcard-ocr/internal/ctl/functions"
-	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/ctl/fcclient"
+	"fc-idcard-ocr/internal/ctl/ossclient"
 
 	"github.com/spf13/cobra"
 )
@@ -43,17 +43,17 @@ type usageError struct{ error }
 // configurationError is something that has to be set up.
 type configurationError struct{ error }
 
-// statusError ends the program with a code; its text, if it has one, was not shown yet.
-type statusError struct {
+// exitError ends the program with a code; its text, if it has one, was not shown yet.
+type exitError struct {
 	code int
 	text string
 }
 
-func (e statusError) Error() string { return e.text }
+func (e exitError) Error() string { return e.text }
 
 // run is the program.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	out := &sink{to: stdout}
+	out := &errWriter{to: stdout}
 	root := newRoot(stdin, out, stderr)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	var usage usageError
 	var configuration configurationError
-	var status statusError
+	var status exitError
 	switch {
 	case err == nil:
 		return exitOK
@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.As(err, &usage):
 		fmt.Fprintln(stderr, "Run the command with -h to see what it accepts.")
 		return exitUsage
-	case errors.As(err, &configuration), store.Configuration(err), functions.Configuration(err), errors.Is(err, account.ErrNone):
+	case errors.As(err, &configuration), ossclient.Configuration(err), fcclient.Configuration(err), errors.Is(err, credentials.ErrNotFound):
 		fmt.Fprintln(stderr, "Run `ocrctl doctor` to find out what has to be set up.")
 		return exitConfiguration
 	}
@@ -101,7 +101,7 @@ CLAIM_SUFFIX ...) mean the same here. Credentials of Alibaba Cloud are found as 
 ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, ~/.aliyun/config.json, ~/.alibabacloud/credentials or
 the machine's role.
 
-Text on the terminal masks names, addresses and ID numbers unless --show is given; --output json does not.
+Text on the terminal masks names, addresses and ID numbers unless --no-mask is given; --output json does not.
 
 Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2 wrong usage; 3 credentials, permissions, names
 or addresses are wrong; 4 stopped at --limit or --max-charge; 130 interrupted.`,

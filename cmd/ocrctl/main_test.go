@@ -30,10 +30,13 @@ func TestRecognizeMasksUnlessToldToShow(t *testing.T) {
 	for _, personal := range []string{card.Name, card.IDNumber, card.Address, card.BirthDate} {
 		assert.NotContains(t, r.stdout, personal)
 	}
-	r = c.run("recognize", "--show", file)
+	r = c.run("recognize", "--no-mask", file)
 	assert.Contains(t, r.stdout, card.Name)
 	assert.Contains(t, r.stdout, card.IDNumber)
-	assert.Equal(t, 2, c.gateway.Ledger.Charged())
+	r = c.run("recognize", "--show", file)
+	assert.Contains(t, r.stdout, card.IDNumber, "the flag's former name")
+	assert.Contains(t, r.stderr, "use --no-mask")
+	assert.Equal(t, 3, c.gateway.Ledger.Charged())
 }
 
 func TestRecognizeGivesMachinesALineForEachPicture(t *testing.T) {

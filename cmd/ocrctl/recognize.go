@@ -30,7 +30,7 @@ Calls are retried, charges counted and cards checked as the function does it, by
 (OCR_APP_KEY, OCR_APP_SECRET or OCR_APP_CODE, OCR_ENDPOINT, OCR_TIMEOUT, OCR_MAX_ATTEMPTS, OCR_ON_LOST_ANSWER, MAX_IMAGE_BYTES).
 With --output json each picture gives one line {"file","document"} or {"file","error"}.`,
 		Example: `  ocrctl recognize card.jpg
-  ocrctl recognize --show *.jpg
+  ocrctl recognize --no-mask *.jpg
   ocrctl recognize --source url 'https://example.com/card.jpg'
   ocrctl recognize --sandbox testdata/cards/scan-01.jpg`,
 		Args: cobra.MinimumNArgs(1),
@@ -83,9 +83,9 @@ func (s *settings) recognize(ctx context.Context, conf config.Config, byURL bool
 	}
 	switch {
 	case configuration:
-		return statusError{code: exitConfiguration}
+		return exitError{code: exitConfiguration}
 	case failed > 0:
-		return statusError{code: exitFailed}
+		return exitError{code: exitFailed}
 	}
 	return nil
 }
@@ -181,7 +181,7 @@ func (s *settings) printRecognition(r recognition) error {
 	if strings.Contains(file, "://") { // a signed URL is a secret
 		file, _, _ = strings.Cut(file, "?")
 	}
-	if !s.show {
+	if !s.noMask {
 		file = result.MaskKey(file)
 	}
 	if r.Error != nil {
@@ -189,7 +189,7 @@ func (s *settings) printRecognition(r recognition) error {
 		return err
 	}
 	d := *r.Document
-	if !s.show {
+	if !s.noMask {
 		d = d.Mask()
 	}
 	paid := "free"

@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/config"
-	"fc-idcard-ocr/internal/ctl/account"
-	"fc-idcard-ocr/internal/ctl/functions"
-	"fc-idcard-ocr/internal/ctl/listing"
-	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/ctl/fcclient"
+	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/address"
 
 	"github.com/spf13/cobra"
@@ -30,7 +30,7 @@ type settings struct {
 	stdout, stderr io.Writer
 
 	output  string // text or json
-	show    bool
+	noMask  bool
 	sandbox string
 	profile string
 
@@ -39,14 +39,16 @@ type settings struct {
 
 	function, qualifier, accountID, fcEndpoint string
 
-	found *address.Address // of the sandbox
+	sandboxInfo *address.Address // of the sandbox
 }
 
 // global adds the flags of all commands.
 func (s *settings) global(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVarP(&s.output, "output", "o", "text", "`format` of what is printed: text or json")
-	flags.BoolVar(&s.show, "show", false, "do not mask names, addresses and ID numbers in text")
+	flags.BoolVar(&s.noMask, "no-mask", false, "do not mask names, addresses and ID numbers in text")
+	flags.BoolVar(&s.noMask, "show", false, "")
+	flags.MarkHidden("show") //nolint:errcheck // the flag is there
 	flags.StringVar(&s.sandbox, "sandbox", "", "use the sandbox on this machine instead of Alibaba Cloud; its `address` is its folder or the URL of its HTTP port (default "+address.DefaultDir+")")
 	flags.Lookup("sandbox").NoOptDefVal = address.DefaultDir
 	flags.StringVar(&s.profile, "profile", "", "`name` of the profile with the credentials [ALIBABA_CLOUD_PROFILE]")
@@ -88,6 +90,9 @@ func (s *settings) check(c *cobra.Command) error {
 	if !slices.Contains([]string{"text", "json"}, s.output) {
 		return usageError{fmt.Errorf("--output %q: accepted are text and json", s.output)}
 	}
+	if c.Flags().Changed("show") { // cobra's own notice of a deprecated flag goes to standard output
+		s.note("--show is deprecated; use --no-mask")
+	}
 	if !c.Flags().Changed("sandbox") {
 		return nil
 	}
@@ -95,15 +100,15 @@ func (s *settings) check(c *cobra.Command) error {
 	if err != nil {
 		return configurationError{err}
 	}
-	if err := answers(found.OSS); err != nil {
+	if err := checkReachable(found.OSS); err != nil {
 		return configurationError{fmt.Errorf("no sandbox runs there: it has ended without taking its note %s away, as nothing answers at %s; start it with `go run ./cmd/sandbox`", s.sandbox, found.OSS)}
 	}
-	s.found = &found
+	s.sandboxInfo = &found
 	return nil
 }
 
-// answers returns an error if nobody listens at the address of a service of the sandbox.
-func answers(endpoint string) error {
+// checkReachable returns an error if nobody listens at the address of a service of the sandbox.
+func checkReachable(endpoint string) error {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return err
@@ -128,9 +133,9 @@ func first(values ...string) string {
 // config reads the function's variables. Commands that never call the OCR API need no key for it.
 func (s *settings) config(withKey bool) (config.Config, error) {
 	environ := os.Environ()
-	if s.found != nil {
-		environ = append(environ, "OCR_ENDPOINT="+s.found.OCR, "OCR_APP_KEY="+s.found.AppKey, "OCR_APP_SECRET="+s.found.AppSecret, "OCR_APP_CODE=",
-			"OSS_PUBLIC_ENDPOINT="+s.found.OSS, "OSS_PUBLIC_CNAME=false", "OSS_ENDPOINT=")
+	if s.sandboxInfo != nil {
+		environ = append(environ, "OCR_ENDPOINT="+s.sandboxInfo.OCR, "OCR_APP_KEY="+s.sandboxInfo.AppKey, "OCR_APP_SECRET="+s.sandboxInfo.AppSecret, "OCR_APP_CODE=",
+			"OSS_PUBLIC_ENDPOINT="+s.sandboxInfo.OSS, "OSS_PUBLIC_CNAME=false", "OSS_ENDPOINT=")
 	}
 	if !withKey {
 		environ = append(environ, "OCR_APP_CODE=unused")
@@ -142,23 +147,23 @@ func (s *settings) config(withKey bool) (config.Config, error) {
 	return c, nil
 }
 
-func names(c config.Config) listing.Names {
-	return listing.Names{Images: c.ImageSuffixes, Document: c.ResultSuffix, Claim: c.ClaimSuffix}
+func keys(c config.Config) result.Keys {
+	return result.Keys{ImageSuffixes: c.ImageSuffixes, ResultSuffix: c.ResultSuffix, ClaimSuffix: c.ClaimSuffix}
 }
 
-// account is who calls.
-func (s *settings) account() account.Source {
-	if s.found != nil {
-		return account.Fixed(account.Credentials{AccessKeyID: s.found.AccessKeyID, AccessKeySecret: s.found.AccessKeySecret})
+// credentials are those of who calls.
+func (s *settings) credentials() credentials.Provider {
+	if s.sandboxInfo != nil {
+		return credentials.Static(credentials.Credentials{AccessKeyID: s.sandboxInfo.AccessKeyID, AccessKeySecret: s.sandboxInfo.AccessKeySecret})
 	}
-	return account.Chain(s.profile)
+	return credentials.Chain(s.profile)
 }
 
-// place resolves bucket and region.
-func (s *settings) place() error {
+// resolveTarget resolves bucket and region.
+func (s *settings) resolveTarget() error {
 	s.bucket, s.region = first(s.bucket, os.Getenv("OCRCTL_BUCKET")), first(s.region, os.Getenv("OCRCTL_REGION"), os.Getenv("ALIBABA_CLOUD_REGION_ID"))
-	if s.found != nil {
-		s.bucket, s.region = first(s.bucket, s.found.Bucket), s.found.Region
+	if s.sandboxInfo != nil {
+		s.bucket, s.region = first(s.bucket, s.sandboxInfo.Bucket), s.sandboxInfo.Region
 	}
 	s.region = strings.TrimPrefix(s.region, "oss-")
 	switch {
@@ -171,22 +176,22 @@ func (s *settings) place() error {
 }
 
 // open opens the bucket for a command that never calls the OCR API, and returns the function's variables beside it.
-func (s *settings) open() (config.Config, *store.Store, error) {
+func (s *settings) open() (config.Config, *ossclient.Bucket, error) {
 	conf, err := s.config(false)
 	if err != nil {
 		return conf, nil, err
 	}
-	bucket, err := s.store(conf)
+	bucket, err := s.openBucket(conf)
 	return conf, bucket, err
 }
 
-// store opens the bucket.
-func (s *settings) store(c config.Config) (*store.Store, error) {
-	if err := s.place(); err != nil {
+// openBucket opens the bucket.
+func (s *settings) openBucket(c config.Config) (*ossclient.Bucket, error) {
+	if err := s.resolveTarget(); err != nil {
 		return nil, err
 	}
 	endpoint, cname := first(s.endpoint, c.OSSPublicEndpoint), s.cname || (s.endpoint == "" && c.OSSPublicCNAME)
-	opened, err := store.Open(store.Config{Bucket: s.bucket, Region: s.region, Endpoint: endpoint, CNAME: cname, Account: s.account()})
+	opened, err := ossclient.Open(ossclient.Config{Bucket: s.bucket, Region: s.region, Endpoint: endpoint, CNAME: cname, Credentials: s.credentials()})
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -194,32 +199,32 @@ func (s *settings) store(c config.Config) (*store.Store, error) {
 }
 
 // functions returns the client of the function.
-func (s *settings) functions() (*functions.Client, error) {
-	if err := s.place(); err != nil {
+func (s *settings) functions() (*fcclient.Client, error) {
+	if err := s.resolveTarget(); err != nil {
 		return nil, err
 	}
 	endpoint := first(s.fcEndpoint, os.Getenv("OCRCTL_FC_ENDPOINT"))
-	if s.found != nil {
-		endpoint = s.found.FC
+	if s.sandboxInfo != nil {
+		endpoint = s.sandboxInfo.FC
 	}
 	if endpoint == "" {
 		id := first(s.accountID, os.Getenv("OCRCTL_ACCOUNT"))
 		if id == "" || strings.Trim(id, "0123456789") != "" {
 			return nil, usageError{errors.New("no account ID (a number), of which the address of Function Compute is made; name it with --account or OCRCTL_ACCOUNT, or give --fc-endpoint")}
 		}
-		endpoint = functions.Endpoint(id, s.region)
+		endpoint = fcclient.Endpoint(id, s.region)
 	}
-	if !strings.HasPrefix(endpoint, "https://") && s.found == nil {
+	if !strings.HasPrefix(endpoint, "https://") && s.sandboxInfo == nil {
 		return nil, usageError{fmt.Errorf("--fc-endpoint %q: accepted is an https:// URL", endpoint)}
 	}
-	return &functions.Client{Endpoint: endpoint, Function: s.functionName(), Qualifier: s.qualifier, Account: s.account()}, nil
+	return &fcclient.Client{Endpoint: endpoint, Function: s.functionName(), Qualifier: s.qualifier, Credentials: s.credentials()}, nil
 }
 
 // functionName resolves the function's name.
 func (s *settings) functionName() string {
 	theirs := ""
-	if s.found != nil {
-		theirs = s.found.Function
+	if s.sandboxInfo != nil {
+		theirs = s.sandboxInfo.Function
 	}
 	return first(s.function, theirs, os.Getenv("OCRCTL_FUNCTION"), "idcard-ocr")
 }
@@ -239,15 +244,15 @@ func (s *settings) note(format string, args ...any) { fmt.Fprintf(s.stderr, form
 
 // terminal reports whether w is one.
 func terminal(w io.Writer) bool {
-	if s, ok := w.(*sink); ok {
+	if s, ok := w.(*errWriter); ok {
 		w = s.to
 	}
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// ago reads the text of --since.
-func ago(text string, now time.Time) (time.Time, error) {
+// parseSince reads the text of --since.
+func parseSince(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"fc-idcard-ocr/internal/ctl/census"
+	"fc-idcard-ocr/internal/ctl/inventory"
 
 	"github.com/spf13/cobra"
 )
@@ -18,7 +18,7 @@ import (
 const claimAge = 15 * time.Minute
 
 func newStatus(s *settings) *cobra.Command {
-	o := census.Options{}
+	o := inventory.Options{}
 	var listingOnly bool
 	var watch time.Duration
 	c := &cobra.Command{
@@ -54,15 +54,15 @@ Nothing is written. An image without a document, long after its upload, has lost
 	return c
 }
 
-func (s *settings) status(ctx context.Context, o census.Options, watch time.Duration) error {
+func (s *settings) status(ctx context.Context, o inventory.Options, watch time.Duration) error {
 	conf, bucket, err := s.open()
 	if err != nil {
 		return err
 	}
-	o.Names = names(conf)
+	o.Keys = keys(conf)
 	for {
 		bar := s.progress("counting images", -1)
-		report, err := census.Take(ctx, bucket, o, time.Now(), func(r census.Report) { bar.at(r.Images) })
+		report, err := inventory.Count(ctx, bucket, o, time.Now(), func(r inventory.Report) { bar.at(r.Images) })
 		bar.end()
 		if err != nil {
 			return err
@@ -83,12 +83,12 @@ func (s *settings) status(ctx context.Context, o census.Options, watch time.Dura
 	}
 }
 
-func (s *settings) printStatus(r census.Report, read bool) error {
+func (s *settings) printStatus(r inventory.Report, read bool) error {
 	if s.json() {
 		return s.print(struct {
 			Bucket string    `json:"bucket"`
 			At     time.Time `json:"at"`
-			census.Report
+			inventory.Report
 		}{s.bucket, time.Now().UTC().Truncate(time.Second), r})
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 8, 2, ' ', tabwriter.AlignRight)

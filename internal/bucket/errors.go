@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"fc-idcard-ocr/internal/safetext"
+
 	"github.com/aliyun/aliyun-oss-go-sdk/oss"
 )
 
@@ -99,7 +101,7 @@ func classify(op string, seen response, err error) *Error {
 		e.kind = ErrTooLarge
 		return e
 	case errors.As(err, &service):
-		e.Status, e.Code, e.RequestID = service.StatusCode, plainCode(service.Code), plainCode(service.RequestID)
+		e.Status, e.Code, e.RequestID = service.StatusCode, safetext.Token(service.Code, "-"), safetext.Token(service.RequestID, "-")
 	case errors.As(err, new(oss.CRCCheckError)):
 		e.kind, e.Code = ErrUnavailable, "CRCCheckError"
 		return e
@@ -171,14 +173,4 @@ func sanitizeURL(err error) error {
 		return err
 	}
 	return errors.New("broken connection") // net/http's other errors can quote what the server sent
-}
-
-// plainCode keeps words of ASCII letters and digits: codes and request IDs are such, echoes of a request are not.
-func plainCode(s string) string {
-	if len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
-	}) {
-		return ""
-	}
-	return s
 }

@@ -11,11 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"fc-idcard-ocr/internal/ctl/documents"
-	"fc-idcard-ocr/internal/ctl/functions"
-	"fc-idcard-ocr/internal/ctl/inorder"
-	"fc-idcard-ocr/internal/ctl/listing"
-	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/ctl/parallel"
 	"fc-idcard-ocr/internal/result"
 
 	"golang.org/x/time/rate"
@@ -24,13 +22,13 @@ import (
 // grace is how long submissions under way may take after an interruption.
 const grace = 10 * time.Second
 
-// Store is the bucket; *store.Store is the real one.
-type Store interface {
-	documents.Store
+// Bucket is what is looked through; *ossclient.Bucket is the real one.
+type Bucket interface {
+	inventory.Bucket
 	Remove(ctx context.Context, key string) error
 }
 
-// Invoker hands an event to the function; *functions.Client is the real one.
+// Invoker hands an event to the function; *fcclient.Client is the real one.
 type Invoker interface {
 	InvokeAsync(ctx context.Context, payload []byte) (requestID string, err error)
 }
@@ -38,24 +36,24 @@ type Invoker interface {
 // Job is one backfill. All fields but Progress and Now are required; Invoker is not used in a dry run.
 type Job struct {
 	Options
-	Store      Store
+	Objects    Bucket
 	Invoker    Invoker
 	Checkpoint *Checkpoint
 	// Progress is told the counts after each image, from one goroutine. It must return soon.
 	Progress func(Counts)
 	Now      func() time.Time // nil means time.Now
 
-	limiter *rate.Limiter
-	mu      sync.Mutex
-	taken   int64 // permits of this run
-	charges int64 // likewise, of paid calls
-	earlier int64 // paid calls of the runs before
+	limiter  *rate.Limiter
+	mu       sync.Mutex
+	reserved int64 // permits of this run
+	charges  int64 // likewise, of paid calls
+	earlier  int64 // paid calls of the runs before
 }
 
 // item is an image with the position that holds once it is dealt with.
 type item struct {
-	entry listing.Entry
-	after listing.Position
+	entry inventory.Entry
+	after inventory.Position
 }
 
 // handled is what became of an item.
@@ -99,7 +97,7 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 
 	var failed error
 	stopped := false
-	for r, err := range inorder.Map(j.items(pulling), j.Parallel, func(i item) handled { return j.handle(working, submitting, i) }) {
+	for r, err := range parallel.Map(j.items(pulling), j.Parallel, func(i item) handled { return j.handle(working, submitting, i) }) {
 		if err == nil {
 			err = r.err
 		}
@@ -148,14 +146,14 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 // items streams the images of the listing from the checkpoint on.
 func (j *Job) items(ctx context.Context) iter.Seq2[item, error] {
 	return func(yield func(item, error) bool) {
-		p := listing.Pairer{Names: j.Names, Position: j.Checkpoint.Position()}
+		p := inventory.Pairer{Keys: j.Keys, Position: j.Checkpoint.Position()}
 		before := p.Snapshot()
-		emit := func(done []listing.Entry, after listing.Position) bool {
+		emit := func(done []inventory.Entry, after inventory.Position) bool {
 			for i, e := range done {
 				at := after
 				if i < len(done)-1 { // the next run reads the last object again, to find the others complete
-					before.Open = without(before.Open, e.Key)
-					at = listing.Position{After: before.After, Open: before.Open}
+					before.Pending = without(before.Pending, e.Key)
+					at = inventory.Position{After: before.After, Pending: before.Pending}
 				}
 				if e.Image != nil && !yield(item{e, at}, nil) {
 					return false
@@ -163,11 +161,11 @@ func (j *Job) items(ctx context.Context) iter.Seq2[item, error] {
 			}
 			return true
 		}
-		for o, err := range j.Store.List(ctx, j.Prefix, p.Position.After) {
+		for o, err := range j.Objects.List(ctx, j.Prefix, p.Position.After) {
 			if err == nil {
 				err = ctx.Err()
 			}
-			var done []listing.Entry
+			var done []inventory.Entry
 			if err == nil {
 				done, err = p.Add(o)
 			}
@@ -182,12 +180,12 @@ func (j *Job) items(ctx context.Context) iter.Seq2[item, error] {
 			before = after
 		}
 		done := p.End()
-		emit(done, listing.Position{After: p.Position.After})
+		emit(done, inventory.Position{After: p.Position.After})
 	}
 }
 
-func without(open []listing.Entry, key string) []listing.Entry {
-	var rest []listing.Entry
+func without(open []inventory.Entry, key string) []inventory.Entry {
+	var rest []inventory.Entry
 	for _, e := range open {
 		if e.Key != key {
 			rest = append(rest, e)
@@ -199,14 +197,14 @@ func without(open []listing.Entry, key string) []listing.Entry {
 // handle decides about one image and submits it. It runs side by side with itself.
 func (j *Job) handle(working, submitting context.Context, i item) handled {
 	r := handled{item: i}
-	if j.Checkpoint.Ahead(i.entry.Key) {
-		r.skip = Already
+	if j.Checkpoint.IsSubmitted(i.entry.Key) {
+		r.skip = AlreadySubmitted
 		return r
 	}
 	var document *result.Document
-	r.reason, r.skip = j.judge(i.entry)
+	r.reason, r.skip = j.classify(i.entry)
 	if r.skip == Done && j.Retry.Any() {
-		if document, r.reason, r.skip, r.err = j.failure(working, i.entry); r.err != nil {
+		if document, r.reason, r.skip, r.err = j.readFailure(working, i.entry); r.err != nil {
 			return r
 		}
 	}
@@ -214,7 +212,7 @@ func (j *Job) handle(working, submitting context.Context, i item) handled {
 		return r
 	}
 	r.charged = i.entry.Image.Size > 0 && i.entry.Image.Size <= j.MaxImageBytes
-	if r.stop = j.permit(r.charged); r.stop != "" || j.DryRun {
+	if r.stop = j.reserve(r.charged); r.stop != "" || j.DryRun {
 		return r
 	}
 	if j.limiter.Wait(working) != nil {
@@ -223,33 +221,33 @@ func (j *Job) handle(working, submitting context.Context, i item) handled {
 	}
 	r.err = j.submit(submitting, i.entry, document)
 	if r.err == nil {
-		r.err = j.Checkpoint.Note(i.entry.Key, r.charged)
+		r.err = j.Checkpoint.Record(i.entry.Key, r.charged)
 	}
 	return r
 }
 
-// judge decides by what the listing tells.
-func (j *Job) judge(e listing.Entry) (Reason, Skip) {
+// classify decides by what the listing tells.
+func (j *Job) classify(e inventory.Entry) (Reason, Skip) {
 	switch {
 	case e.Image.LastModified.Before(j.Since):
-		return "", Before
+		return "", OlderThanSince
 	case e.Claim != nil && j.Now().Sub(e.Claim.LastModified) < j.ClaimAge:
 		return "", InProgress
 	case e.Claim != nil:
 		return Abandoned, ""
 	case e.Document == nil:
 		return Missing, ""
-	case !e.Current():
+	case !e.UpToDate():
 		return Outdated, ""
 	}
 	return "", Done
 }
 
-// failure reads the document of an image that is otherwise done.
-func (j *Job) failure(ctx context.Context, e listing.Entry) (*result.Document, Reason, Skip, error) {
-	d, err := documents.Read(ctx, j.Store, e.Document.Key)
+// readFailure reads the document of an image that is otherwise done.
+func (j *Job) readFailure(ctx context.Context, e inventory.Entry) (*result.Document, Reason, Skip, error) {
+	d, err := inventory.ReadDocument(ctx, j.Objects, e.Document.Key)
 	switch {
-	case store.NotFound(err):
+	case ossclient.NotFound(err):
 		return nil, Missing, "", nil
 	case errors.Is(err, result.ErrForeign):
 		return nil, "", Unreadable, nil
@@ -261,17 +259,17 @@ func (j *Job) failure(ctx context.Context, e listing.Entry) (*result.Document, R
 	return d, Failed, "", nil
 }
 
-// permit counts the submission, or tells why there may be none.
-func (j *Job) permit(charged bool) Stop {
+// reserve counts the submission, or tells why there may be none.
+func (j *Job) reserve(charged bool) Stop {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {
-	case j.Limit > 0 && j.taken >= j.Limit:
+	case j.Limit > 0 && j.reserved >= j.Limit:
 		return AtLimit
 	case charged && j.MaxCharge > 0 && j.earlier+j.charges >= j.MaxCharge:
-		return AtBudget
+		return AtChargeLimit
 	}
-	j.taken++
+	j.reserved++
 	if charged {
 		j.charges++
 	}
@@ -280,22 +278,22 @@ func (j *Job) permit(charged bool) Stop {
 
 // submit hands the image to the function. A final failure would count as done there, so its document is removed first, if
 // it is still the one that was read: a kill in between leaves an image without a document, which every run submits.
-func (j *Job) submit(ctx context.Context, e listing.Entry, failed *result.Document) error {
+func (j *Job) submit(ctx context.Context, e inventory.Entry, failed *result.Document) error {
 	if failed != nil && (failed.Error == nil || !failed.Error.Retryable) {
-		now, err := documents.Read(ctx, j.Store, e.Document.Key)
+		now, err := inventory.ReadDocument(ctx, j.Objects, e.Document.Key)
 		switch {
-		case store.NotFound(err):
+		case ossclient.NotFound(err):
 		case err != nil:
 			return err
 		case now.RequestID != failed.RequestID || !now.CompletedAt.Equal(failed.CompletedAt):
 			return nil // made anew in the meantime
 		default:
-			if err := j.Store.Remove(ctx, e.Document.Key); err != nil {
+			if err := j.Objects.Remove(ctx, e.Document.Key); err != nil {
 				return err
 			}
 		}
 	}
-	if _, err := j.Invoker.InvokeAsync(ctx, functions.Event(j.Bucket, j.Region, *e.Image, j.Now())); err != nil {
+	if _, err := j.Invoker.InvokeAsync(ctx, uploadEvent(j.Bucket, j.Region, *e.Image, j.Now())); err != nil {
 		return fmt.Errorf("an image could not be submitted: %w", err)
 	}
 	return nil

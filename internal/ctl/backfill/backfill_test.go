@@ -17,8 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"fc-idcard-ocr/internal/ctl/listing"
-	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
@@ -26,14 +25,14 @@ import (
 )
 
 var (
-	names = listing.Names{Images: []string{".jpg"}, Document: ".ocr.json", Claim: ".ocr.claim"}
+	names = result.Keys{ImageSuffixes: []string{".jpg"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"}
 	noon  = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 )
 
 // shelf is a bucket in memory that counts.
 type shelf struct {
 	mu      sync.Mutex
-	objects map[string]listing.Object
+	objects map[string]ossclient.Object
 	bodies  map[string][]byte
 	reads   int
 	removed []string
@@ -41,11 +40,11 @@ type shelf struct {
 }
 
 func newShelf() *shelf {
-	return &shelf{objects: map[string]listing.Object{}, bodies: map[string][]byte{}}
+	return &shelf{objects: map[string]ossclient.Object{}, bodies: map[string][]byte{}}
 }
 
 func (s *shelf) put(key string, age time.Duration, body string) {
-	s.objects[key] = listing.Object{Key: key, ETag: "E" + key, Size: max(int64(len(body)), 1), LastModified: noon.Add(-age)}
+	s.objects[key] = ossclient.Object{Key: key, ETag: "E" + key, Size: max(int64(len(body)), 1), LastModified: noon.Add(-age)}
 	s.bodies[key] = []byte(body)
 }
 
@@ -54,14 +53,14 @@ func (s *shelf) document(key string, age time.Duration, status result.Status, e 
 	s.put(key+".ocr.json", age, string(text))
 }
 
-func (s *shelf) List(ctx context.Context, prefix, after string) iter.Seq2[listing.Object, error] {
+func (s *shelf) List(ctx context.Context, prefix, after string) iter.Seq2[ossclient.Object, error] {
 	s.mu.Lock()
 	keys := slices.Sorted(maps.Keys(s.objects))
 	s.mu.Unlock()
-	return func(yield func(listing.Object, error) bool) {
+	return func(yield func(ossclient.Object, error) bool) {
 		for _, key := range keys {
 			if ctx.Err() != nil {
-				yield(listing.Object{}, ctx.Err())
+				yield(ossclient.Object{}, ctx.Err())
 				return
 			}
 			if strings.HasPrefix(key, prefix) && key > after {
@@ -85,7 +84,7 @@ func (s *shelf) Read(_ context.Context, key string, _ int64) ([]byte, error) {
 	}
 	body, ok := s.bodies[key]
 	if !ok {
-		return nil, &store.Error{Status: 404, Code: "NoSuchKey"}
+		return nil, &ossclient.Error{Status: 404, Code: "NoSuchKey"}
 	}
 	return body, nil
 }
@@ -130,14 +129,14 @@ func (f *invoker) InvokeAsync(_ context.Context, payload []byte) (string, error)
 
 func (f *invoker) sorted() []string { return slices.Sorted(slices.Values(f.keys)) }
 
-func job(t *testing.T, s Store, f Invoker, path string, change ...func(*Options)) *Job {
-	o := Options{Bucket: "cards", Region: "cn-hangzhou", Function: "f", Names: names, ClaimAge: 10 * time.Minute, MaxImageBytes: 1000, Rate: 1e9, Parallel: 4}
+func job(t *testing.T, s Bucket, f Invoker, path string, change ...func(*Options)) *Job {
+	o := Options{Bucket: "cards", Region: "cn-hangzhou", Function: "f", Keys: names, ClaimAge: 10 * time.Minute, MaxImageBytes: 1000, Rate: 1e9, Parallel: 4}
 	for _, c := range change {
 		c(&o)
 	}
 	checkpoint, err := Open(path, o.Identity(""))
 	require.NoError(t, err)
-	return &Job{Options: o, Store: s, Invoker: f, Checkpoint: checkpoint, Now: func() time.Time { return noon }}
+	return &Job{Options: o, Objects: s, Invoker: f, Checkpoint: checkpoint, Now: func() time.Time { return noon }}
 }
 
 func file(t *testing.T) string { return filepath.Join(t.TempDir(), "sub", "checkpoint.jsonl") }
@@ -242,7 +241,7 @@ func TestSinceLeavesOldImagesOut(t *testing.T) {
 	report, err := job(t, s, f, file(t), func(o *Options) { o.Since = noon.Add(-2 * time.Minute) }).Run(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []string{"outdated.jpg"}, f.keys)
-	assert.EqualValues(t, 9, report.Skipped[Before])
+	assert.EqualValues(t, 9, report.Skipped[OlderThanSince])
 }
 
 func many(n int) *shelf {
@@ -279,7 +278,7 @@ func TestTheBudgetIsOfAllRunsTogether(t *testing.T) {
 	for range 3 {
 		report, err := job(t, s, f, path, func(o *Options) { o.MaxCharge, o.Parallel = 20, 1 }).Run(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, AtBudget, report.Stopped)
+		assert.Equal(t, AtChargeLimit, report.Stopped)
 		assert.Len(t, f.keys, 21)
 	}
 	report, err := job(t, s, f, path, func(o *Options) { o.MaxCharge = 30 }).Run(t.Context())
@@ -355,7 +354,7 @@ func TestNothingIsSubmittedThatCannotBeRemembered(t *testing.T) {
 	f := &invoker{}
 	path := file(t)
 	require.NoError(t, os.WriteFile(filepath.Dir(path), nil, 0o600)) // a file where the folder should be
-	j := &Job{Options: job(t, many(10), f, file(t)).Options, Store: many(10), Invoker: f}
+	j := &Job{Options: job(t, many(10), f, file(t)).Options, Objects: many(10), Invoker: f}
 	j.Checkpoint = New(path, j.Identity(""))
 	_, err := j.Run(t.Context())
 	require.ErrorIs(t, err, ErrCheckpoint)
@@ -431,7 +430,7 @@ func TestACheckpointOfAnotherJobIsRefused(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "it holds keys")
-	_, err = Open(path, Options{Bucket: "other", Names: names}.Identity(""))
+	_, err = Open(path, Options{Bucket: "other", Keys: names}.Identity(""))
 	assert.ErrorContains(t, err, "another backfill")
 	require.NoError(t, os.WriteFile(path, []byte("hello\n"), 0o600))
 	_, err = Open(path, Options{Bucket: "cards"}.Identity(""))
@@ -445,15 +444,15 @@ type synthetic struct {
 	gauge  func()
 }
 
-func (s synthetic) List(ctx context.Context, _, after string) iter.Seq2[listing.Object, error] {
-	return func(yield func(listing.Object, error) bool) {
+func (s synthetic) List(ctx context.Context, _, after string) iter.Seq2[ossclient.Object, error] {
+	return func(yield func(ossclient.Object, error) bool) {
 		for i := range s.images {
 			if i%10_000 == 0 {
 				s.gauge()
 			}
 			for _, suffix := range []string{"", ".ocr.json"}[:1+i%2] {
 				key := fmt.Sprintf("2026/%09d.jpg%s", i, suffix)
-				if key > after && !yield(listing.Object{Key: key, Size: 1, LastModified: noon}, ctx.Err()) {
+				if key > after && !yield(ossclient.Object{Key: key, Size: 1, LastModified: noon}, ctx.Err()) {
 					return
 				}
 			}

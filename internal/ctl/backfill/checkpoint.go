@@ -14,7 +14,8 @@ import (
 	"path/filepath"
 	"sync"
 
-	"fc-idcard-ocr/internal/ctl/listing"
+	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/result"
 )
 
 // compactEvery is after how many lines, or images dealt with, the file is written anew.
@@ -22,17 +23,17 @@ const compactEvery = 1000
 
 // Identity is what makes two runs the same job. A checkpoint of another job is refused.
 type Identity struct {
-	Bucket   string        `json:"bucket"`
-	Prefix   string        `json:"prefix"`
-	Function string        `json:"function"`
-	Since    string        `json:"since"` // as the caller wrote it: "48h" is the same job tomorrow
-	Retry    string        `json:"retryFailed"`
-	Names    listing.Names `json:"names"`
+	Bucket   string      `json:"bucket"`
+	Prefix   string      `json:"prefix"`
+	Function string      `json:"function"`
+	Since    string      `json:"since"` // as the caller wrote it: "48h" is the same job tomorrow
+	Retry    string      `json:"retryFailed"`
+	Keys     result.Keys `json:"names"`
 }
 
 // Identity returns that of the job's options, with Since as it was written. Rate, limits and the like may differ from run to run.
 func (o Options) Identity(since string) Identity {
-	return Identity{Bucket: o.Bucket, Prefix: o.Prefix, Function: o.Function, Since: since, Retry: o.Retry.String(), Names: o.Names}
+	return Identity{Bucket: o.Bucket, Prefix: o.Prefix, Function: o.Function, Since: since, Retry: o.Retry.String(), Keys: o.Keys}
 }
 
 // FileName is the name of the job's checkpoint if none is given.
@@ -42,17 +43,17 @@ func (i Identity) FileName() string {
 	return "backfill-" + i.Bucket + "-" + hex.EncodeToString(sum[:6]) + ".jsonl"
 }
 
-// head is the first line of the file.
-type head struct {
-	Version   int              `json:"checkpoint"` // 1
-	Job       Identity         `json:"job"`
-	Position  listing.Position `json:"position"`  // everything up to it is dealt with
-	Submitted int64            `json:"submitted"` // images, up to the position
-	Charges   int64            `json:"charges"`   // paid calls of them
+// header is the first line of the file.
+type header struct {
+	Version   int                `json:"checkpoint"` // 1
+	Job       Identity           `json:"job"`
+	Position  inventory.Position `json:"position"`  // everything up to it is dealt with
+	Submitted int64              `json:"submitted"` // images, up to the position
+	Charges   int64              `json:"charges"`   // paid calls of them
 }
 
-// note is any other line: an image beyond the position that was submitted already.
-type note struct {
+// entry is any other line: an image beyond the position that was submitted already.
+type entry struct {
 	Key     string `json:"key"`
 	Charged bool   `json:"charged"`
 }
@@ -63,16 +64,16 @@ type note struct {
 type Checkpoint struct {
 	path string
 
-	mu    sync.Mutex
-	head  head
-	ahead map[string]note
-	file  *os.File
-	lines int // since the file was written anew
+	mu        sync.Mutex
+	header    header
+	submitted map[string]entry
+	file      *os.File
+	lines     int // since the file was written anew
 }
 
 // New begins a checkpoint. No file is made, or looked at, until something is to be remembered.
 func New(path string, job Identity) *Checkpoint {
-	return &Checkpoint{path: path, head: head{Version: 1, Job: job}, ahead: make(map[string]note)}
+	return &Checkpoint{path: path, header: header{Version: 1, Job: job}, submitted: make(map[string]entry)}
 }
 
 // Open reads the checkpoint of a job, or begins one.
@@ -87,24 +88,24 @@ func Open(path string, job Identity) (*Checkpoint, error) {
 	}
 	lines := bufio.NewReader(bytes.NewReader(text))
 	first, err := lines.ReadBytes('\n')
-	var found head
+	var found header
 	if err != nil || json.Unmarshal(first, &found) != nil || found.Version != 1 {
 		return nil, fmt.Errorf("%s is no checkpoint of a backfill; name another file with --checkpoint, or remove it", path)
 	}
 	if !same(found.Job, job) {
 		return nil, fmt.Errorf("%s is the checkpoint of another backfill (other bucket, prefix, function, suffixes, --since or --retry-failed); name another file with --checkpoint, or remove it", path)
 	}
-	c.head = found
+	c.header = found
 	for {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) { // also a line that a kill cut off: its image is submitted once more
 			return c, nil
 		}
-		var n note
+		var n entry
 		if json.Unmarshal(line, &n) != nil {
 			return nil, fmt.Errorf("%s is damaged; remove it to begin anew: what has its document is skipped anyway", path)
 		}
-		c.ahead[n.Key] = n
+		c.submitted[n.Key] = n
 	}
 }
 
@@ -115,16 +116,16 @@ func same(a, b Identity) bool {
 }
 
 // Job is what the checkpoint belongs to.
-func (c *Checkpoint) Job() Identity { return c.head.Job }
+func (c *Checkpoint) Job() Identity { return c.header.Job }
 
 // Path is the file's.
 func (c *Checkpoint) Path() string { return c.path }
 
 // Position is where the job goes on.
-func (c *Checkpoint) Position() listing.Position {
+func (c *Checkpoint) Position() inventory.Position {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return listing.Position{After: c.head.Position.After, Open: append([]listing.Entry(nil), c.head.Position.Open...)}
+	return inventory.Position{After: c.header.Position.After, Pending: append([]inventory.Entry(nil), c.header.Position.Pending...)}
 }
 
 // After is the last key that was dealt with; empty at the start.
@@ -134,8 +135,8 @@ func (c *Checkpoint) After() string { return c.Position().After }
 func (c *Checkpoint) Submitted() (images, charges int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	images, charges = c.head.Submitted, c.head.Charges
-	for _, n := range c.ahead {
+	images, charges = c.header.Submitted, c.header.Charges
+	for _, n := range c.submitted {
 		images++
 		if n.Charged {
 			charges++
@@ -144,20 +145,20 @@ func (c *Checkpoint) Submitted() (images, charges int64) {
 	return images, charges
 }
 
-// Ahead reports whether the image was submitted although it lies beyond the position.
-func (c *Checkpoint) Ahead(key string) bool {
+// IsSubmitted reports whether the image was submitted although it lies beyond the position.
+func (c *Checkpoint) IsSubmitted(key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, ok := c.ahead[key]
+	_, ok := c.submitted[key]
 	return ok
 }
 
-// Note remembers that the image was submitted.
-func (c *Checkpoint) Note(key string, charged bool) error {
+// Record remembers that the image was submitted.
+func (c *Checkpoint) Record(key string, charged bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := note{key, charged}
-	c.ahead[key] = n
+	n := entry{key, charged}
+	c.submitted[key] = n
 	if c.file == nil || c.lines >= compactEvery {
 		return c.save()
 	}
@@ -165,15 +166,15 @@ func (c *Checkpoint) Note(key string, charged bool) error {
 }
 
 // Advance says that everything up to the position is dealt with, key last of all.
-func (c *Checkpoint) Advance(key string, to listing.Position) error {
+func (c *Checkpoint) Advance(key string, to inventory.Position) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.head.Position = to
-	if n, ok := c.ahead[key]; ok {
-		delete(c.ahead, key)
-		c.head.Submitted++
+	c.header.Position = to
+	if n, ok := c.submitted[key]; ok {
+		delete(c.submitted, key)
+		c.header.Submitted++
 		if n.Charged {
-			c.head.Charges++
+			c.header.Charges++
 		}
 	}
 	c.lines++
@@ -236,8 +237,8 @@ func (c *Checkpoint) replace() error {
 	}
 	text := bufio.NewWriter(file)
 	lines := json.NewEncoder(text)
-	err = lines.Encode(c.head)
-	for _, n := range c.ahead {
+	err = lines.Encode(c.header)
+	for _, n := range c.submitted {
 		err = errors.Join(err, lines.Encode(n))
 	}
 	if err = errors.Join(err, text.Flush(), c.close()); err == nil {
@@ -252,7 +253,7 @@ func (c *Checkpoint) replace() error {
 
 // append adds a line to the file. If that fails, the file may end in half a line, to which nothing may be added: the next
 // write is a new file.
-func (c *Checkpoint) append(n note) error {
+func (c *Checkpoint) append(n entry) error {
 	if err := json.NewEncoder(c.file).Encode(n); err != nil {
 		return unwritable(errors.Join(err, c.close()))
 	}

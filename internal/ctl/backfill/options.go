@@ -3,14 +3,14 @@ package backfill
 import (
 	"time"
 
-	"fc-idcard-ocr/internal/ctl/listing"
+	"fc-idcard-ocr/internal/result"
 )
 
 // Options say what is submitted, and how fast.
 type Options struct {
 	Bucket, Region, Prefix string
 	Function               string // part of the job's identity
-	Names                  listing.Names
+	Keys                   result.Keys
 	Since                  time.Time // only images changed since; zero means all
 	Retry                  Selection // failed documents to try again
 	// ClaimAge is how old a claim must be to count as left behind. It must be more than an invocation can take.

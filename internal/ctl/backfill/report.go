@@ -16,11 +16,11 @@ type Skip string
 
 // The reasons to skip an image.
 const (
-	Done       Skip = "done"             // its document is not older than it is
-	InProgress Skip = "inProgress"       // its claim is young: the function is at it
-	Before     Skip = "beforeSince"      // not changed since Options.Since
-	Already    Skip = "alreadySubmitted" // by an earlier run of this job
-	Unreadable Skip = "unreadable"       // its document is not one of this program
+	Done             Skip = "done"             // its document is not older than it is
+	InProgress       Skip = "inProgress"       // its claim is young: the function is at it
+	OlderThanSince   Skip = "beforeSince"      // not changed since Options.Since
+	AlreadySubmitted Skip = "alreadySubmitted" // by an earlier run of this job
+	Unreadable       Skip = "unreadable"       // its document is not one of this program
 )
 
 // Stop says why a run ended before the end of the listing.
@@ -28,9 +28,9 @@ type Stop string
 
 // The reasons to stop.
 const (
-	AtLimit     Stop = "limit"       // Options.Limit
-	AtBudget    Stop = "budget"      // Options.MaxCharge
-	Interrupted Stop = "interrupted" // by the caller
+	AtLimit       Stop = "limit"       // Options.Limit
+	AtChargeLimit Stop = "budget"      // Options.MaxCharge
+	Interrupted   Stop = "interrupted" // by the caller
 )
 
 // Counts are what a run found and did.

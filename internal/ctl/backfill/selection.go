@@ -8,9 +8,6 @@ import (
 	"fc-idcard-ocr/internal/result"
 )
 
-// Codes are the error codes that a document can have.
-var Codes = result.Codes
-
 // The words of a Selection beside codes.
 const (
 	AllFailed = "all"       // every document with the status failed
@@ -32,11 +29,11 @@ func ParseSelection(text string) (s Selection, err error) {
 			s.all = true
 		case word == Retryable:
 			s.retryable = true
-		case slices.Contains(Codes, result.Code(word)):
+		case slices.Contains(result.Codes, result.Code(word)):
 			s.codes = append(s.codes, result.Code(word))
 		default:
-			names := make([]string, len(Codes))
-			for i, code := range Codes {
+			names := make([]string, len(result.Codes))
+			for i, code := range result.Codes {
 				names[i] = string(code)
 			}
 			return Selection{}, fmt.Errorf("%q is no error code; accepted: %s, %s, or codes of %s", word, AllFailed, Retryable, strings.Join(names, ", "))

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/config"
-	"fc-idcard-ocr/internal/ctl/account"
-	"fc-idcard-ocr/internal/ctl/functions"
-	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/ctl/fcclient"
+	"fc-idcard-ocr/internal/ctl/ossclient"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,20 +40,20 @@ func (c cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // patient is one whose services are all played by c.
-func patient(t *testing.T, c cloud) Patient {
+func patient(t *testing.T, c cloud) Target {
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
 	conf, err := config.Parse([]string{"OCR_APP_CODE=canary", "OCR_ENDPOINT=" + server.URL + "/ocrIdCard"})
 	require.NoError(t, err)
-	key := account.Fixed(account.Credentials{AccessKeyID: "id", AccessKeySecret: "canary"})
-	bucket, err := store.Open(store.Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: server.URL, Account: key})
+	key := credentials.Static(credentials.Credentials{AccessKeyID: "id", AccessKeySecret: "canary"})
+	bucket, err := ossclient.Open(ossclient.Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: server.URL, Credentials: key})
 	require.NoError(t, err)
-	return Patient{Config: conf, Bucket: bucket, Functions: &functions.Client{Endpoint: server.URL, Function: "f", Account: key, Pause: func(context.Context, time.Duration) error { return nil }}}
+	return Target{Config: conf, Bucket: bucket, Function: &fcclient.Client{Endpoint: server.URL, Function: "f", Credentials: key, Sleep: func(context.Context, time.Duration) error { return nil }}}
 }
 
-func examine(t *testing.T, p Patient) map[string]Finding {
+func examine(t *testing.T, p Target) map[string]Finding {
 	found := make(map[string]Finding)
-	p.Examine(t.Context(), func(f Finding) {
+	p.Run(t.Context(), func(f Finding) {
 		found[f.Check] = f
 		assert.Equal(t, f.Result == Warning || f.Result == Failure, f.Fix != "", "a fix for each finding, and only for those: %+v", f)
 		assert.NotContains(t, f.Detail+f.Fix, "canary")
@@ -148,7 +148,7 @@ func TestAnAddressThatDoesNotAnswerIsFound(t *testing.T) {
 	found := examine(t, p)
 	assert.Equal(t, Failure, found["OCR address"].Result)
 	assert.Equal(t, Failure, found["OCR key"].Result)
-	p.Bucket, p.Functions = nil, nil
+	p.Bucket, p.Function = nil, nil
 	found = examine(t, p)
 	for _, check := range []string{"bucket", "versioning", "signed URL", "function", "trigger"} {
 		assert.Equal(t, Skipped, found[check].Result)

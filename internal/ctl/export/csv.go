@@ -85,7 +85,7 @@ func (c *csvWriter) Write(key string, d *result.Document) error {
 	for i, column := range columns {
 		c.row[i] = column.of(key, d)
 		if column.text {
-			c.row[i] = cell(c.row[i])
+			c.row[i] = encodeCell(c.row[i])
 		}
 	}
 	if err := c.csv.Write(c.row); err != nil {
@@ -99,10 +99,10 @@ func (c *csvWriter) End() error {
 	return c.csv.Error()
 }
 
-// cell keeps text from being taken for something else. What begins like a formula gets an apostrophe in front (OWASP, "CSV
+// encodeCell keeps text from being taken for something else. What begins like a formula gets an apostrophe in front (OWASP, "CSV
 // Injection"); what is a number to a spreadsheet, such as an ID number without X, gets a tab, without which 18 digits
 // would be rounded to 15.
-func cell(s string) string {
+func encodeCell(s string) string {
 	if s == "" {
 		return s
 	}
@@ -115,8 +115,8 @@ func cell(s string) string {
 	return s
 }
 
-// uncell undoes cell.
-func uncell(s string) string {
+// decodeCell undoes encodeCell.
+func decodeCell(s string) string {
 	if rest, ok := strings.CutPrefix(s, "'"); ok {
 		return rest
 	}
@@ -153,7 +153,7 @@ func lastCSV(r io.Reader) (key string, end int64, err error) {
 		} else if tail.ended && rows.InputOffset() == tail.read && tail.last != '\n' {
 			return key, end, nil // a row without its line end may lack a part of its last cell
 		} else {
-			key = strings.Clone(uncell(row[0]))
+			key = strings.Clone(decodeCell(row[0]))
 		}
 		end = int64(len(bom)) + rows.InputOffset()
 	}

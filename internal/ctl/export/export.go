@@ -8,10 +8,9 @@ import (
 	"iter"
 	"strings"
 
-	"fc-idcard-ocr/internal/ctl/documents"
-	"fc-idcard-ocr/internal/ctl/inorder"
-	"fc-idcard-ocr/internal/ctl/listing"
-	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/ctl/parallel"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -48,7 +47,7 @@ type read struct {
 
 // Run writes the documents in the order of their keys. Progress, if not nil, is told the report so far after each. On an error
 // what was written stays written, and complete up to the last document.
-func Run(ctx context.Context, s documents.Store, o Options, w Writer, progress func(Report)) (r Report, err error) {
+func Run(ctx context.Context, s inventory.Bucket, o Options, w Writer, progress func(Report)) (r Report, err error) {
 	defer func() {
 		if endErr := w.End(); err == nil {
 			err = endErr
@@ -58,14 +57,14 @@ func Run(ctx context.Context, s documents.Store, o Options, w Writer, progress f
 	if after != "" {
 		after += o.Suffix
 	}
-	named := func(yield func(listing.Object, error) bool) {
+	named := func(yield func(ossclient.Object, error) bool) {
 		for object, err := range s.List(ctx, o.Prefix, after) {
 			if (err != nil || strings.HasSuffix(object.Key, o.Suffix)) && !yield(object, err) {
 				return
 			}
 		}
 	}
-	for each, err := range inorder.Map(iter.Seq2[listing.Object, error](named), o.Parallel, func(object listing.Object) read { return open(ctx, s, o, object) }) {
+	for each, err := range parallel.Map(iter.Seq2[ossclient.Object, error](named), o.Parallel, func(object ossclient.Object) read { return open(ctx, s, o, object) }) {
 		if err == nil {
 			err = each.err
 		}
@@ -92,11 +91,11 @@ func Run(ctx context.Context, s documents.Store, o Options, w Writer, progress f
 	return r, nil
 }
 
-func open(ctx context.Context, s documents.Store, o Options, object listing.Object) read {
+func open(ctx context.Context, s inventory.Bucket, o Options, object ossclient.Object) read {
 	r := read{key: strings.TrimSuffix(object.Key, o.Suffix)}
-	document, err := documents.Read(ctx, s, object.Key)
+	document, err := inventory.ReadDocument(ctx, s, object.Key)
 	switch {
-	case store.NotFound(err):
+	case ossclient.NotFound(err):
 		r.gone = true
 		return r
 	case errors.Is(err, result.ErrForeign): // counted as unreadable

@@ -16,8 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"fc-idcard-ocr/internal/ctl/listing"
-	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
@@ -26,10 +25,10 @@ import (
 
 type shelf map[string]string
 
-func (s shelf) List(_ context.Context, prefix, after string) iter.Seq2[listing.Object, error] {
-	return func(yield func(listing.Object, error) bool) {
+func (s shelf) List(_ context.Context, prefix, after string) iter.Seq2[ossclient.Object, error] {
+	return func(yield func(ossclient.Object, error) bool) {
 		for _, key := range slices.Sorted(maps.Keys(s)) {
-			if strings.HasPrefix(key, prefix) && key > after && !yield(listing.Object{Key: key}, nil) {
+			if strings.HasPrefix(key, prefix) && key > after && !yield(ossclient.Object{Key: key}, nil) {
 				return
 			}
 		}
@@ -38,7 +37,7 @@ func (s shelf) List(_ context.Context, prefix, after string) iter.Seq2[listing.O
 
 func (s shelf) Read(_ context.Context, key string, _ int64) ([]byte, error) {
 	if s[key] == "gone" {
-		return nil, &store.Error{Status: 404, Code: "NoSuchKey"}
+		return nil, &ossclient.Error{Status: 404, Code: "NoSuchKey"}
 	}
 	return []byte(s[key]), nil
 }
@@ -103,7 +102,7 @@ func TestNoCellIsAFormulaOrARoundedNumber(t *testing.T) {
 
 func TestGuardsAreUndoneOnReading(t *testing.T) {
 	for _, s := range []string{"", "a", "=1", "'", "''", "\t1", "12", "1e400", "－1", "a\tb"} {
-		assert.Equal(t, s, uncell(cell(s)))
+		assert.Equal(t, s, decodeCell(encodeCell(s)))
 	}
 }
 
@@ -223,13 +222,13 @@ func TestLibreOfficeReadsEveryCellAsText(t *testing.T) {
 	seen := 0
 	for _, row := range rows[1:] {
 		var d result.Document
-		key := uncell(row[0])
+		key := decodeCell(row[0])
 		require.NoError(t, json.Unmarshal([]byte(s[key+".ocr.json"]), &d), key)
 		if d.Card != nil {
 			seen++
 			assert.Equal(t, d.Card.IDNumber, strings.TrimSpace(row[7]))
-			assert.Equal(t, strings.TrimSpace(d.Card.Name), strings.TrimSpace(uncell(row[2])))
-			assert.Equal(t, d.Card.Address, uncell(row[6]))
+			assert.Equal(t, strings.TrimSpace(d.Card.Name), strings.TrimSpace(decodeCell(row[2])))
+			assert.Equal(t, d.Card.Address, decodeCell(row[6]))
 		}
 	}
 	assert.Equal(t, 303, seen)

@@ -1,6 +1,6 @@
-// Package account finds the operator's credentials for Alibaba Cloud as the vendor's own tools do: environment, files with
+// Package credentials finds the operator's credentials for Alibaba Cloud as the vendor's own tools do: environment, files with
 // profiles, roles of the machine. It never prints a secret and never keeps one longer than the process.
-package account
+package credentials
 
 import (
 	"context"
@@ -22,27 +22,27 @@ func (c Credentials) String() string { return "credentials(hidden)" }
 // GoString hides the secret parts from %#v.
 func (c Credentials) GoString() string { return c.String() }
 
-// Source gives the credentials that are good now. Temporary ones are renewed, so ask for each request.
-type Source func(context.Context) (Credentials, error)
+// Provider gives the credentials that are good now. Temporary ones are renewed, so ask for each request.
+type Provider func(context.Context) (Credentials, error)
 
-// ErrNone is wrapped by errors that say that no credentials were found.
-var ErrNone = errors.New("no credentials of Alibaba Cloud found")
+// ErrNotFound is wrapped by errors that say that no credentials were found.
+var ErrNotFound = errors.New("no credentials of Alibaba Cloud found")
 
-// Fixed is a Source of credentials that are known.
-func Fixed(c Credentials) Source {
+// Static is a Provider of credentials that are known.
+func Static(c Credentials) Provider {
 	return func(context.Context) (Credentials, error) { return c, nil }
 }
 
 // Chain finds credentials as the vendor's SDKs do. Without a profile: ALIBABA_CLOUD_ACCESS_KEY_ID and _SECRET, an OIDC role,
 // ~/.aliyun/config.json (of the aliyun command), ~/.alibabacloud/credentials, the role of the ECS instance,
 // ALIBABA_CLOUD_CREDENTIALS_URI. A profile is looked for in the two files only.
-func Chain(profile string) Source {
+func Chain(profile string) Provider {
 	if profile == "" {
-		return source(func() (providers.CredentialsProvider, error) { return providers.NewDefaultCredentialsProvider(), nil },
+		return newProvider(func() (providers.CredentialsProvider, error) { return providers.NewDefaultCredentialsProvider(), nil },
 			"set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, run `aliyun configure`, or name a profile with --profile")
 	}
 	fix := fmt.Sprintf("there is no usable profile %q in ~/.aliyun/config.json or ~/.alibabacloud/credentials; run `aliyun configure --profile %s`", profile, profile)
-	return source(func() (providers.CredentialsProvider, error) {
+	return newProvider(func() (providers.CredentialsProvider, error) {
 		cli, err := providers.NewCLIProfileCredentialsProviderBuilder().WithProfileName(profile).Build()
 		if err == nil {
 			if _, err = cli.GetCredentials(); err == nil {
@@ -53,9 +53,9 @@ func Chain(profile string) Source {
 	}, fix)
 }
 
-// source asks the provider, which renews temporary credentials itself. Its error texts list each thing it tried and can
+// newProvider asks the vendor's provider, which renews temporary credentials itself. Its error texts list each thing it tried and can
 // quote what a file or a server said, so only a plain account of them is passed on.
-func source(build func() (providers.CredentialsProvider, error), fix string) Source {
+func newProvider(build func() (providers.CredentialsProvider, error), fix string) Provider {
 	var provider providers.CredentialsProvider
 	gate := make(chan struct{}, 1)
 	return func(ctx context.Context) (Credentials, error) {
@@ -68,13 +68,13 @@ func source(build func() (providers.CredentialsProvider, error), fix string) Sou
 		if provider == nil {
 			p, err := build()
 			if err != nil {
-				return Credentials{}, fmt.Errorf("%w; %s", ErrNone, fix)
+				return Credentials{}, fmt.Errorf("%w; %s", ErrNotFound, fix)
 			}
 			provider = p
 		}
 		c, err := provider.GetCredentials()
 		if err != nil || strings.TrimSpace(c.AccessKeyId) == "" {
-			return Credentials{}, fmt.Errorf("%w; %s", ErrNone, fix)
+			return Credentials{}, fmt.Errorf("%w; %s", ErrNotFound, fix)
 		}
 		return Credentials{AccessKeyID: c.AccessKeyId, AccessKeySecret: c.AccessKeySecret, SecurityToken: c.SecurityToken}, nil
 	}

@@ -1,4 +1,4 @@
-package listing
+package inventory
 
 import (
 	"errors"
@@ -11,16 +11,19 @@ import (
 	"testing"
 	"time"
 
+	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/result"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-var names = Names{Images: []string{".jpg", ".png"}, Document: ".ocr.json", Claim: ".ocr.claim"}
+var names = result.Keys{ImageSuffixes: []string{".jpg", ".png"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"}
 
-func objects(keys ...string) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
+func objects(keys ...string) iter.Seq2[ossclient.Object, error] {
+	return func(yield func(ossclient.Object, error) bool) {
 		for _, key := range keys {
-			if !yield(Object{Key: key}, nil) {
+			if !yield(ossclient.Object{Key: key}, nil) {
 				return
 			}
 		}
@@ -32,7 +35,7 @@ func describe(t *testing.T, seq iter.Seq2[Entry, error]) map[string]string {
 	for e, err := range seq {
 		require.NoError(t, err)
 		what := ""
-		for letter, o := range map[string]*Object{"i": e.Image, "d": e.Document, "c": e.Claim} {
+		for letter, o := range map[string]*ossclient.Object{"i": e.Image, "d": e.Document, "c": e.Claim} {
 			if o != nil {
 				what += letter
 			}
@@ -67,7 +70,7 @@ func naive(keys []string) map[string]string {
 	found := make(map[string]string)
 	for _, key := range keys {
 		if names.IsImage(key) {
-			for _, each := range []struct{ suffix, letter string }{{names.Claim, "c"}, {names.Document, "d"}} {
+			for _, each := range []struct{ suffix, letter string }{{names.ClaimSuffix, "c"}, {names.ResultSuffix, "d"}} {
 				if all[key+each.suffix] {
 					found[key] += each.letter
 				}
@@ -76,9 +79,9 @@ func naive(keys []string) map[string]string {
 		}
 	}
 	for _, key := range keys { // what is left over, in the order in which a listing tells it: claims first
-		if image, ok := strings.CutSuffix(key, names.Claim); ok && !(all[image] && names.IsImage(image)) {
+		if image, ok := strings.CutSuffix(key, names.ClaimSuffix); ok && !(all[image] && names.IsImage(image)) {
 			found[image] += "c"
-		} else if image, ok := strings.CutSuffix(key, names.Document); ok && !(all[image] && names.IsImage(image)) {
+		} else if image, ok := strings.CutSuffix(key, names.ResultSuffix); ok && !(all[image] && names.IsImage(image)) {
 			found[image] += "d"
 		}
 	}
@@ -125,16 +128,16 @@ func TestAPassGoesOnFromItsPositionAsIfItHadNotStopped(t *testing.T) {
 	for range 100 {
 		keys := hostile(r, 300)
 		cut := r.IntN(len(keys))
-		first := Pairer{Names: names}
+		first := Pairer{Keys: names}
 		var got []Entry
 		for _, key := range keys[:cut] {
-			done, err := first.Add(Object{Key: key})
+			done, err := first.Add(ossclient.Object{Key: key})
 			require.NoError(t, err)
 			got = append(got, done...)
 		}
-		second := Pairer{Names: names, Position: first.Snapshot()}
+		second := Pairer{Keys: names, Position: first.Snapshot()}
 		for _, key := range keys[cut:] {
-			done, err := second.Add(Object{Key: key})
+			done, err := second.Add(ossclient.Object{Key: key})
 			require.NoError(t, err)
 			got = append(got, done...)
 		}
@@ -149,18 +152,18 @@ func TestAPassGoesOnFromItsPositionAsIfItHadNotStopped(t *testing.T) {
 }
 
 func TestNoKeyCanKeepManyImagesOpen(t *testing.T) {
-	p := Pairer{Names: names}
+	p := Pairer{Keys: names}
 	key := strings.Repeat(".jpg", 255) // 1,020 bytes
 	for end := 4; end <= len(key); end += 4 {
-		_, err := p.Add(Object{Key: key[:end]})
+		_, err := p.Add(ossclient.Object{Key: key[:end]})
 		require.NoError(t, err)
 	}
-	assert.Len(t, p.Position.Open, 255)
+	assert.Len(t, p.Position.Pending, 255)
 	for i := range 10_000 {
-		_, err := p.Add(Object{Key: fmt.Sprintf(".jpg/%06d.jpg", i)})
+		_, err := p.Add(ossclient.Object{Key: fmt.Sprintf(".jpg/%06d.jpg", i)})
 		require.NoError(t, err)
 	}
-	assert.Len(t, p.Position.Open, 2)
+	assert.Len(t, p.Position.Pending, 2)
 }
 
 func TestAListingOutOfOrderIsRefused(t *testing.T) {
@@ -173,7 +176,7 @@ func TestAListingOutOfOrderIsRefused(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	var failed error
-	for _, err := range Pair(names, func(yield func(Object, error) bool) { yield(Object{}, broken) }) {
+	for _, err := range Pair(names, func(yield func(ossclient.Object, error) bool) { yield(ossclient.Object{}, broken) }) {
 		failed = err
 	}
 	assert.ErrorIs(t, failed, broken)
@@ -181,10 +184,10 @@ func TestAListingOutOfOrderIsRefused(t *testing.T) {
 
 func TestADocumentIsCurrentUnlessItIsOlderThanItsImage(t *testing.T) {
 	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	at := func(d time.Duration) *Object { return &Object{LastModified: noon.Add(d)} }
-	assert.True(t, Entry{Image: at(0), Document: at(time.Second)}.Current())
-	assert.True(t, Entry{Image: at(0), Document: at(0)}.Current(), "listings tell whole seconds")
-	assert.False(t, Entry{Image: at(time.Second), Document: at(0)}.Current())
-	assert.False(t, Entry{Image: at(0)}.Current())
-	assert.False(t, Entry{Document: at(0)}.Current())
+	at := func(d time.Duration) *ossclient.Object { return &ossclient.Object{LastModified: noon.Add(d)} }
+	assert.True(t, Entry{Image: at(0), Document: at(time.Second)}.UpToDate())
+	assert.True(t, Entry{Image: at(0), Document: at(0)}.UpToDate(), "listings tell whole seconds")
+	assert.False(t, Entry{Image: at(time.Second), Document: at(0)}.UpToDate())
+	assert.False(t, Entry{Image: at(0)}.UpToDate())
+	assert.False(t, Entry{Document: at(0)}.UpToDate())
 }

@@ -1,23 +1,22 @@
-// Package census counts a bucket: how many images, how they ended, and which have no document. It never writes anything and
-// never holds more of the bucket than a window.
-package census
+// Package inventory tells what is in a bucket: it pairs images with the documents and claims beside them, from one pass over
+// the listing in key order, reads documents and counts them. It never writes anything and never holds more of the bucket
+// than a window.
+package inventory
 
 import (
 	"context"
 	"errors"
 	"time"
 
-	"fc-idcard-ocr/internal/ctl/documents"
-	"fc-idcard-ocr/internal/ctl/inorder"
-	"fc-idcard-ocr/internal/ctl/listing"
-	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/ctl/parallel"
 	"fc-idcard-ocr/internal/result"
 )
 
 // Options say what is counted.
 type Options struct {
 	Prefix string
-	Names  listing.Names
+	Keys   result.Keys
 	// ClaimAge is how old a claim must be to count as stale.
 	ClaimAge time.Duration
 	// Read opens each document, at most Parallel at a time; without it only what a listing tells is counted.
@@ -25,7 +24,7 @@ type Options struct {
 	Parallel int
 }
 
-// Report is the census. Every image is counted in exactly one of Missing, Outdated, InProgress, StaleClaims and Documents.
+// Report is the count. Every image is counted in exactly one of Missing, Outdated, InProgress, StaleClaims and Documents.
 type Report struct {
 	Images     int64 `json:"images"`
 	ImageBytes int64 `json:"imageBytes"`
@@ -52,20 +51,20 @@ type Report struct {
 
 // found is an entry with its document, if that was read.
 type found struct {
-	entry    listing.Entry
+	entry    Entry
 	document *result.Document
 	gone     bool
 	err      error
 }
 
-// Take counts. Progress, if not nil, is told the report so far after each entry.
-func Take(ctx context.Context, s documents.Store, o Options, now time.Time, progress func(Report)) (Report, error) {
+// Count counts the images of a bucket. Progress, if not nil, is told the report so far after each entry.
+func Count(ctx context.Context, s Bucket, o Options, now time.Time, progress func(Report)) (Report, error) {
 	r := Report{}
 	if o.Read {
 		r.Statuses, r.Codes = map[result.Status]int64{}, map[result.Code]int64{}
 	}
-	entries := listing.Pair(o.Names, s.List(ctx, o.Prefix, ""))
-	for f, err := range inorder.Map(entries, o.Parallel, func(e listing.Entry) found { return look(ctx, s, o, now, e) }) {
+	entries := Pair(o.Keys, s.List(ctx, o.Prefix, ""))
+	for f, err := range parallel.Map(entries, o.Parallel, func(e Entry) found { return inspect(ctx, s, o, now, e) }) {
 		if err == nil {
 			err = f.err
 		}
@@ -81,16 +80,16 @@ func Take(ctx context.Context, s documents.Store, o Options, now time.Time, prog
 }
 
 // settled reports that the entry counts among Documents.
-func settled(e listing.Entry) bool { return e.Image != nil && e.Claim == nil && e.Current() }
+func settled(e Entry) bool { return e.Image != nil && e.Claim == nil && e.UpToDate() }
 
-func look(ctx context.Context, s documents.Store, o Options, now time.Time, e listing.Entry) found {
+func inspect(ctx context.Context, s Bucket, o Options, now time.Time, e Entry) found {
 	f := found{entry: e}
 	if !o.Read || !settled(e) {
 		return f
 	}
-	document, err := documents.Read(ctx, s, e.Document.Key)
+	document, err := ReadDocument(ctx, s, e.Document.Key)
 	switch {
-	case store.NotFound(err):
+	case ossclient.NotFound(err):
 		f.gone = true
 	case errors.Is(err, result.ErrForeign): // counted as unreadable
 	case err != nil:
@@ -121,7 +120,7 @@ func (r *Report) add(f found, o Options, now time.Time) {
 		r.StaleClaims++
 	case e.Document == nil || f.gone:
 		r.Missing++
-	case !e.Current():
+	case !e.UpToDate():
 		r.Outdated++
 	default:
 		r.Documents++

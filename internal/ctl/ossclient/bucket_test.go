@@ -1,4 +1,4 @@
-package store
+package ossclient
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
-	"fc-idcard-ocr/internal/ctl/account"
+	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/sandbox/oss"
 
 	"github.com/stretchr/testify/assert"
@@ -34,10 +34,10 @@ func start(t *testing.T) (config Config, dir string, write *bucket.Bucket) {
 	write, err = bucket.New(bucket.Config{Endpoint: server.URL, PublicEndpoint: server.URL}).
 		Open("cards", "cn-hangzhou", bucket.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	return Config{Bucket: "cards", Region: "oss-cn-hangzhou", Endpoint: server.URL, Account: account.Fixed(account.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"})}, dir, write
+	return Config{Bucket: "cards", Region: "oss-cn-hangzhou", Endpoint: server.URL, Credentials: credentials.Static(credentials.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"})}, dir, write
 }
 
-func list(t *testing.T, s *Store, prefix, after string) (keys []string) {
+func list(t *testing.T, s *Bucket, prefix, after string) (keys []string) {
 	for o, err := range s.List(t.Context(), prefix, after) {
 		require.NoError(t, err)
 		keys = append(keys, o.Key)
@@ -123,14 +123,16 @@ func TestErrorsTellTheKindAndNothingElse(t *testing.T) {
 
 	for name, change := range map[string]func(*Config){
 		"SignatureDoesNotMatch": func(c *Config) {
-			c.Account = account.Fixed(account.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-wrong"})
+			c.Credentials = credentials.Static(credentials.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-wrong"})
 		},
 		"InvalidAccessKeyId": func(c *Config) {
-			c.Account = account.Fixed(account.Credentials{AccessKeyID: "canary", AccessKeySecret: "canary-wrong"})
+			c.Credentials = credentials.Static(credentials.Credentials{AccessKeyID: "canary", AccessKeySecret: "canary-wrong"})
 		},
 		"NoSuchBucket": func(c *Config) { c.Bucket = "canary-other" },
 		"no credentials": func(c *Config) {
-			c.Account = func(context.Context) (account.Credentials, error) { return account.Credentials{}, account.ErrNone }
+			c.Credentials = func(context.Context) (credentials.Credentials, error) {
+				return credentials.Credentials{}, credentials.ErrNotFound
+			}
 		},
 	} {
 		wrong := config
@@ -149,17 +151,17 @@ func TestABadClockAndEndedCredentialsAreMattersOfConfiguration(t *testing.T) {
 	ended := oss.Credentials{AccessKeyID: "STS.id", AccessKeySecret: "canary-secret", SecurityToken: "canary-token", Expires: time.Now().Add(-time.Hour)}
 	for code, fault := range map[string]struct {
 		now func() time.Time
-		key account.Credentials
+		key credentials.Credentials
 	}{
-		"RequestTimeTooSkewed": {func() time.Time { return time.Now().Add(20 * time.Minute) }, account.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"}},
-		"SecurityTokenExpired": {time.Now, account.Credentials{AccessKeyID: ended.AccessKeyID, AccessKeySecret: ended.AccessKeySecret, SecurityToken: ended.SecurityToken}},
+		"RequestTimeTooSkewed": {func() time.Time { return time.Now().Add(20 * time.Minute) }, credentials.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"}},
+		"SecurityTokenExpired": {time.Now, credentials.Credentials{AccessKeyID: ended.AccessKeyID, AccessKeySecret: ended.AccessKeySecret, SecurityToken: ended.SecurityToken}},
 	} {
 		files, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Now: fault.now,
 			Keys: oss.NewKeyring(ended, oss.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"})})
 		require.NoError(t, err)
 		server := httptest.NewServer(files)
 		t.Cleanup(server.Close)
-		s, err := Open(Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: server.URL, Account: account.Fixed(fault.key)})
+		s, err := Open(Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: server.URL, Credentials: credentials.Static(fault.key)})
 		require.NoError(t, err)
 		failures := 0
 		for _, err := range s.List(t.Context(), "", "") {
@@ -185,7 +187,7 @@ func TestAnEndpointMayBeLoopbackOfIPv6(t *testing.T) {
 	server.Start()
 	t.Cleanup(server.Close)
 	require.Contains(t, server.URL, "http://[::1]:")
-	s, err := Open(Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: server.URL, Account: account.Fixed(account.Credentials{AccessKeyID: "id", AccessKeySecret: "s"})})
+	s, err := Open(Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: server.URL, Credentials: credentials.Static(credentials.Credentials{AccessKeyID: "id", AccessKeySecret: "s"})})
 	require.NoError(t, err)
 	assert.Empty(t, list(t, s, "", ""))
 	url, err := s.SignURL(t.Context(), "a b.jpg", time.Minute)

@@ -2,15 +2,15 @@ package main
 
 import "io"
 
-// sink is standard output that remembers what could not be written, so that no command ends well whose result nobody got:
+// errWriter is standard output that remembers what could not be written, so that no command ends well whose result nobody got:
 // a full disk behind a redirection is told by the writes only.
-type sink struct {
+type errWriter struct {
 	to  io.Writer
 	err error // the first
 }
 
 // Write passes p on.
-func (s *sink) Write(p []byte) (int, error) {
+func (s *errWriter) Write(p []byte) (int, error) {
 	n, err := s.to.Write(p)
 	if err != nil && s.err == nil {
 		s.err = err

@@ -1,4 +1,4 @@
-package census
+package inventory
 
 import (
 	"context"
@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"fc-idcard-ocr/internal/ctl/listing"
-	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
@@ -31,10 +30,10 @@ func (s shelf) put(key string, age time.Duration, body string) {
 	}{age, body}
 }
 
-func (s shelf) List(context.Context, string, string) iter.Seq2[listing.Object, error] {
-	return func(yield func(listing.Object, error) bool) {
+func (s shelf) List(context.Context, string, string) iter.Seq2[ossclient.Object, error] {
+	return func(yield func(ossclient.Object, error) bool) {
 		for _, key := range slices.Sorted(maps.Keys(s)) {
-			if !yield(listing.Object{Key: key, Size: 10, LastModified: noon.Add(-s[key].age)}, nil) {
+			if !yield(ossclient.Object{Key: key, Size: 10, LastModified: noon.Add(-s[key].age)}, nil) {
 				return
 			}
 		}
@@ -43,10 +42,10 @@ func (s shelf) List(context.Context, string, string) iter.Seq2[listing.Object, e
 
 func (s shelf) Read(_ context.Context, key string, _ int64) ([]byte, error) {
 	if s[key].body == "gone" {
-		return nil, &store.Error{Status: 404, Code: "NoSuchKey"}
+		return nil, &ossclient.Error{Status: 404, Code: "NoSuchKey"}
 	}
 	if s[key].body == "broken" {
-		return nil, &store.Error{Status: 503}
+		return nil, &ossclient.Error{Status: 503}
 	}
 	return []byte(s[key].body), nil
 }
@@ -82,8 +81,8 @@ func TestEveryImageIsCountedOnce(t *testing.T) {
 	s.put("orphan.jpg.ocr.claim", time.Hour, "")
 	s.put("notes.txt", time.Hour, "")
 
-	o := Options{Names: listing.Names{Images: []string{".jpg"}, Document: ".ocr.json", Claim: ".ocr.claim"}, ClaimAge: 10 * time.Minute, Parallel: 3, Read: true}
-	r, err := Take(t.Context(), s, o, noon, nil)
+	o := Options{Keys: result.Keys{ImageSuffixes: []string{".jpg"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"}, ClaimAge: 10 * time.Minute, Parallel: 3, Read: true}
+	r, err := Count(t.Context(), s, o, noon, nil)
 	require.NoError(t, err)
 	assert.Equal(t, Report{Images: 10, ImageBytes: 100, Documents: 5, Missing: 2, Outdated: 1, InProgress: 1, StaleClaims: 1, OrphanDocuments: 1, OrphanClaims: 1,
 		Statuses: map[result.Status]int64{result.Recognized: 2, result.Unrecognized: 1, result.Failed: 1},
@@ -91,12 +90,12 @@ func TestEveryImageIsCountedOnce(t *testing.T) {
 	assert.Equal(t, r.Images, r.Documents+r.Missing+r.Outdated+r.InProgress+r.StaleClaims)
 
 	o.Read = false
-	r, err = Take(t.Context(), s, o, noon, nil)
+	r, err = Count(t.Context(), s, o, noon, nil)
 	require.NoError(t, err)
 	assert.Equal(t, Report{Images: 10, ImageBytes: 100, Documents: 6, Missing: 1, Outdated: 1, InProgress: 1, StaleClaims: 1, OrphanDocuments: 1, OrphanClaims: 1}, r)
 
 	s.put("recognized.jpg.ocr.json", time.Minute, "broken")
 	o.Read = true
-	_, err = Take(t.Context(), s, o, noon, nil)
+	_, err = Count(t.Context(), s, o, noon, nil)
 	assert.ErrorContains(t, err, "503")
 }

@@ -1,4 +1,4 @@
-package account
+package credentials
 
 import (
 	"fmt"
@@ -47,12 +47,12 @@ func TestAProfileIsFoundInTheFilesOfTheVendorsTools(t *testing.T) {
 func TestNoCredentialsIsAnErrorWithItsFix(t *testing.T) {
 	home := alone(t)
 	_, err := Chain("")(t.Context())
-	assert.ErrorIs(t, err, ErrNone)
+	assert.ErrorIs(t, err, ErrNotFound)
 	assert.ErrorContains(t, err, "ALIBABA_CLOUD_ACCESS_KEY_ID")
 	require.NoError(t, os.MkdirAll(filepath.Join(home, ".aliyun"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(home, ".aliyun", "config.json"), []byte(`{"profiles":[{"name":"canary-other","mode":"AK"}]}`), 0o600))
 	_, err = Chain("ops")(t.Context())
-	assert.ErrorIs(t, err, ErrNone)
+	assert.ErrorIs(t, err, ErrNotFound)
 	assert.ErrorContains(t, err, `"ops"`)
 	assert.NotContains(t, err.Error(), "canary")
 }

@@ -1,6 +1,6 @@
-// Package inorder applies a function to a stream of items in parallel and gives the results in the order of the items. It
+// Package parallel applies a function to a stream of items in parallel and gives the results in the order of the items. It
 // never holds more than a window of them and never outlives the loop over its results.
-package inorder
+package parallel
 
 import "iter"
 

@@ -1,7 +1,7 @@
-// Package functions calls the API of Function Compute 3.0 (version 2023-03-30): it hands events to a function
+// Package fcclient calls the API of Function Compute 3.0 (version 2023-03-30): it hands events to a function
 // asynchronously and asks how a function is set up. It never runs anything synchronously and never puts a payload, a
 // credential or a function's environment into an error.
-package functions
+package fcclient
 
 import (
 	"bytes"
@@ -18,7 +18,8 @@ import (
 	"strings"
 	"time"
 
-	"fc-idcard-ocr/internal/ctl/account"
+	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/safetext"
 
 	"github.com/alibabacloud-go/openapi-util/service"
 	"github.com/alibabacloud-go/tea/tea"
@@ -44,12 +45,13 @@ type Client struct {
 	Function string
 	// Qualifier is a version or alias; empty means LATEST.
 	Qualifier string
-	Account   account.Source
+	// Credentials sign the requests.
+	Credentials credentials.Provider
 	// HTTP sends the requests; nil means a client of its own kind. Redirects are never followed: they would carry the
 	// security token to another host.
 	HTTP *http.Client
-	// Pause is called before a call is tried again, with what to wait; nil waits on the clock.
-	Pause func(context.Context, time.Duration) error
+	// Sleep is called before a call is tried again, with what to wait; nil waits on the clock.
+	Sleep func(context.Context, time.Duration) error
 }
 
 // Endpoint is the API's public address for an account (help.aliyun.com/zh/functioncompute/fc/developer-reference/fc-endpoints).
@@ -162,15 +164,15 @@ func (e *Error) Error() string {
 // Unwrap returns the cause if no answer came.
 func (e *Error) Unwrap() error { return e.err }
 
-// passes reports whether the same call can succeed later without anybody changing anything.
-func (e *Error) passes() bool {
+// retryable reports whether the same call can succeed later without anybody changing anything.
+func (e *Error) retryable() bool {
 	return e.Status == 0 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout || e.Status >= 500
 }
 
 // Configuration reports that no such call will succeed until somebody changes credentials, permissions, names or addresses.
 func Configuration(err error) bool {
 	var e *Error
-	return errors.Is(err, account.ErrNone) || (errors.As(err, &e) && !e.passes())
+	return errors.Is(err, credentials.ErrNotFound) || (errors.As(err, &e) && !e.retryable())
 }
 
 type answer struct {
@@ -184,18 +186,18 @@ func (c *Client) call(ctx context.Context, method, action, path string, body []b
 	for attempt := 1; ; attempt++ {
 		a, err := c.once(ctx, method, action, "/"+Version+path, body)
 		var failed *Error
-		if err == nil || !errors.As(err, &failed) || !failed.passes() || attempt == attempts || ctx.Err() != nil {
+		if err == nil || !errors.As(err, &failed) || !failed.retryable() || attempt == attempts || ctx.Err() != nil {
 			return a, err
 		}
-		if waitErr := c.pause(ctx, pauses.NextBackOff()); waitErr != nil {
+		if waitErr := c.sleep(ctx, pauses.NextBackOff()); waitErr != nil {
 			return a, err
 		}
 	}
 }
 
-func (c *Client) pause(ctx context.Context, d time.Duration) error {
-	if c.Pause != nil {
-		return c.Pause(ctx, d)
+func (c *Client) sleep(ctx context.Context, d time.Duration) error {
+	if c.Sleep != nil {
+		return c.Sleep(ctx, d)
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -210,7 +212,7 @@ func (c *Client) pause(ctx context.Context, d time.Duration) error {
 func (c *Client) once(ctx context.Context, method, action, path string, body []byte) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	key, err := c.Account(ctx)
+	key, err := c.Credentials(ctx)
 	if err != nil {
 		return answer{}, err
 	}
@@ -238,7 +240,7 @@ func (c *Client) once(ctx context.Context, method, action, path string, body []b
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	requestID := plainID(response.Header.Get("X-Fc-Request-Id"))
+	requestID := safetext.Token(response.Header.Get("X-Fc-Request-Id"), "-.")
 	if err != nil {
 		return answer{}, &Error{RequestID: requestID, err: withoutURL(err)}
 	}
@@ -247,13 +249,13 @@ func (c *Client) once(ctx context.Context, method, action, path string, body []b
 			Code string `json:"Code"`
 		}
 		json.Unmarshal(text, &e) //nolint:errcheck // the status says enough
-		return answer{}, &Error{Status: response.StatusCode, Code: plainID(e.Code), RequestID: requestID}
+		return answer{}, &Error{Status: response.StatusCode, Code: safetext.Token(e.Code, "-."), RequestID: requestID}
 	}
 	return answer{body: text, requestID: requestID}, nil
 }
 
 // sign adds what the ACS3 signature wants. The vendor's own library computes it.
-func sign(r *http.Request, query map[string]*string, action string, body []byte, key account.Credentials, now time.Time) {
+func sign(r *http.Request, query map[string]*string, action string, body []byte, key credentials.Credentials, now time.Time) {
 	sum := sha256.Sum256(body)
 	var nonce [16]byte
 	rand.Read(nonce[:]) //nolint:errcheck // crypto/rand.Read never fails since Go 1.24
@@ -296,14 +298,4 @@ func withoutURL(err error) error {
 		return u.Err
 	}
 	return err
-}
-
-// plainID keeps codes and request IDs, and drops what may be an echo of something else.
-func plainID(s string) string {
-	if len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.'
-	}) {
-		return ""
-	}
-	return s
 }

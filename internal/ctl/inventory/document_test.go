@@ -1,4 +1,4 @@
-package documents_test
+package inventory
 
 import (
 	"context"
@@ -6,9 +6,7 @@ import (
 	"iter"
 	"testing"
 
-	"fc-idcard-ocr/internal/ctl/documents"
-	"fc-idcard-ocr/internal/ctl/listing"
-	"fc-idcard-ocr/internal/ctl/store"
+	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
@@ -21,7 +19,7 @@ type object struct {
 	err  error
 }
 
-func (object) List(context.Context, string, string) iter.Seq2[listing.Object, error] { return nil }
+func (object) List(context.Context, string, string) iter.Seq2[ossclient.Object, error] { return nil }
 
 func (o object) Read(_ context.Context, _ string, limit int64) ([]byte, error) {
 	if limit != result.MaxBytes {
@@ -31,11 +29,11 @@ func (o object) Read(_ context.Context, _ string, limit int64) ([]byte, error) {
 }
 
 func TestOnlyDocumentsOfThisProgramAreRead(t *testing.T) {
-	d, err := documents.Read(t.Context(), object{body: `{"schemaVersion":1,"status":"recognized"}`}, "a.jpg.ocr.json")
+	d, err := ReadDocument(t.Context(), object{body: `{"schemaVersion":1,"status":"recognized"}`}, "a.jpg.ocr.json")
 	require.NoError(t, err)
 	assert.Equal(t, result.Recognized, d.Status)
 
-	gone, down := &store.Error{Status: 404, Code: "NoSuchKey"}, &store.Error{Status: 503}
+	gone, down := &ossclient.Error{Status: 404, Code: "NoSuchKey"}, &ossclient.Error{Status: 503}
 	for name, test := range map[string]struct {
 		object
 		want error
@@ -44,12 +42,12 @@ func TestOnlyDocumentsOfThisProgramAreRead(t *testing.T) {
 		"cut off":              {object{body: `{"schemaVersion":1,"stat`}, result.ErrForeign},
 		"empty":                {object{}, result.ErrForeign},
 		"of another kind":      {object{body: `{"status":"recognized"}`}, result.ErrForeign},
-		"far too large":        {object{err: &store.Error{Doing: "read an object", Code: "TooLarge"}}, result.ErrForeign},
+		"far too large":        {object{err: &ossclient.Error{Op: "read an object", Code: "TooLarge"}}, result.ErrForeign},
 		"not there":            {object{err: gone}, gone},
 		"an interruption":      {object{err: context.Canceled}, context.Canceled},
 		"a store that is down": {object{err: down}, down},
 	} {
-		_, err := documents.Read(t.Context(), test.object, "a.jpg.ocr.json")
+		_, err := ReadDocument(t.Context(), test.object, "a.jpg.ocr.json")
 		assert.ErrorIs(t, err, test.want, name)
 	}
 }

@@ -1,15 +1,15 @@
-package functions
+package backfill
 
 import (
 	"encoding/json"
 	"time"
 
-	"fc-idcard-ocr/internal/ctl/listing"
+	"fc-idcard-ocr/internal/ctl/ossclient"
 )
 
-// Event returns the event that OSS would send for an upload of the image: the native form, with one record
+// uploadEvent returns the event that OSS would send for an upload of the image: the native form, with one record
 // (help.aliyun.com/zh/oss/user-guide/overview-34). Several images in one event would be retried together.
-func Event(bucket, region string, image listing.Object, now time.Time) []byte {
+func uploadEvent(bucket, region string, image ossclient.Object, now time.Time) []byte {
 	type object struct {
 		Key       string `json:"key"` // as it is: OSS does not encode it
 		ETag      string `json:"eTag"`

@@ -1,0 +1,115 @@
+// Package ossclient is the operator's view of one bucket: list it in key order, read documents, remove a document that is to be
+// made anew, and ask how the bucket is set up. It never writes an object's content and never puts a key, URL or credential
+// into an error.
+package ossclient
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/ctl/credentials"
+
+	"github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss"
+	sdk "github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss/credentials"
+)
+
+// Config says which bucket, and how to reach it.
+type Config struct {
+	Bucket   string
+	Region   string // such as cn-hangzhou, with or without "oss-"
+	Endpoint string // default https://oss-<region>.aliyuncs.com
+	CNAME    bool   // Endpoint is a custom domain bound to the bucket
+	// Credentials sign the requests.
+	Credentials credentials.Provider
+}
+
+// Bucket is one bucket. It is safe for concurrent use. Its methods retry what can pass three times.
+type Bucket struct {
+	name   string
+	client *oss.Client
+}
+
+// Open returns the bucket. It makes no request.
+func Open(c Config) (*Bucket, error) {
+	c.Region = strings.TrimPrefix(c.Region, "oss-")
+	switch {
+	case !config.ValidBucket(c.Bucket):
+		return nil, fmt.Errorf("%q is not a bucket name; expected 3 to 63 lower-case letters, digits and dashes", c.Bucket)
+	case c.Region == "" || strings.ContainsFunc(c.Region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }):
+		return nil, fmt.Errorf("%q is not a region; expected one like cn-hangzhou", c.Region)
+	}
+	if scheme, rest, ok := strings.Cut(c.Endpoint, "://"); ok && (scheme != "https" && scheme != "http" || rest == "" || scheme == "http" && !pathStyle(c.Endpoint)) {
+		return nil, fmt.Errorf("%q is no endpoint; expected an https:// URL, as a request's signature and an object's content must not be readable on the way", c.Endpoint)
+	}
+	if c.Endpoint == "" {
+		c.Endpoint = "https://oss-" + c.Region + ".aliyuncs.com"
+	}
+	settings := oss.LoadDefaultConfig().WithRegion(c.Region).WithEndpoint(c.Endpoint).WithUseCName(c.CNAME).WithUsePathStyle(pathStyle(c.Endpoint)).
+		WithSignatureVersion(oss.SignatureVersionV4).WithCredentialsProvider(sdkProvider(c.Credentials)).WithProxyFromEnvironment(true).
+		WithConnectTimeout(5 * time.Second).WithReadWriteTimeout(30 * time.Second).WithLogLevel(oss.LogOff)
+	return &Bucket{name: c.Bucket, client: oss.NewClient(settings)}, nil
+}
+
+// pathStyle tells a sandbox, whose buckets are in the path: 127.0.0.1 has no subdomains.
+func pathStyle(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	return err == nil && config.Loopback(u.Hostname())
+}
+
+func sdkProvider(provider credentials.Provider) sdk.CredentialsProvider {
+	return sdk.CredentialsProviderFunc(func(ctx context.Context) (sdk.Credentials, error) {
+		c, err := provider(ctx)
+		return sdk.Credentials{AccessKeyID: c.AccessKeyID, AccessKeySecret: c.AccessKeySecret, SecurityToken: c.SecurityToken}, err
+	})
+}
+
+// Name is the bucket's name.
+func (b *Bucket) Name() string { return b.name }
+
+// Read returns an object's bytes, at most limit of them; a larger object is an error.
+func (b *Bucket) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	result, err := b.client.GetObject(ctx, &oss.GetObjectRequest{Bucket: &b.name, Key: &key})
+	if err != nil {
+		return nil, failure("read an object", err)
+	}
+	defer result.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(result.Body, limit+1))
+	if err != nil {
+		return nil, failure("read an object", err)
+	}
+	if int64(len(body)) > limit {
+		return nil, &Error{Op: "read an object", Code: codeTooLarge}
+	}
+	return body, nil
+}
+
+// Remove deletes an object. One that is not there is no error.
+func (b *Bucket) Remove(ctx context.Context, key string) error {
+	if _, err := b.client.DeleteObject(ctx, &oss.DeleteObjectRequest{Bucket: &b.name, Key: &key}); err != nil {
+		return failure("remove an object", err)
+	}
+	return nil
+}
+
+// SignURL returns a URL with which anybody can read the object for a time. It makes no request. The URL is a secret.
+func (b *Bucket) SignURL(ctx context.Context, key string, life time.Duration) (string, error) {
+	result, err := b.client.Presign(ctx, &oss.GetObjectRequest{Bucket: &b.name, Key: &key}, oss.PresignExpires(life))
+	if err != nil {
+		return "", failure("sign a URL", err)
+	}
+	return result.URL, nil
+}
+
+// Versioning returns the state of the bucket's versioning: Enabled, Suspended, or empty if it was never on.
+func (b *Bucket) Versioning(ctx context.Context) (string, error) {
+	result, err := b.client.GetBucketVersioning(ctx, &oss.GetBucketVersioningRequest{Bucket: &b.name})
+	if err != nil {
+		return "", failure("ask for the bucket's versioning", err)
+	}
+	return oss.ToString(result.VersionStatus), nil
+}

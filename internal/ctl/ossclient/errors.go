@@ -1,0 +1,93 @@
+package ossclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/safetext"
+
+	"github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss"
+)
+
+// Error is a request to OSS that failed. Its text holds OSS's code, status and request ID, never a key, URL or secret.
+type Error struct {
+	Op        string // what was tried, such as "list the bucket"
+	Status    int    // HTTP status, 0 if no answer came
+	Code      string // OSS's, such as NoSuchKey
+	EC        string // OSS's finer code, such as 0048-00000401
+	RequestID string
+
+	err error
+}
+
+// Error tells what was tried, and OSS's code, status and request ID.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "OSS: could not %s", e.Op)
+	if e.err != nil {
+		fmt.Fprintf(&b, ": %v", e.err)
+	}
+	for _, part := range []struct{ name, value string }{{"code", e.Code}, {"EC", e.EC}, {"request", e.RequestID}} {
+		if part.value != "" {
+			fmt.Fprintf(&b, ", %s %s", part.name, part.value)
+		}
+	}
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ", status %d", e.Status)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause if no answer came.
+func (e *Error) Unwrap() error { return e.err }
+
+// NotFound reports that the object is not there.
+func NotFound(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code != "NoSuchBucket"
+}
+
+// codeTooLarge is the Code of Read's refusal. OSS has none of this name.
+const codeTooLarge = "TooLarge"
+
+// TooLarge reports that the object is larger than the limit of Read.
+func TooLarge(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == codeTooLarge
+}
+
+// Configuration reports that no such request will succeed until somebody changes credentials, permissions or addresses.
+func Configuration(err error) bool {
+	var e *Error
+	if errors.Is(err, credentials.ErrNotFound) {
+		return true
+	}
+	return errors.As(err, &e) && (e.Status == http.StatusForbidden || e.Code == "NoSuchBucket" || e.Code == "PublicEndpointForbidden" || e.Code == "SecondLevelDomainForbidden" ||
+		(e.Status >= 300 && e.Status < 400))
+}
+
+func failure(op string, err error) error {
+	e := &Error{Op: op}
+	var service *oss.ServiceError
+	var address *url.Error
+	switch {
+	case errors.As(err, &service):
+		e.Status, e.Code, e.EC, e.RequestID = service.StatusCode, safetext.Token(service.Code, "-"), safetext.Token(service.EC, "-"), safetext.Token(service.RequestID, "-")
+	case errors.Is(err, credentials.ErrNotFound):
+		return err
+	case errors.Is(err, context.Canceled):
+		e.err = context.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		e.err = context.DeadlineExceeded
+	case errors.As(err, &address): // its address holds the key, and its text may hold a query
+		e.err = address.Err
+	default:
+		e.err = errors.New("the answer is not understood, or the connection broke")
+	}
+	return e
+}
