@@ -4,6 +4,10 @@ package parallel
 
 import "iter"
 
+// windowFactor is how many items per worker may be under way or done and not yet yielded. One slow item then holds up the
+// others only once the workers are that far ahead of it.
+const windowFactor = 8
+
 // Map applies f to the items of source, at most workers at a time, and yields the results in order. f runs on goroutines of
 // its own. An error of source comes after the results of the items before it and ends the stream. When the loop over the
 // results is left, Map waits for the calls of f that are under way.
@@ -12,12 +16,19 @@ func Map[A, B any](source iter.Seq2[A, error], workers int, f func(A) B) iter.Se
 		value B
 		err   error
 	}
+	workers = max(workers, 1)
 	return func(yield func(B, error) bool) {
-		window := make(chan chan result, max(workers, 1)-1)
+		window := make(chan chan result, windowFactor*workers-1)
+		busy := make(chan struct{}, workers)
 		stop := make(chan struct{})
 		go func() {
 			defer close(window)
 			for item, err := range source {
+				select {
+				case busy <- struct{}{}:
+				case <-stop:
+					return
+				}
 				slot := make(chan result, 1)
 				select {
 				case window <- slot:
@@ -28,7 +39,10 @@ func Map[A, B any](source iter.Seq2[A, error], workers int, f func(A) B) iter.Se
 					slot <- result{err: err}
 					return
 				}
-				go func() { slot <- result{value: f(item)} }()
+				go func() {
+					slot <- result{value: f(item)}
+					<-busy
+				}()
 			}
 		}()
 		left := false

@@ -42,7 +42,7 @@ func TestResultsKeepTheOrderOfTheItems(t *testing.T) {
 	})
 }
 
-func TestNoMoreThanTheWindowIsUnderWay(t *testing.T) {
+func TestNoMoreThanTheWorkersAreUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, most atomic.Int64
 		for range Map(numbers(200, nil), 5, func(int) int {
@@ -86,6 +86,42 @@ func TestLeavingTheLoopWaitsForWhatIsUnderWay(t *testing.T) {
 			break
 		}
 		assert.Equal(t, started.Load(), ended.Load())
-		assert.LessOrEqual(t, started.Load(), int64(9))
+		assert.LessOrEqual(t, started.Load(), int64(8), "the first round of the workers, and perhaps a second")
+	})
+}
+
+func TestOneSlowItemDoesNotHoldUpTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const items, workers = 4737, 16
+		took := func(i int) time.Duration {
+			if i%50 == 0 {
+				return 300 * time.Millisecond
+			}
+			return 20 * time.Millisecond
+		}
+		var work time.Duration
+		for i := range items {
+			work += took(i)
+		}
+		began := time.Now()
+		for range Map(numbers(items, nil), workers, func(i int) int {
+			time.Sleep(took(i)) // virtual
+			return i
+		}) {
+		}
+		assert.LessOrEqual(t, time.Since(began), work/workers*16/10)
+	})
+}
+
+func TestNoMoreThanTheWindowIsAheadOfTheLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var started atomic.Int64
+		for i := range Map(numbers(1000, nil), 4, func(i int) int {
+			started.Add(1)
+			return i
+		}) {
+			synctest.Wait()
+			assert.LessOrEqual(t, started.Load(), int64(i+1+windowFactor*4))
+		}
 	})
 }
