@@ -6,8 +6,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
-ENGINE      := internal/sandbox/engine/ocr
-CLIENTS     := internal/sandbox/oss/testdata/clients
+ENGINE      := internal/sandbox/ocrengine/ocr
+CLIENTS     := internal/sandbox/ossfake/testdata/clients
 NPM_CI      := npm ci --ignore-scripts --no-audit --no-fund
 # The race detector needs a C compiler.
 RACE        := $(if $(shell command -v $${CC:-gcc} || command -v cc),-race)

@@ -11,9 +11,9 @@ import (
 	"testing"
 
 	"fc-idcard-ocr/internal/bucket"
-	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
-	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,14 +21,14 @@ import (
 
 type reader struct{}
 
-func (reader) Read(context.Context, []byte) (engine.Card, error) {
-	return engine.Card{IDNumber: "11010519491231002X"}, nil
+func (reader) Read(context.Context, []byte) (ocrengine.Card, error) {
+	return ocrengine.Card{IDNumber: "11010519491231002X"}, nil
 }
 
 // The measuring cloud believes everything. A floor that a checking one would turn away is no floor.
 func TestFloorsAreAcceptedByTheCloudThatChecks(t *testing.T) {
-	function := oss.Credentials{AccessKeyID: "STS.NUbench", AccessKeySecret: "bench-secret", SecurityToken: benchToken}
-	store, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: oss.NewKeyring(function)})
+	function := ossfake.Credentials{AccessKeyID: "STS.NUbench", AccessKeySecret: "bench-secret", SecurityToken: benchToken}
+	store, err := ossfake.New(ossfake.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: ossfake.NewKeyring(function)})
 	require.NoError(t, err)
 	ossServer := httptest.NewServer(store)
 	defer ossServer.Close()

@@ -20,12 +20,12 @@ import (
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/processor"
 	"fc-idcard-ocr/internal/result"
-	"fc-idcard-ocr/internal/sandbox/address"
-	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/fcapi"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
-	"fc-idcard-ocr/internal/sandbox/oss"
-	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
+	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
 	"fc-idcard-ocr/ocrclient"
 
 	"github.com/stretchr/testify/require"
@@ -38,16 +38,16 @@ const (
 )
 
 // card is what the gateway's reader always sees.
-var card = engine.Card{Name: "卡纳丽", Sex: "女", Ethnicity: "汉", BirthDate: "1949-12-31", Address: "上海市某路7号", IDNumber: "11010519491231002X"}
+var card = ocrengine.Card{Name: "卡纳丽", Sex: "女", Ethnicity: "汉", BirthDate: "1949-12-31", Address: "上海市某路7号", IDNumber: "11010519491231002X"}
 
 type reader struct{}
 
-func (reader) Read(_ context.Context, image []byte) (engine.Card, error) {
+func (reader) Read(_ context.Context, image []byte) (ocrengine.Card, error) {
 	switch {
 	case bytes.HasPrefix(image, []byte("not a picture")):
-		return engine.Card{}, engine.ErrUnreadable
+		return ocrengine.Card{}, ocrengine.ErrUnreadable
 	case bytes.HasPrefix(image, []byte("no card")):
-		return engine.Card{}, nil
+		return ocrengine.Card{}, nil
 	}
 	return card, nil
 }
@@ -71,8 +71,8 @@ type cloud struct {
 	onInvoke func(n int)
 }
 
-func (c *cloud) Invoke(context.Context, []byte, runtime.Options) (runtime.Result, error) {
-	return runtime.Result{}, nil
+func (c *cloud) Invoke(context.Context, []byte, fcfake.Options) (fcfake.Result, error) {
+	return fcfake.Result{}, nil
 }
 
 // whenInvoked has f called at each submission, with its number and while it is not answered; nil calls nothing any more.
@@ -83,7 +83,7 @@ func (c *cloud) whenInvoked(f func(n int)) {
 }
 
 // InvokeAsync does what FC does, without its queue.
-func (c *cloud) InvokeAsync(payload []byte, o runtime.Options) (string, error) {
+func (c *cloud) InvokeAsync(payload []byte, o fcfake.Options) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.invoked = append(c.invoked, string(payload))
@@ -131,7 +131,7 @@ func start(t testing.TB) *cloud {
 		t.(*testing.T).Setenv(name, "")
 	}
 	t.(*testing.T).Setenv("XDG_CACHE_HOME", t.TempDir())
-	files, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: oss.NewKeyring(oss.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret})})
+	files, err := ossfake.New(ossfake.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: ossfake.NewKeyring(ossfake.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret})})
 	require.NoError(t, err)
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
@@ -164,7 +164,7 @@ func start(t testing.TB) *cloud {
 	})})
 	c.bucket, err = open.Open(bucketName, "cn-hangzhou", bucket.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	require.NoError(t, address.Address{OSS: store.URL, OCR: ocr.URL + gateway.Path, FC: function.URL, Region: "cn-hangzhou", Bucket: bucketName, Function: "idcard-ocr",
+	require.NoError(t, sandboxinfo.Info{OSS: store.URL, OCR: ocr.URL + gateway.Path, FC: function.URL, Region: "cn-hangzhou", Bucket: bucketName, Function: "idcard-ocr",
 		AccessKeyID: "sandbox", AccessKeySecret: secret, AppKey: "100000001", AppSecret: appSecret}.Write(c.dir))
 	return c
 }
@@ -197,8 +197,8 @@ func (c *cloud) runWith(ctx context.Context, args ...string) runResult {
 }
 
 // fresh are the options of a delivery of its own.
-func fresh(payload string) runtime.Options {
-	return runtime.Options{RequestID: fmt.Sprintf("1-%d-%p", time.Now().UnixNano(), &payload)}
+func fresh(payload string) fcfake.Options {
+	return fcfake.Options{RequestID: fmt.Sprintf("1-%d-%p", time.Now().UnixNano(), &payload)}
 }
 
 func picture(t testing.TB, content string) string {

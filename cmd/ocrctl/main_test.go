@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"fc-idcard-ocr/internal/ctl/doctor"
-	"fc-idcard-ocr/internal/sandbox/address"
+	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -325,7 +325,7 @@ func TestWithoutASandboxThereIsAHint(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, gone.Close())
 	killed, url := t.TempDir(), "http://"+gone.Addr().String()
-	require.NoError(t, address.Address{OSS: url, OCR: url, FC: url, Bucket: bucketName, Region: "cn-hangzhou"}.Write(killed))
+	require.NoError(t, sandboxinfo.Info{OSS: url, OCR: url, FC: url, Bucket: bucketName, Region: "cn-hangzhou"}.Write(killed))
 	stderr.Reset()
 	code = run(t.Context(), []string{"status", "--sandbox=" + killed}, strings.NewReader(""), &stdout, &stderr)
 	assert.Equal(t, 3, code)

@@ -17,7 +17,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/fcclient"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/result"
-	"fc-idcard-ocr/internal/sandbox/address"
+	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -39,7 +39,7 @@ type settings struct {
 
 	function, qualifier, accountID, fcEndpoint string
 
-	sandboxInfo *address.Address // of the sandbox
+	sandboxInfo *sandboxinfo.Info // of the sandbox
 }
 
 // global adds the flags of all commands.
@@ -49,8 +49,8 @@ func (s *settings) global(root *cobra.Command) {
 	flags.BoolVar(&s.noMask, "no-mask", false, "do not mask names, addresses and ID numbers in text")
 	flags.BoolVar(&s.noMask, "show", false, "")
 	flags.MarkHidden("show") //nolint:errcheck // the flag is there
-	flags.StringVar(&s.sandbox, "sandbox", "", "use the sandbox on this machine instead of Alibaba Cloud; its `address` is its folder or the URL of its HTTP port (default "+address.DefaultDir+")")
-	flags.Lookup("sandbox").NoOptDefVal = address.DefaultDir
+	flags.StringVar(&s.sandbox, "sandbox", "", "use the sandbox on this machine instead of Alibaba Cloud; its `address` is its folder or the URL of its HTTP port (default "+sandboxinfo.DefaultDir+")")
+	flags.Lookup("sandbox").NoOptDefVal = sandboxinfo.DefaultDir
 	flags.StringVar(&s.profile, "profile", "", "`name` of the profile with the credentials [ALIBABA_CLOUD_PROFILE]")
 }
 
@@ -96,7 +96,7 @@ func (s *settings) check(c *cobra.Command) error {
 	if !c.Flags().Changed("sandbox") {
 		return nil
 	}
-	found, err := address.Find(s.sandbox)
+	found, err := sandboxinfo.Find(s.sandbox)
 	if err != nil {
 		return configurationError{err}
 	}

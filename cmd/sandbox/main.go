@@ -21,10 +21,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"fc-idcard-ocr/internal/sandbox"
-	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/gobuild"
 	"fc-idcard-ocr/internal/sandbox/management"
-	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
 )
 
 // The exit codes.
@@ -135,7 +136,7 @@ func explain(err error) string {
 	switch {
 	case errors.Is(err, sandbox.ErrPortBusy):
 		return text + ": stop the program that listens there, or choose other ports with --port (0 takes free ones)"
-	case errors.Is(err, engine.ErrNotInstalled) && !strings.Contains(text, "make engine"):
+	case errors.Is(err, ocrengine.ErrNotInstalled) && !strings.Contains(text, "make engine"):
 		return text + ": run make engine"
 	case errors.Is(err, sandbox.ErrFolderBusy):
 		return text + ": use that one, or choose another folder with --dir"
@@ -166,7 +167,7 @@ type session struct {
 // start starts the cloud in the folder and tells how it goes.
 func (s *session) start(ctx context.Context, dir string, port int, change func(*sandbox.Options)) (*sandbox.Cloud, error) {
 	options := sandbox.Options{
-		Dir: dir, Port: port, Function: s.flags.function, Mode: runtime.Mode(s.flags.runtime),
+		Dir: dir, Port: port, Function: s.flags.function, Mode: fcfake.Mode(s.flags.runtime),
 		Reader: s.reader, EngineDir: s.flags.engineDir, Freeze: s.flags.freeze,
 		Log: slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
@@ -190,7 +191,7 @@ func (s *session) start(ctx context.Context, dir string, port int, change func(*
 		}
 		options.Function = filepath.Join(dir, "function")
 		done := s.step("Building the function")
-		err := sandbox.Build(ctx, options.Function)
+		err := gobuild.Build(ctx, gobuild.Function, options.Function)
 		done(err)
 		if err != nil {
 			return nil, err

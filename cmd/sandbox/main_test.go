@@ -17,22 +17,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fc-idcard-ocr/internal/sandbox"
-	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/gobuild"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
 	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 )
 
 var function string // the function binary of this module
 
-func TestMain(m *testing.M) { sandboxtest.Main(m, &function, sandbox.Build) }
+func TestMain(m *testing.M) { sandboxtest.Main(m, gobuild.Function, &function) }
 
 // reader stands for the OCR engine: it reads a card from everything but the word cat.
 type reader struct{}
 
-func (reader) Read(_ context.Context, image []byte) (engine.Card, error) {
+func (reader) Read(_ context.Context, image []byte) (ocrengine.Card, error) {
 	if string(image) == "cat" {
-		return engine.Card{}, nil
+		return ocrengine.Card{}, nil
 	}
-	return engine.Card{Name: "张三", Sex: "女", BirthDate: "1904-03-07", IDNumber: "11010119040307001X"}, nil
+	return ocrengine.Card{Name: "张三", Sex: "女", BirthDate: "1904-03-07", IDNumber: "11010119040307001X"}, nil
 }
 
 func file(t *testing.T, name, content string) string {
@@ -244,7 +245,7 @@ func TestTheFunctionIsBuiltIntoTheFolderFromAnywhereInTheCheckout(t *testing.T) 
 	require.NoError(t, err)
 	relative, err := filepath.Rel(here, dir)
 	require.NoError(t, err)
-	require.NoError(t, sandbox.Build(t.Context(), filepath.Join(relative, "built")))
+	require.NoError(t, gobuild.Build(t.Context(), gobuild.Function, filepath.Join(relative, "built")))
 	assert.FileExists(t, filepath.Join(dir, "built"))
 }
 

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/sandbox"
-	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
 
 // serve runs the sandbox until ctx ends.
@@ -29,7 +29,7 @@ func (s *session) serve(ctx context.Context) error {
 	// Documents are shown by one goroutine, so that lines do not mix; it is told keys.
 	results := make(chan string, 1024)
 	cloud, err := s.start(ctx, s.flags.dir, s.flags.port, func(o *sandbox.Options) {
-		o.OnObject = func(event oss.Event) {
+		o.OnObject = func(event ossfake.Event) {
 			image, isResult := strings.CutSuffix(event.Key, sandbox.ResultSuffix)
 			if isResult && event.Name == "ObjectCreated:PutObject" {
 				select {

@@ -17,7 +17,7 @@ import (
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/bucket/buckettest"
-	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,8 +28,8 @@ var credentials = bucket.Credentials{AccessKeyID: "STS.key", AccessKeySecret: "c
 func TestAdapterConforms(t *testing.T) {
 	for _, versioning := range []bool{false, true} {
 		t.Run(fmt.Sprint("versioning ", versioning), func(t *testing.T) {
-			server, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Versioning: versioning,
-				Keys: oss.NewKeyring(oss.Credentials{AccessKeyID: credentials.AccessKeyID, AccessKeySecret: credentials.AccessKeySecret, SecurityToken: credentials.SecurityToken})})
+			server, err := ossfake.New(ossfake.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Versioning: versioning,
+				Keys: ossfake.NewKeyring(ossfake.Credentials{AccessKeyID: credentials.AccessKeyID, AccessKeySecret: credentials.AccessKeySecret, SecurityToken: credentials.SecurityToken})})
 			require.NoError(t, err)
 			buckettest.RunConformance(t, open(t, server), versioning)
 		})

@@ -17,13 +17,14 @@ import (
 	"time"
 
 	"fc-idcard-ocr/deploy"
-	"fc-idcard-ocr/internal/sandbox/address"
 	"fc-idcard-ocr/internal/sandbox/console"
-	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/gobuild"
 	"fc-idcard-ocr/internal/sandbox/management"
-	"fc-idcard-ocr/internal/sandbox/oss"
-	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
+	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
 )
 
 // Who may call the sandbox's services. They are no secrets: they open nothing but a sandbox on loopback, and staying
@@ -45,13 +46,13 @@ const (
 
 // Cloud is a running sandbox. Start makes one; it has to be closed.
 type Cloud struct {
-	OSS     *oss.Server
+	OSS     *ossfake.Server
 	Gateway *gateway.Server
-	Runtime *runtime.Runtime
+	Runtime *fcfake.Runtime
 	// Management orders faults and records requests.
 	Management *management.Server
 	// Keys may be given further credentials, or have some removed.
-	Keys *oss.MemoryKeyring
+	Keys *ossfake.MemoryKeyring
 
 	// Bucket is the watched bucket, Folder the folder of its objects, FailureDir that of the events given up.
 	Bucket, Folder, FailureDir string
@@ -59,17 +60,17 @@ type Cloud struct {
 	// ManagementURL.
 	OSSEndpoint, OCREndpoint, TriggerURL, ManagementURL string
 
-	log     *slog.Logger
-	engine  *engine.Engine
-	servers []*http.Server
-	cancel  context.CancelFunc
-	watcher sync.WaitGroup
-	noted   bool // the note is in the folder
-	closing sync.Once
+	log         *slog.Logger
+	engine      *ocrengine.Engine
+	servers     []*http.Server
+	cancel      context.CancelFunc
+	watcher     sync.WaitGroup
+	infoWritten bool // the discovery file is in the folder
+	closing     sync.Once
 
 	mu      sync.Mutex
 	changed chan struct{}     // closed and replaced whenever a result may have come
-	givenUp map[string]string // object key -> why FC gave its last event up
+	failed  map[string]string // object key -> why FC gave its last event up
 }
 
 // Start starts a sandbox. ctx bounds the start only; Close ends the sandbox.
@@ -90,10 +91,10 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 		Bucket:     options.Bucket,
 		Folder:     filepath.Join(options.Dir, "oss", options.Bucket),
 		FailureDir: filepath.Join(options.Dir, "failures"),
-		Keys:       oss.NewKeyring(oss.Credentials{AccessKeyID: AccessKeyID, AccessKeySecret: AccessKeySecret}),
+		Keys:       ossfake.NewKeyring(ossfake.Credentials{AccessKeyID: AccessKeyID, AccessKeySecret: AccessKeySecret}),
 		log:        options.Log,
 		changed:    make(chan struct{}),
-		givenUp:    map[string]string{},
+		failed:     map[string]string{},
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel = cancel
@@ -120,13 +121,13 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 	}()
 	if options.Function == "" {
 		options.Function = filepath.Join(options.Dir, "function")
-		if err := Build(ctx, options.Function); err != nil {
+		if err := gobuild.Build(ctx, gobuild.Function, options.Function); err != nil {
 			return nil, err
 		}
 	}
 	reader := options.Reader
 	if reader == nil {
-		c.engine, err = engine.Start(running, engine.Config{Dir: options.EngineDir, Workers: options.EngineWorkers, Log: options.Log})
+		c.engine, err = ocrengine.Start(running, ocrengine.Config{Dir: options.EngineDir, Workers: options.EngineWorkers, Log: options.Log})
 		if err != nil {
 			return nil, err
 		}
@@ -144,10 +145,10 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 	if err := c.Runtime.Warm(ctx); err != nil {
 		return nil, fmt.Errorf("sandbox: the function does not start: %w", err)
 	}
-	if err := c.note().Write(c.dir()); err != nil {
+	if err := c.info().Write(c.dir()); err != nil {
 		return nil, fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
 	}
-	c.noted = true
+	c.infoWritten = true
 	return c, nil
 }
 
@@ -158,7 +159,7 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 	c.OCREndpoint = "http://" + listeners[2].Addr().String() + gateway.Path
 
 	c.ManagementURL = "http://" + listeners[3].Addr().String()
-	if err := c.manage(&options); err != nil {
+	if err := c.startManagement(&options); err != nil {
 		return err
 	}
 	config := options.Gateway
@@ -169,16 +170,16 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 	if c.Gateway, err = gateway.New(config); err != nil {
 		return err
 	}
-	if c.Runtime, err = runtime.New(c.runtimeConfig(options)); err != nil {
+	if c.Runtime, err = fcfake.New(c.runtimeConfig(options)); err != nil {
 		return err
 	}
-	policy, err := oss.ParsePolicy(deploy.RolePolicy(c.Bucket, ""))
+	policy, err := ossfake.ParsePolicy(deploy.RolePolicy(c.Bucket, ""))
 	if err != nil {
 		return err
 	}
-	c.OSS, err = oss.New(oss.Config{
+	c.OSS, err = ossfake.New(ossfake.Config{
 		Dir: filepath.Dir(c.Folder), Region: Region, Buckets: []string{c.Bucket}, Keys: c.Keys, Log: c.log,
-		Policy: policy, Versioning: options.Versioning, OnEvent: func(event oss.Event) { c.notify(options, event) },
+		Policy: policy, Versioning: options.Versioning, OnEvent: func(event ossfake.Event) { c.notify(options, event) },
 	})
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
@@ -195,7 +196,7 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 		handler http.Handler
 		wrap    func(http.Handler) http.Handler
 	}{
-		{management.ServiceTrigger, c.frontDoor(options.Mode, c.Runtime.HTTPTrigger()), options.WrapTrigger},
+		{management.ServiceTrigger, c.triggerMux(options.Mode, c.Runtime.HTTPTrigger()), options.WrapTrigger},
 		{management.ServiceOSS, c.OSS, options.WrapOSS},
 		{management.ServiceGateway, c.Gateway, options.WrapGateway},
 		{"", c.Management.Handler(c.Gateway, page), nil},
@@ -216,8 +217,8 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 	return nil
 }
 
-// manage makes the management port and puts it in front of what the options have.
-func (c *Cloud) manage(options *Options) (err error) {
+// startManagement makes the management port and puts it in front of what the options have.
+func (c *Cloud) startManagement(options *Options) (err error) {
 	c.Management, err = management.New(management.Config{
 		ExpireCredentials: func() int { return c.Keys.ExpireTokens(time.Now()) },
 		SetVersioning:     func(status string) error { return c.OSS.SetVersioning(c.Bucket, status) },
@@ -246,8 +247,8 @@ func (c *Cloud) manage(options *Options) (err error) {
 	return nil
 }
 
-func (c *Cloud) runtimeConfig(options Options) runtime.Config {
-	config := runtime.Config{
+func (c *Cloud) runtimeConfig(options Options) fcfake.Config {
+	config := fcfake.Config{
 		Mode: options.Mode, Command: options.Function, Region: Region, MaxInstances: options.MaxInstances,
 		Concurrency: options.Concurrency, Timeout: options.Timeout, Freeze: options.Freeze, Async: options.Async,
 		OnInvocation: options.OnInvocation, Logs: options.Logs, Log: c.log, StopGrace: time.Second,
@@ -258,11 +259,11 @@ func (c *Cloud) runtimeConfig(options Options) runtime.Config {
 		}, options.Env...),
 	}
 	if config.Mode == "" {
-		config.Mode = runtime.ModeGo1
+		config.Mode = fcfake.ModeGo1
 	}
 	if config.MaxInstances == 0 && config.Concurrency == 0 {
 		config.MaxInstances, config.Concurrency = 4, 1
-		if config.Mode == runtime.ModeCustom {
+		if config.Mode == fcfake.ModeCustom {
 			config.MaxInstances, config.Concurrency = 1, 4
 		}
 	}
@@ -270,18 +271,18 @@ func (c *Cloud) runtimeConfig(options Options) runtime.Config {
 	if life == 0 {
 		life = 36 * time.Hour
 	}
-	config.Credentials = func() runtime.Credentials {
-		credentials := runtime.Credentials{
+	config.Credentials = func() fcfake.Credentials {
+		credentials := fcfake.Credentials{
 			AccessKeyID: "STS." + randomHex(12), AccessKeySecret: randomHex(20), SecurityToken: randomHex(64),
 		}
-		c.Keys.Add(oss.Credentials{
+		c.Keys.Add(ossfake.Credentials{
 			AccessKeyID: credentials.AccessKeyID, AccessKeySecret: credentials.AccessKeySecret,
 			SecurityToken: credentials.SecurityToken, Expires: time.Now().Add(life),
 		})
 		return credentials
 	}
 	onFailure := options.Async.OnFailure
-	config.Async.OnFailure = func(destination runtime.Destination) {
+	config.Async.OnFailure = func(destination fcfake.Destination) {
 		c.fileFailure(destination)
 		if onFailure != nil {
 			onFailure(destination)
@@ -300,8 +301,8 @@ func randomHex(bytes int) string {
 func (c *Cloud) Close() error {
 	var errs []error
 	c.closing.Do(func() {
-		if c.noted {
-			errs = append(errs, address.Remove(c.dir()))
+		if c.infoWritten {
+			errs = append(errs, sandboxinfo.Remove(c.dir()))
 		}
 		if c.Runtime != nil {
 			errs = append(errs, c.Runtime.Close())

@@ -22,23 +22,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fc-idcard-ocr/internal/sandbox"
-	"fc-idcard-ocr/internal/sandbox/address"
-	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
-	"fc-idcard-ocr/internal/sandbox/oss"
-	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/gobuild"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
+	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
 	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 )
 
 var function string // the function binary of this module
 
-func TestMain(m *testing.M) { sandboxtest.Main(m, &function, sandbox.Build) }
+func TestMain(m *testing.M) { sandboxtest.Main(m, gobuild.Function, &function) }
 
 // reader stands for the OCR engine where reading is not the point: every picture shows the same card.
 type reader struct{}
 
-func (reader) Read(context.Context, []byte) (engine.Card, error) {
-	return engine.Card{Name: "张三", Sex: "男", Ethnicity: "汉", BirthDate: "1904-03-07", Address: "北京市东城区样本胡同12号院3号楼4单元501室", IDNumber: "11010119040307001X"}, nil
+func (reader) Read(context.Context, []byte) (ocrengine.Card, error) {
+	return ocrengine.Card{Name: "张三", Sex: "男", Ethnicity: "汉", BirthDate: "1904-03-07", Address: "北京市东城区样本胡同12号院3号楼4单元501室", IDNumber: "11010119040307001X"}, nil
 }
 
 func start(t *testing.T, change func(*sandbox.Options)) *sandbox.Cloud {
@@ -64,7 +65,7 @@ func specimen(t *testing.T, name string) []byte {
 
 func TestAPictureBecomesADocument(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []runtime.Mode{runtime.ModeGo1, runtime.ModeCustom} {
+	for _, mode := range []fcfake.Mode{fcfake.ModeGo1, fcfake.ModeCustom} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			var mu sync.Mutex
@@ -122,7 +123,7 @@ func TestOnlyImagesCallTheFunction(t *testing.T) {
 	t.Parallel()
 	delivered := make(chan string, 10)
 	cloud := start(t, func(o *sandbox.Options) {
-		o.Deliver = func(event oss.Event, _ func(oss.Event)) { delivered <- event.Key }
+		o.Deliver = func(event ossfake.Event, _ func(ossfake.Event)) { delivered <- event.Key }
 	})
 	for _, key := range []string{"a.txt", "a.jpg.ocr.json", "a.jpg", "b.PNG", "jpg"} {
 		require.NoError(t, cloud.Upload(t.Context(), key, []byte("x")))
@@ -139,7 +140,7 @@ func TestOnlyImagesCallTheFunction(t *testing.T) {
 func TestTheFunctionMayDoWhatItsRoleMayAndNoMore(t *testing.T) {
 	t.Parallel()
 	cloud := start(t, nil)
-	cloud.Keys.Add(oss.Credentials{AccessKeyID: "STS.role", AccessKeySecret: "secret", SecurityToken: "token"})
+	cloud.Keys.Add(ossfake.Credentials{AccessKeyID: "STS.role", AccessKeySecret: "secret", SecurityToken: "token"})
 	client, err := aliyun.New(cloud.OSSEndpoint, "STS.role", "secret", aliyun.ForcePathStyle(true), aliyun.SecurityToken("token"),
 		aliyun.AuthVersion(aliyun.AuthV4), aliyun.Region(sandbox.Region))
 	require.NoError(t, err)
@@ -178,7 +179,7 @@ func TestTheFunctionMayDoWhatItsRoleMayAndNoMore(t *testing.T) {
 func TestADuplicatedEventIsPaidOnce(t *testing.T) {
 	t.Parallel()
 	cloud := start(t, func(o *sandbox.Options) {
-		o.Deliver = func(event oss.Event, invoke func(oss.Event)) {
+		o.Deliver = func(event ossfake.Event, invoke func(ossfake.Event)) {
 			for range 8 {
 				invoke(event)
 			}
@@ -209,16 +210,16 @@ func TestAnEventThatIsGivenUpIsInTheFailureFolder(t *testing.T) {
 	require.Len(t, files, 1)
 	content, err := os.ReadFile(files[0])
 	require.NoError(t, err)
-	var destination runtime.Destination
+	var destination fcfake.Destination
 	require.NoError(t, json.Unmarshal(content, &destination))
 	assert.Equal(t, 2, destination.RequestContext.ApproximateInvokeCount)
-	assert.Equal(t, runtime.ErrorUnhandled, destination.RequestContext.Condition)
+	assert.Equal(t, fcfake.ErrorUnhandled, destination.RequestContext.Condition)
 	assert.Contains(t, destination.ResponsePayload, "Unavailable")
 }
 
 func TestTheHTTPTriggerTakesAPicture(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []runtime.Mode{runtime.ModeGo1, runtime.ModeCustom} {
+	for _, mode := range []fcfake.Mode{fcfake.ModeGo1, fcfake.ModeCustom} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			cloud := start(t, func(o *sandbox.Options) { o.Mode = mode })
@@ -265,7 +266,7 @@ func TestTheStartSaysWhatIsInTheWay(t *testing.T) {
 		"a file for the bucket":   {sandbox.Options{Dir: with("oss/cards"), Function: function, Reader: reader{}}, nil, "a file of that name has to go"},
 		"a file for the failures": {sandbox.Options{Dir: with("failures"), Function: function, Reader: reader{}}, syscall.ENOTDIR, "choose another one"},
 		"a busy port":             {sandbox.Options{Dir: t.TempDir(), Port: taken}, sandbox.ErrPortBusy, "127.0.0.1:" + port},
-		"no engine":               {sandbox.Options{Dir: t.TempDir(), Function: function, EngineDir: t.TempDir()}, engine.ErrNotInstalled, "make engine"},
+		"no engine":               {sandbox.Options{Dir: t.TempDir(), Function: function, EngineDir: t.TempDir()}, ocrengine.ErrNotInstalled, "make engine"},
 		"no function":             {sandbox.Options{Dir: t.TempDir(), Function: file + "x", Reader: reader{}}, os.ErrNotExist, "function binary"},
 		"a wrong configuration":   {sandbox.Options{Dir: t.TempDir(), Function: function, Reader: reader{}, Env: []string{"OCR_TIMEOUT=never"}}, nil, "OCR_TIMEOUT"},
 	} {
@@ -285,12 +286,12 @@ func TestASandboxThatCannotStartLeavesARunningOneAlone(t *testing.T) {
 	t.Parallel()
 	cloud := start(t, nil)
 	dir := filepath.Dir(cloud.FailureDir)
-	before, err := address.Find(dir)
+	before, err := sandboxinfo.Find(dir)
 	require.NoError(t, err)
 	_, err = sandbox.Start(t.Context(), sandbox.Options{Dir: dir, Function: function, Reader: reader{}})
 	require.ErrorIs(t, err, sandbox.ErrFolderBusy)
 	assert.ErrorContains(t, err, cloud.ManagementURL)
-	after, err := address.Find(dir)
+	after, err := sandboxinfo.Find(dir)
 	require.NoError(t, err, "the note of the one that runs stays")
 	assert.Equal(t, before, after)
 	require.NoError(t, cloud.Upload(t.Context(), "a.jpg", specimen(t, "scan-01.jpg")))
@@ -303,7 +304,7 @@ func TestASandboxThatCannotStartLeavesARunningOneAlone(t *testing.T) {
 func TestTheEngineReadsASpecimen(t *testing.T) {
 	t.Parallel()
 	cloud := start(t, func(o *sandbox.Options) {
-		o.Reader, o.Async.MaxRetries = nil, runtime.NoRetries
+		o.Reader, o.Async.MaxRetries = nil, fcfake.NoRetries
 		o.Env = []string{"OCR_TIMEOUT=45s"} // with the loading of the models, on a busy machine
 	})
 	require.NoError(t, cloud.Upload(t.Context(), "card.jpg", specimen(t, "scan-01.jpg")))

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"fc-idcard-ocr/internal/sandbox/address"
+	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
 )
 
 // ErrFolderBusy is in the error of Start when another sandbox runs in the folder. Two would deliver each file that is copied in
@@ -15,7 +15,7 @@ var ErrFolderBusy = errors.New("another sandbox runs in the folder")
 // CheckFolder makes the folder and returns an error if no sandbox can run in it: another one does, or it cannot be written.
 // Start does so too; a caller that has something to put there first, such as the function binary, asks before.
 func CheckFolder(dir string) error {
-	if other, ok := address.Running(dir); ok {
+	if other, ok := sandboxinfo.Running(dir); ok {
 		return fmt.Errorf("sandbox: %w %s (its console is at %s)", ErrFolderBusy, dir, other.Console)
 	}
 	err := os.MkdirAll(dir, 0o755)

@@ -115,7 +115,7 @@ func (c *Cloud) Await(ctx context.Context, key string) (raw []byte, document Doc
 	for {
 		c.mu.Lock()
 		changed := c.changed
-		reason, givenUp := c.givenUp[key]
+		reason, failed := c.failed[key]
 		c.mu.Unlock()
 		raw, err = c.Object(ctx, key+ResultSuffix)
 		if err != nil {
@@ -125,10 +125,10 @@ func (c *Cloud) Await(ctx context.Context, key string) (raw []byte, document Doc
 			if err := json.Unmarshal(raw, &document); err != nil {
 				return nil, Document{}, fmt.Errorf("sandbox: the document of an image is no JSON: %w", err)
 			}
-			if document.Final() || givenUp {
+			if document.Final() || failed {
 				return raw, document, nil
 			}
-		} else if givenUp {
+		} else if failed {
 			return nil, Document{}, fmt.Errorf("%w: %s", ErrNoDocument, reason)
 		}
 		select {

@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"time"
 
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/management"
-	"fc-idcard-ocr/internal/sandbox/oss"
-	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
 
 // Options is what can be chosen about a Cloud. The zero value of a field means the default that its comment gives.
@@ -20,8 +20,8 @@ type Options struct {
 	Bucket string
 	// Function is the path of the function binary; empty: it is built from this module into Dir.
 	Function string
-	// Mode is how the function runs, runtime.ModeGo1 by default.
-	Mode runtime.Mode
+	// Mode is how the function runs, fcfake.ModeGo1 by default.
+	Mode fcfake.Mode
 	// Port is the first of four ports: HTTP trigger, OSS, OCR gateway, management. 0 takes free ports.
 	Port int
 	// Env are further environment variables of the function, which win over those set here.
@@ -32,7 +32,7 @@ type Options struct {
 	EngineDir     string
 	EngineWorkers int
 
-	// MaxInstances and Concurrency bound the function's processes, as in runtime.Config. By default as many pictures are
+	// MaxInstances and Concurrency bound the function's processes, as in fcfake.Config. By default as many pictures are
 	// recognised at a time as the one OCR engine can read within OCR_TIMEOUT: four.
 	MaxInstances, Concurrency int
 	// Timeout of an invocation, 1 minute by default.
@@ -42,7 +42,7 @@ type Options struct {
 	// Freeze stops idle instances, as FC does.
 	Freeze bool
 	// Async configures the delivery of events. OnFailure is called beside what the sandbox itself does with it.
-	Async runtime.AsyncConfig
+	Async fcfake.AsyncConfig
 	// Versioning switches the bucket's versioning on.
 	Versioning bool
 	// Gateway configures the gateway further; what the sandbox sets itself (Apps, AppCodes, Reader) is overwritten.
@@ -54,12 +54,12 @@ type Options struct {
 	// Deliver, if set, stands between the bucket's notifications and the function: it gets each event that the trigger
 	// matches, and calls invoke as often and whenever it likes. It must return soon. Without it, the management port
 	// decides.
-	Deliver func(event oss.Event, invoke func(oss.Event))
+	Deliver func(event ossfake.Event, invoke func(ossfake.Event))
 	// WrapOSS, WrapGateway and WrapTrigger stand in front of the services, for observers and faults.
 	WrapOSS, WrapGateway, WrapTrigger func(http.Handler) http.Handler
 	// OnInvocation is told about every invocation that ended, OnObject about every change of an object.
-	OnInvocation func(runtime.Record)
-	OnObject     func(oss.Event)
+	OnInvocation func(fcfake.Record)
+	OnObject     func(ossfake.Event)
 	// Logs gets what the function prints; nil discards.
 	Logs io.Writer
 	// Log gets what the sandbox has to say; nil discards.

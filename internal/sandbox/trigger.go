@@ -8,15 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"fc-idcard-ocr/internal/sandbox/oss"
-	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/result"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
-
-// triggerEvents are the events for which the trigger calls the function; the others of ObjectCreated:* come before the
-// object is there.
-var triggerEvents = []string{
-	"ObjectCreated:PutObject", "ObjectCreated:PostObject", "ObjectCreated:CompleteMultipartUpload", "ObjectCreated:CopyObject",
-}
 
 // ImageSuffixes are the key endings (in any letter case) for which the trigger calls the function.
 var ImageSuffixes = []string{".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic"}
@@ -28,31 +23,31 @@ func IsImage(key string) bool {
 }
 
 // notify is the bucket's event notification.
-func (c *Cloud) notify(options Options, event oss.Event) {
+func (c *Cloud) notify(options Options, event ossfake.Event) {
 	if options.OnObject != nil {
 		options.OnObject(event)
 	}
 	if strings.HasSuffix(event.Key, ResultSuffix) {
-		c.announce()
+		c.broadcast()
 	}
-	if event.Bucket != c.Bucket || !slices.Contains(triggerEvents, event.Name) || !IsImage(event.Key) {
+	if event.Bucket != c.Bucket || !slices.Contains(result.CreateEvents, event.Name) || !IsImage(event.Key) {
 		return
 	}
 	c.mu.Lock()
-	delete(c.givenUp, event.Key)
+	delete(c.failed, event.Key)
 	c.mu.Unlock()
 	options.Deliver(event, c.invoke)
 }
 
 // invoke hands an event to the function, asynchronously.
-func (c *Cloud) invoke(event oss.Event) {
-	if _, err := c.Runtime.InvokeAsync(event.JSON(), runtime.Options{}); err != nil && !errors.Is(err, runtime.ErrClosed) {
+func (c *Cloud) invoke(event ossfake.Event) {
+	if _, err := c.Runtime.InvokeAsync(event.JSON(), fcfake.Options{}); err != nil && !errors.Is(err, fcfake.ErrClosed) {
 		c.log.Error("an event is lost", "reason", err)
 	}
 }
 
 // fileFailure is the failure destination: a file for each event that was given up.
-func (c *Cloud) fileFailure(destination runtime.Destination) {
+func (c *Cloud) fileFailure(destination fcfake.Destination) {
 	content, err := json.MarshalIndent(destination, "", "  ")
 	if err == nil {
 		err = os.WriteFile(filepath.Join(c.FailureDir, destination.RequestContext.RequestID+".json"), content, 0o600)
@@ -74,14 +69,14 @@ func (c *Cloud) fileFailure(destination runtime.Destination) {
 	}
 	c.mu.Lock()
 	for _, record := range event.Events {
-		c.givenUp[record.OSS.Object.Key] = destination.ResponsePayload
+		c.failed[record.OSS.Object.Key] = destination.ResponsePayload
 	}
 	c.mu.Unlock()
-	c.announce()
+	c.broadcast()
 }
 
-// announce wakes those who wait for a result.
-func (c *Cloud) announce() {
+// broadcast wakes those who wait for a result.
+func (c *Cloud) broadcast() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	close(c.changed)

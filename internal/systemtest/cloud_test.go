@@ -16,11 +16,11 @@ import (
 	"fc-idcard-ocr/deploy"
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/result"
-	"fc-idcard-ocr/internal/sandbox"
-	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
-	"fc-idcard-ocr/internal/sandbox/oss"
-	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/gobuild"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 
 	"log/slog"
@@ -31,7 +31,7 @@ import (
 // binary is the function as it is deployed.
 var binary string
 
-func TestMain(m *testing.M) { sandboxtest.Main(m, &binary, sandbox.Build) }
+func TestMain(m *testing.M) { sandboxtest.Main(m, gobuild.Function, &binary) }
 
 // canaries must never be seen outside the bucket and the calls themselves.
 var canaries = map[string]string{
@@ -46,16 +46,16 @@ var canaries = map[string]string{
 }
 
 // card is what the gateway's reader always sees: how a picture is read is not the point here.
-var card = engine.Card{Name: canaries["name"], Sex: "女", Ethnicity: "汉", BirthDate: "1949-12-31", Address: canaries["address"], IDNumber: canaries["ID number"]}
+var card = ocrengine.Card{Name: canaries["name"], Sex: "女", Ethnicity: "汉", BirthDate: "1949-12-31", Address: canaries["address"], IDNumber: canaries["ID number"]}
 
 type reader struct{}
 
-func (reader) Read(_ context.Context, image []byte) (engine.Card, error) {
+func (reader) Read(_ context.Context, image []byte) (ocrengine.Card, error) {
 	switch {
 	case bytes.HasPrefix(image, []byte("not a picture")):
-		return engine.Card{}, engine.ErrUnreadable
+		return ocrengine.Card{}, ocrengine.ErrUnreadable
 	case bytes.HasPrefix(image, []byte("no card")):
-		return engine.Card{}, nil
+		return ocrengine.Card{}, nil
 	}
 	return card, nil
 }
@@ -65,22 +65,22 @@ type cloud struct {
 	t       testing.TB
 	oss     *httptest.Server
 	gateway *gateway.Server
-	runtime *runtime.Runtime
+	runtime *fcfake.Runtime
 	bucket  *bucket.Bucket
 	logs    *sandboxtest.Output
 	env     []string
-	mode    runtime.Mode
+	mode    fcfake.Mode
 	command string // of the function's instances
 	dir     string // of the objects, as files
-	keys    *oss.MemoryKeyring
+	keys    *ossfake.MemoryKeyring
 
 	initializer time.Duration // its limit, if the instances have the hook
 
-	mu       sync.Mutex
-	role     oss.Credentials // of the next invocation
-	requests []string        // that the function sent to OSS
-	tap      func(request string, next http.HandlerFunc) http.HandlerFunc
-	seen     map[string]bool // signatures and signed URLs
+	mu          sync.Mutex
+	role        ossfake.Credentials // of the next invocation
+	requests    []string            // that the function sent to OSS
+	intercept   func(request string, next http.HandlerFunc) http.HandlerFunc
+	secretsSeen map[string]bool // signatures and signed URLs
 }
 
 const (
@@ -93,13 +93,13 @@ func start(t testing.TB, settings ...string) *cloud { return startAt(t, time.Now
 
 // startAt starts a cloud that has a clock of its own.
 func startAt(t testing.TB, now func() time.Time, settings ...string) *cloud {
-	c := &cloud{t: t, logs: &sandboxtest.Output{}, seen: map[string]bool{}, mode: runtime.ModeGo1, command: binary, dir: t.TempDir()}
-	c.role = oss.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
-	user := oss.Credentials{AccessKeyID: "LTAIuser", AccessKeySecret: "user-secret"}
-	c.keys = oss.NewKeyring(c.role, user)
-	policy, err := oss.ParsePolicy(deploy.RolePolicy(bucketName, ""))
+	c := &cloud{t: t, logs: &sandboxtest.Output{}, secretsSeen: map[string]bool{}, mode: fcfake.ModeGo1, command: binary, dir: t.TempDir()}
+	c.role = ossfake.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
+	user := ossfake.Credentials{AccessKeyID: "LTAIuser", AccessKeySecret: "user-secret"}
+	c.keys = ossfake.NewKeyring(c.role, user)
+	policy, err := ossfake.ParsePolicy(deploy.RolePolicy(bucketName, ""))
 	require.NoError(t, err)
-	server, err := oss.New(oss.Config{Dir: c.dir, Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: c.keys, Policy: policy, Now: now})
+	server, err := ossfake.New(ossfake.Config{Dir: c.dir, Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: c.keys, Policy: policy, Now: now})
 	require.NoError(t, err)
 	c.oss = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", now().UTC().Format(http.TimeFormat))
@@ -122,27 +122,27 @@ func startAt(t testing.TB, now func() time.Time, settings ...string) *cloud {
 }
 
 // process is one more instance of the function.
-func (c *cloud) process() *runtime.Runtime {
-	r, err := runtime.New(runtime.Config{Mode: c.mode, Command: c.command, Env: c.env, MaxInstances: 1, Concurrency: 100, Logs: c.logs, InitializerTimeout: c.initializer,
-		Credentials: func() runtime.Credentials {
+func (c *cloud) process() *fcfake.Runtime {
+	r, err := fcfake.New(fcfake.Config{Mode: c.mode, Command: c.command, Env: c.env, MaxInstances: 1, Concurrency: 100, Logs: c.logs, InitializerTimeout: c.initializer,
+		Credentials: func() fcfake.Credentials {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			return runtime.Credentials{AccessKeyID: c.role.AccessKeyID, AccessKeySecret: c.role.AccessKeySecret, SecurityToken: c.role.SecurityToken}
+			return fcfake.Credentials{AccessKeyID: c.role.AccessKeyID, AccessKeySecret: c.role.AccessKeySecret, SecurityToken: c.role.SecurityToken}
 		}})
 	require.NoError(c.t, err)
 	c.t.Cleanup(func() { r.Close() })
 	return r
 }
 
-// serveOSS notes the function's requests and lets a test tap them. Requests of the test itself and of the provider pass.
+// serveOSS notes the function's requests and lets a test intercept them. Requests of the test itself and of the provider pass.
 func (c *cloud) serveOSS(server http.Handler, w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	if signature := r.URL.Query().Get("x-oss-signature"); signature != "" {
-		c.seen[signature] = true
+		c.secretsSeen[signature] = true
 	}
 	if authorization := r.Header.Get("Authorization"); authorization != "" {
 		_, signature, _ := strings.Cut(authorization, "Signature=")
-		c.seen[signature] = true
+		c.secretsSeen[signature] = true
 	}
 	if !strings.Contains(r.Header.Get("Authorization"), "STS.NU") {
 		c.mu.Unlock()
@@ -156,17 +156,17 @@ func (c *cloud) serveOSS(server http.Handler, w http.ResponseWriter, r *http.Req
 	request := op + " " + strings.TrimPrefix(r.URL.Path, "/"+bucketName+"/")
 	c.requests = append(c.requests, request)
 	next := http.HandlerFunc(server.ServeHTTP)
-	if c.tap != nil {
-		next = c.tap(request, next)
+	if c.intercept != nil {
+		next = c.intercept(request, next)
 	}
 	c.mu.Unlock()
 	next(w, r)
 }
 
-func (c *cloud) setTap(tap func(request string, next http.HandlerFunc) http.HandlerFunc) {
+func (c *cloud) setIntercept(intercept func(request string, next http.HandlerFunc) http.HandlerFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tap = tap
+	c.intercept = intercept
 }
 
 // sent returns the function's requests to OSS so far and forgets them.
@@ -185,11 +185,11 @@ func (c *cloud) uploadAs(key, content string) []byte {
 	require.NoError(c.t, c.bucket.Put(c.t.Context(), key, []byte(content), bucket.PutOptions{ContentType: "image/jpeg"}))
 	o, err := c.bucket.Head(c.t.Context(), key)
 	require.NoError(c.t, err)
-	return oss.Event{Name: "ObjectCreated:PutObject", Bucket: bucketName, Key: key, ETag: o.ETag, Size: o.Size, Time: time.Now(), Region: "cn-hangzhou"}.JSON()
+	return ossfake.Event{Name: "ObjectCreated:PutObject", Bucket: bucketName, Key: key, ETag: o.ETag, Size: o.Size, Time: time.Now(), Region: "cn-hangzhou"}.JSON()
 }
 
 // invoke delivers an event to the first process.
-func (c *cloud) invoke(event []byte, options runtime.Options) (runtime.Result, error) {
+func (c *cloud) invoke(event []byte, options fcfake.Options) (fcfake.Result, error) {
 	return c.runtime.Invoke(c.t.Context(), event, options)
 }
 
@@ -205,7 +205,7 @@ func (c *cloud) document() *result.Document {
 	return &d
 }
 
-func (c *cloud) claimLeft() bool {
+func (c *cloud) claimExists() bool {
 	_, err := c.bucket.Head(c.t.Context(), key+".ocr.claim")
 	return err == nil
 }

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
-	"fc-idcard-ocr/internal/sandbox/runtime"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -43,27 +43,27 @@ func TestCrashAnywhere(t *testing.T) {
 					if point == call {
 						phase := map[string]gateway.Phase{"before": gateway.PhaseArrival, "after": gateway.PhaseAfterCharge}[when]
 						c.gateway.SetIntercept(func(gateway.Call) gateway.Fault {
-							return gateway.Fault{Phase: phase, Effect: gateway.EffectClose, Do: func(gateway.Call) { dead() }}
+							return gateway.Fault{Phase: phase, Effect: gateway.EffectClose, Hook: func(gateway.Call) { dead() }}
 						})
 					} else {
-						c.setTap(func(request string, next http.HandlerFunc) http.HandlerFunc {
+						c.setIntercept(func(request string, next http.HandlerFunc) http.HandlerFunc {
 							if request != point {
 								return next
 							}
 							return func(w http.ResponseWriter, r *http.Request) {
 								if when == "after" {
-									next(unheard{w}, r)
+									next(discardResponse{w}, r)
 								}
 								dead()
 								panic(http.ErrAbortHandler)
 							}
 						})
 					}
-					_, err := c.invoke(event, runtime.Options{RequestID: "r1"})
+					_, err := c.invoke(event, fcfake.Options{RequestID: "r1"})
 					require.Error(t, err, "the process is dead")
-					c.setTap(nil)
+					c.setIntercept(nil)
 					c.gateway.SetIntercept(nil)
-					_, err = c.invoke(event, runtime.Options{RequestID: "r1", RetryCount: 1})
+					_, err = c.invoke(event, fcfake.Options{RequestID: "r1", RetryCount: 1})
 					require.NoError(t, err)
 
 					d := c.document()
@@ -84,8 +84,8 @@ func TestCrashAnywhere(t *testing.T) {
 						assert.Equal(t, calls[0].Nonce, calls[1].Nonce, "the first call of the take-over has the dead one's nonce")
 					}
 					assert.LessOrEqual(t, charged, 1+d.OCR.PossibleExtraCharges, "no charge is hidden")
-					assert.False(t, c.claimLeft())
-					_, err = c.invoke(event, runtime.Options{RequestID: "later"})
+					assert.False(t, c.claimExists())
+					_, err = c.invoke(event, fcfake.Options{RequestID: "later"})
 					require.NoError(t, err)
 					assert.Equal(t, accepted, c.gateway.Ledger.Accepted(), "settled")
 					status := string(d.Status)
@@ -114,9 +114,9 @@ func TestCrashAnywhere(t *testing.T) {
 	assert.Equal(t, strings.TrimSpace(old), strings.TrimSpace(table.String()), "docs/guarantees.md tells another story; run with -update")
 }
 
-// unheard lets a request take effect without its answer being heard.
-type unheard struct{ http.ResponseWriter }
+// discardResponse lets a request take effect without its answer being heard.
+type discardResponse struct{ http.ResponseWriter }
 
-func (unheard) Header() http.Header         { return http.Header{} }
-func (unheard) WriteHeader(int)             {}
-func (unheard) Write(b []byte) (int, error) { return len(b), nil }
+func (discardResponse) Header() http.Header         { return http.Header{} }
+func (discardResponse) WriteHeader(int)             {}
+func (discardResponse) Write(b []byte) (int, error) { return len(b), nil }

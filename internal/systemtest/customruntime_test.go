@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
-	"fc-idcard-ocr/internal/sandbox/runtime"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -38,10 +38,10 @@ const (
 // on one image after the other.
 func TestOneProcessHoldsFiftyCallsAtOnce(t *testing.T) {
 	c := start(t, "OCR_TIMEOUT=20s", "LOG_LEVEL=info")
-	c.mode = runtime.ModeCustom
+	c.mode = fcfake.ModeCustom
 	process := c.process()
 	c.gateway.SetIntercept(func(gateway.Call) gateway.Fault { return gateway.Fault{Latency: bulkLatency} })
-	_, err := process.Invoke(t.Context(), []byte(`{"events":[]}`), runtime.Options{}) // starts the instance
+	_, err := process.Invoke(t.Context(), []byte(`{"events":[]}`), fcfake.Options{}) // starts the instance
 	require.NoError(t, err)
 	images := make(chan []byte, bulkImages)
 	for i := range bulkImages {
@@ -54,7 +54,7 @@ func TestOneProcessHoldsFiftyCallsAtOnce(t *testing.T) {
 	for range bulkAtOnce {
 		group.Go(func() error {
 			for event := range images {
-				if _, err := process.Invoke(t.Context(), event, runtime.Options{}); err != nil {
+				if _, err := process.Invoke(t.Context(), event, fcfake.Options{}); err != nil {
 					return err
 				}
 			}
@@ -202,7 +202,7 @@ func TestConnectionIsKeptBetweenInvocations(t *testing.T) {
 
 // The real binary behind the HTTP trigger, in both runtimes.
 func TestHTTPTriggerOfBothRuntimes(t *testing.T) {
-	for _, mode := range []runtime.Mode{runtime.ModeGo1, runtime.ModeCustom} {
+	for _, mode := range []fcfake.Mode{fcfake.ModeGo1, fcfake.ModeCustom} {
 		t.Run(string(mode), func(t *testing.T) {
 			c := start(t)
 			c.mode = mode

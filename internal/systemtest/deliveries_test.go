@@ -7,20 +7,20 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/result"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
-	"fc-idcard-ocr/internal/sandbox/runtime"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestOneImageIsSixRequestsInAll(t *testing.T) {
-	for _, mode := range []runtime.Mode{runtime.ModeGo1, runtime.ModeCustom} {
+	for _, mode := range []fcfake.Mode{fcfake.ModeGo1, fcfake.ModeCustom} {
 		t.Run(string(mode), func(t *testing.T) {
 			c := start(t)
 			c.mode = mode
 			c.runtime = c.process()
-			answer, err := c.invoke(c.upload("a picture"), runtime.Options{})
+			answer, err := c.invoke(c.upload("a picture"), fcfake.Options{})
 			require.NoError(t, err)
 			assert.JSONEq(t, `{"images":[{"bucket":"cards","key":"2026/a.jpg","status":"recognized"}]}`, string(answer.Payload))
 			requests := c.sent()
@@ -37,7 +37,7 @@ func TestOneImageIsSixRequestsInAll(t *testing.T) {
 			assert.Equal(t, result.Recognized, d.Status)
 			assert.Equal(t, card.IDNumber, d.Card.IDNumber)
 			assert.True(t, d.Validation.Valid)
-			assert.False(t, c.claimLeft())
+			assert.False(t, c.claimExists())
 		})
 	}
 }
@@ -46,7 +46,7 @@ func TestAwkwardKeysAndCredentialsVerify(t *testing.T) {
 	for _, setting := range []string{"OCR_IMAGE_SOURCE=url", "OCR_IMAGE_SOURCE=data", "OCR_APP_CODE=" + canaries["AppCode"]} {
 		c := start(t, setting)
 		for i, name := range []string{"身份证 a+b%.jpg", "a//b.jpg", "../x.jpg", "a#b&c=d;e?f.JPG", "100%25.jpg", "a%2Fb.jpg", "😀 '()!~*.jpg"} {
-			_, err := c.invoke(c.uploadAs(name, fmt.Sprint("picture ", i)), runtime.Options{})
+			_, err := c.invoke(c.uploadAs(name, fmt.Sprint("picture ", i)), fcfake.Options{})
 			require.NoError(t, err, name)
 			_, err = c.bucket.Head(t.Context(), name+".ocr.json")
 			require.NoError(t, err, name)
@@ -57,7 +57,7 @@ func TestAwkwardKeysAndCredentialsVerify(t *testing.T) {
 
 // processes delivers one event n times at once over 8 processes of the function.
 func (c *cloud) flood(event []byte, n int) (inProgress int) {
-	all := []*runtime.Runtime{c.runtime}
+	all := []*fcfake.Runtime{c.runtime}
 	for len(all) < 8 {
 		all = append(all, c.process())
 	}
@@ -65,9 +65,9 @@ func (c *cloud) flood(event []byte, n int) (inProgress int) {
 	var group sync.WaitGroup
 	for i := range n {
 		group.Go(func() {
-			_, err := all[i%8].Invoke(c.t.Context(), event, runtime.Options{RequestID: fmt.Sprintf("flood-%d", i)})
+			_, err := all[i%8].Invoke(c.t.Context(), event, fcfake.Options{RequestID: fmt.Sprintf("flood-%d", i)})
 			if err != nil {
-				var failed *runtime.FunctionError
+				var failed *fcfake.FunctionError
 				if assert.ErrorAs(c.t, err, &failed) {
 					assert.Equal(c.t, "InProgress", failed.ErrorType)
 				}
@@ -83,7 +83,7 @@ func (c *cloud) flood(event []byte, n int) (inProgress int) {
 
 func TestSixtyFourDeliveriesAtOncePayOnce(t *testing.T) {
 	c := start(t)
-	c.mode = runtime.ModeCustom // 8 invocations at a time in each process
+	c.mode = fcfake.ModeCustom // 8 invocations at a time in each process
 	c.runtime = c.process()
 	c.gateway.SetIntercept(func(gateway.Call) gateway.Fault { return gateway.Fault{Latency: 200 * time.Millisecond} })
 	event := c.upload("version 1")
@@ -96,12 +96,12 @@ func TestSixtyFourDeliveriesAtOncePayOnce(t *testing.T) {
 	assert.Equal(t, 2, c.gateway.Ledger.Accepted(), "one more for the new version")
 
 	for _, event := range [][]byte{event, replaced} {
-		answer, err := c.invoke(event, runtime.Options{})
+		answer, err := c.invoke(event, fcfake.Options{})
 		require.NoError(t, err)
 		assert.Contains(t, string(answer.Payload), "unchanged")
 	}
 	assert.Equal(t, 2, c.gateway.Ledger.Accepted(), "a redelivery later pays nothing")
-	assert.False(t, c.claimLeft())
+	assert.False(t, c.claimExists())
 }
 
 func TestThirtyTwoTakersOfAnExpiredClaimPayOnce(t *testing.T) {
@@ -109,31 +109,31 @@ func TestThirtyTwoTakersOfAnExpiredClaimPayOnce(t *testing.T) {
 	event := c.upload("a picture")
 	killed := make(chan struct{})
 	c.gateway.SetIntercept(func(gateway.Call) gateway.Fault {
-		return gateway.Fault{Phase: gateway.PhaseArrival, Effect: gateway.EffectClose, Do: func(gateway.Call) { c.runtime.Kill(); close(killed) }}
+		return gateway.Fault{Phase: gateway.PhaseArrival, Effect: gateway.EffectClose, Hook: func(gateway.Call) { c.runtime.Kill(); close(killed) }}
 	})
 	deadline := time.Now().Add(4 * time.Second)
-	_, err := c.invoke(event, runtime.Options{Deadline: deadline})
+	_, err := c.invoke(event, fcfake.Options{Deadline: deadline})
 	require.Error(t, err)
 	select {
 	case <-killed:
 	case <-time.After(10 * time.Second):
 		t.Fatalf("the call never came: %v", err)
 	}
-	require.True(t, c.claimLeft())
+	require.True(t, c.claimExists())
 	c.gateway.SetIntercept(nil)
-	_, err = c.invoke(event, runtime.Options{RequestID: "too-early"})
-	var failed *runtime.FunctionError
+	_, err = c.invoke(event, fcfake.Options{RequestID: "too-early"})
+	var failed *fcfake.FunctionError
 	require.ErrorAs(t, err, &failed)
 	assert.Equal(t, "InProgress", failed.ErrorType, "the dead owner's lease still runs")
 
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	<-timer.C // the lease is the invocation's deadline, on the real clock of real processes
-	c.mode = runtime.ModeCustom
+	c.mode = fcfake.ModeCustom
 	c.runtime = c.process()
 	c.flood(event, 32)
 	assert.Equal(t, 1, c.gateway.Ledger.Accepted())
 	assert.Equal(t, result.Recognized, c.document().Status)
 	assert.Zero(t, c.document().OCR.PossibleExtraCharges)
-	assert.False(t, c.claimLeft())
+	assert.False(t, c.claimExists())
 }

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
-	"fc-idcard-ocr/internal/sandbox/runtime"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -152,10 +152,10 @@ func TestEveryFaultEndsAsTheContractSays(t *testing.T) {
 				c.gateway.SetIntercept(gateway.Script(f.calls()...))
 			}
 			if f.oss != nil {
-				c.setTap(disturb(f.on, f.oss))
+				c.setIntercept(disturb(f.on, f.oss))
 			}
-			answer, err := c.invoke(event, runtime.Options{RequestID: "r1"})
-			c.setTap(nil)
+			answer, err := c.invoke(event, fcfake.Options{RequestID: "r1"})
+			c.setIntercept(nil)
 
 			d := c.document()
 			if f.status == "" {
@@ -176,7 +176,7 @@ func TestEveryFaultEndsAsTheContractSays(t *testing.T) {
 			if f.again {
 				told = f.code
 			}
-			var failed *runtime.FunctionError
+			var failed *fcfake.FunctionError
 			switch {
 			case told == "":
 				assert.NoError(t, err, "a repetition helps nobody")
@@ -187,14 +187,14 @@ func TestEveryFaultEndsAsTheContractSays(t *testing.T) {
 			// What was open is settled by the next delivery, and nothing is paid without need.
 			c.gateway.SetIntercept(nil)
 			if told != "" && f.settings == nil {
-				_, err := c.invoke(event, runtime.Options{RequestID: "r1", RetryCount: 1})
+				_, err := c.invoke(event, fcfake.Options{RequestID: "r1", RetryCount: 1})
 				require.NoError(t, err)
 				assert.LessOrEqual(t, c.gateway.Ledger.Charged(), 2)
 				if f.told != "" {
 					assert.Equal(t, 1, c.gateway.Ledger.Accepted(), "the paid answer was kept")
 				}
 				require.NotNil(t, c.document())
-				assert.False(t, c.claimLeft())
+				assert.False(t, c.claimExists())
 			}
 			c.noCanary(answer, err)
 		})
@@ -216,7 +216,7 @@ func disturb(kind string, plan func(n int) int) func(string, http.HandlerFunc) h
 		return func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case what == -2:
-				next(unheard{w}, r)
+				next(discardResponse{w}, r)
 				panic(http.ErrAbortHandler)
 			case what == -1:
 				panic(http.ErrAbortHandler)
@@ -234,11 +234,11 @@ func disturb(kind string, plan func(n int) int) func(string, http.HandlerFunc) h
 }
 
 // noCanary searches everything that leaves the function beside the document and the calls: what it prints, what it answers.
-func (c *cloud) noCanary(result runtime.Result, err error) {
+func (c *cloud) noCanary(result fcfake.Result, err error) {
 	c.t.Helper()
 	require.Eventually(c.t, func() bool { return strings.Contains(c.logs.String(), "image done") }, 10*time.Second, 5*time.Millisecond, "the log was captured") // it comes through a pipe
 	everything := c.logs.String() + string(result.Payload)
-	var failed *runtime.FunctionError
+	var failed *fcfake.FunctionError
 	if errors.As(err, &failed) {
 		everything += failed.Error() + string(failed.Payload)
 	}
@@ -247,7 +247,7 @@ func (c *cloud) noCanary(result runtime.Result, err error) {
 		wanted[name] = value
 	}
 	c.mu.Lock()
-	for signature := range c.seen {
+	for signature := range c.secretsSeen {
 		wanted["signature "+signature] = signature
 	}
 	c.mu.Unlock()

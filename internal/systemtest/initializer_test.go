@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -12,7 +12,7 @@ import (
 
 // The hook is configured in every deployment file. A function without it would end each new instance with an error.
 func TestInitializerOfBothRuntimesMakesNoRequest(t *testing.T) {
-	for _, mode := range []runtime.Mode{runtime.ModeGo1, runtime.ModeCustom} {
+	for _, mode := range []fcfake.Mode{fcfake.ModeGo1, fcfake.ModeCustom} {
 		t.Run(string(mode), func(t *testing.T) {
 			c := start(t)
 			c.mode, c.initializer = mode, 10*time.Second
@@ -20,7 +20,7 @@ func TestInitializerOfBothRuntimesMakesNoRequest(t *testing.T) {
 			require.NoError(t, c.runtime.Warm(t.Context()), "the instance starts")
 			assert.Empty(t, c.gateway.Ledger.Calls())
 			assert.Empty(t, c.sent())
-			_, err := c.invoke(c.upload("a picture"), runtime.Options{})
+			_, err := c.invoke(c.upload("a picture"), fcfake.Options{})
 			require.NoError(t, err)
 			assert.Equal(t, 1, c.gateway.Ledger.Charged())
 			assert.NotContains(t, c.logs.String(), "not warmed")
@@ -34,7 +34,7 @@ func TestInstanceStartsAlthoughItCannotBeWarmed(t *testing.T) {
 	c.initializer = 10 * time.Second
 	c.runtime = c.process()
 	require.NoError(t, c.runtime.Warm(t.Context()))
-	_, err := c.invoke(c.upload("a picture"), runtime.Options{})
+	_, err := c.invoke(c.upload("a picture"), fcfake.Options{})
 	assert.ErrorContains(t, err, "Unavailable")
 	assert.Equal(t, "Unavailable", string(c.document().Error.Code))
 	assert.Contains(t, c.logs.String(), "not warmed")

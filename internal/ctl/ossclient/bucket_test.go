@@ -16,7 +16,7 @@ import (
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/ctl/credentials"
-	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,7 +27,7 @@ var strange = []string{"a b+c%2F.jpg", "a//b.jpg", "身份证/中 文.jpg", "x\x
 
 func start(t *testing.T) (config Config, dir string, write *bucket.Bucket) {
 	dir = t.TempDir()
-	files, err := oss.New(oss.Config{Dir: dir, Region: "cn-hangzhou", Buckets: []string{"cards"}, Keys: oss.NewKeyring(oss.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"})})
+	files, err := ossfake.New(ossfake.Config{Dir: dir, Region: "cn-hangzhou", Buckets: []string{"cards"}, Keys: ossfake.NewKeyring(ossfake.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"})})
 	require.NoError(t, err)
 	server := httptest.NewServer(files)
 	t.Cleanup(server.Close)
@@ -148,7 +148,7 @@ func TestErrorsTellTheKindAndNothingElse(t *testing.T) {
 }
 
 func TestABadClockAndEndedCredentialsAreMattersOfConfiguration(t *testing.T) {
-	ended := oss.Credentials{AccessKeyID: "STS.id", AccessKeySecret: "canary-secret", SecurityToken: "canary-token", Expires: time.Now().Add(-time.Hour)}
+	ended := ossfake.Credentials{AccessKeyID: "STS.id", AccessKeySecret: "canary-secret", SecurityToken: "canary-token", Expires: time.Now().Add(-time.Hour)}
 	for code, fault := range map[string]struct {
 		now func() time.Time
 		key credentials.Credentials
@@ -156,8 +156,8 @@ func TestABadClockAndEndedCredentialsAreMattersOfConfiguration(t *testing.T) {
 		"RequestTimeTooSkewed": {func() time.Time { return time.Now().Add(20 * time.Minute) }, credentials.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"}},
 		"SecurityTokenExpired": {time.Now, credentials.Credentials{AccessKeyID: ended.AccessKeyID, AccessKeySecret: ended.AccessKeySecret, SecurityToken: ended.SecurityToken}},
 	} {
-		files, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Now: fault.now,
-			Keys: oss.NewKeyring(ended, oss.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"})})
+		files, err := ossfake.New(ossfake.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Now: fault.now,
+			Keys: ossfake.NewKeyring(ended, ossfake.Credentials{AccessKeyID: "id", AccessKeySecret: "canary-secret"})})
 		require.NoError(t, err)
 		server := httptest.NewServer(files)
 		t.Cleanup(server.Close)
@@ -179,7 +179,7 @@ func TestAnEndpointMayBeLoopbackOfIPv6(t *testing.T) {
 	if err != nil {
 		t.Skip("this machine has no IPv6:", err)
 	}
-	files, err := oss.New(oss.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Keys: oss.NewKeyring(oss.Credentials{AccessKeyID: "id", AccessKeySecret: "s"})})
+	files, err := ossfake.New(ossfake.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{"cards"}, Keys: ossfake.NewKeyring(ossfake.Credentials{AccessKeyID: "id", AccessKeySecret: "s"})})
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(files)
 	server.Listener.Close()

@@ -24,24 +24,25 @@ import (
 
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/console/browser"
-	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/gobuild"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
 	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 )
 
 var function string // the function binary of this module
 
-func TestMain(m *testing.M) { sandboxtest.Main(m, &function, sandbox.Build) }
+func TestMain(m *testing.M) { sandboxtest.Main(m, gobuild.Function, &function) }
 
 const idNumber = "11010119040307001X"
 
 // reader sees a card in every JPEG, whose sex does not fit its ID number, and none in anything else.
 type reader struct{}
 
-func (reader) Read(_ context.Context, image []byte) (engine.Card, error) {
+func (reader) Read(_ context.Context, image []byte) (ocrengine.Card, error) {
 	if http.DetectContentType(image) != "image/jpeg" {
-		return engine.Card{}, nil
+		return ocrengine.Card{}, nil
 	}
-	return engine.Card{Name: "张三", Sex: "女", Ethnicity: "汉", BirthDate: "1904-03-07", Address: "北京市东城区样本胡同12号", IDNumber: idNumber}, nil
+	return ocrengine.Card{Name: "张三", Sex: "女", Ethnicity: "汉", BirthDate: "1904-03-07", Address: "北京市东城区样本胡同12号", IDNumber: idNumber}, nil
 }
 
 func start(t *testing.T) *sandbox.Cloud {

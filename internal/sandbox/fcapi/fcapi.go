@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 )
 
 // Prefix is that of all paths served.
@@ -30,10 +30,10 @@ const (
 	window = 15 * time.Minute
 )
 
-// Function runs events; *runtime.Runtime is the sandbox's.
+// Function runs events; *fcfake.Runtime is the sandbox's.
 type Function interface {
-	Invoke(ctx context.Context, payload []byte, options runtime.Options) (runtime.Result, error)
-	InvokeAsync(payload []byte, options runtime.Options) (requestID string, err error)
+	Invoke(ctx context.Context, payload []byte, options fcfake.Options) (fcfake.Result, error)
+	InvokeAsync(payload []byte, options fcfake.Options) (requestID string, err error)
 }
 
 // Config says what is served.
@@ -103,7 +103,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet && operation == "triggers":
 		answerJSON(w, http.StatusOK, map[string]any{"triggers": s.config.Triggers})
 	case r.Method == http.MethodPost && operation == "invocations" && async:
-		if _, err := s.config.Function.InvokeAsync(body, runtime.Options{RequestID: requestID}); err != nil {
+		if _, err := s.config.Function.InvokeAsync(body, fcfake.Options{RequestID: requestID}); err != nil {
 			answerError(w, requestID, refusal{http.StatusServiceUnavailable, "ServiceUnavailable", err.Error()})
 			return
 		}
@@ -117,8 +117,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // invoke runs an event and answers with what the function did. An error of the function is a 200 with X-Fc-Error-Type.
 func (s *Server) invoke(w http.ResponseWriter, r *http.Request, requestID string, body []byte) {
-	result, err := s.config.Function.Invoke(context.WithoutCancel(r.Context()), body, runtime.Options{RequestID: requestID})
-	var failed *runtime.FunctionError
+	result, err := s.config.Function.Invoke(context.WithoutCancel(r.Context()), body, fcfake.Options{RequestID: requestID})
+	var failed *fcfake.FunctionError
 	switch {
 	case errors.As(err, &failed):
 		w.Header().Set("X-Fc-Error-Type", failed.Type)

@@ -13,7 +13,7 @@ import (
 
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/fcclient"
-	"fc-idcard-ocr/internal/sandbox/runtime"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,11 +26,11 @@ type worker struct {
 	err    error
 }
 
-func (f *worker) Invoke(_ context.Context, payload []byte, o runtime.Options) (runtime.Result, error) {
-	return runtime.Result{Payload: append([]byte("did "), payload...)}, f.err
+func (f *worker) Invoke(_ context.Context, payload []byte, o fcfake.Options) (fcfake.Result, error) {
+	return fcfake.Result{Payload: append([]byte("did "), payload...)}, f.err
 }
 
-func (f *worker) InvokeAsync(payload []byte, o runtime.Options) (string, error) {
+func (f *worker) InvokeAsync(payload []byte, o fcfake.Options) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.events = append(f.events, string(payload))

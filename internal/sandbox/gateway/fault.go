@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Phase is the point of a call at which a Fault strikes.
+// Phase is the point of a call at which a Fault is injected.
 type Phase string
 
 // The phases, in the order in which a call goes through them.
@@ -48,11 +48,11 @@ const (
 type Fault struct {
 	Phase  Phase
 	Effect Effect
-	// Latency is waited at the phase, before Do and Effect. A caller who leaves meanwhile ends the call there.
+	// Latency is waited at the phase, before Hook and Effect. A caller who leaves meanwhile ends the call there.
 	Latency time.Duration
-	// Do is run at the phase, after Latency and before Effect, with the call as recorded so far: the place to kill the
+	// Hook is run at the phase, after Latency and before Effect, with the call as recorded so far: the place to kill the
 	// caller, for example. With PhaseNone it is not run.
-	Do func(Call)
+	Hook func(Call)
 
 	// Refusal is an answer in the gateway's own words, for EffectRespond.
 	Refusal *Refusal
@@ -121,9 +121,9 @@ func Script(faults ...Fault) func(Call) Fault {
 	}
 }
 
-// strike carries out the ordered fault if it belongs to this phase, and tells whether the call is over. answer is what
+// inject carries out the ordered fault if it belongs to this phase, and tells whether the call is over. answer is what
 // the caller would get, for PhaseMidBody.
-func (e *exchange) strike(phase Phase, answer *answer) (over bool) {
+func (e *exchange) inject(phase Phase, answer *answer) (over bool) {
 	if e.fault.Phase != phase {
 		return false
 	}
@@ -135,8 +135,8 @@ func (e *exchange) strike(phase Phase, answer *answer) (over bool) {
 	if !e.wait() {
 		return true
 	}
-	if e.fault.Do != nil {
-		e.fault.Do(e.call)
+	if e.fault.Hook != nil {
+		e.fault.Hook(e.call)
 	}
 	if e.call.Outcome == "" && (e.fault.Effect != EffectRespond || e.fault.Refusal == nil) {
 		e.call.Outcome = OutcomeFault

@@ -93,7 +93,7 @@ func TestAHangingCallEndsWhenTheCallerLeavesAndIsCharged(t *testing.T) {
 		c.OnCall = func(call gateway.Call) { ended <- call }
 		c.Intercept = func(gateway.Call) gateway.Fault {
 			fault := gateway.LoseAnswer(gateway.EffectHang)
-			fault.Do = func(call gateway.Call) {
+			fault.Hook = func(call gateway.Call) {
 				assert.True(t, call.Charged, "the charge is on record before the fault shows")
 				leave()
 			}

@@ -21,7 +21,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
 )
 
 // Path is the one API this gateway publishes.
@@ -31,7 +31,7 @@ const Path = "/ocrIdCard"
 type Reader interface {
 	// Read returns engine.ErrUnreadable if the bytes are no picture that it can decode, and a Card with an empty
 	// IDNumber if the picture shows no ID number.
-	Read(ctx context.Context, image []byte) (engine.Card, error)
+	Read(ctx context.Context, image []byte) (ocrengine.Card, error)
 }
 
 // Config is what the gateway knows and how it behaves.
@@ -182,14 +182,14 @@ func (e *exchange) serve() {
 	e.fault = (*e.server.intercept.Load())(e.call)
 	e.call.Fault = e.fault.String()
 	e.server.Ledger.update(e.call)
-	if e.strike(PhaseArrival, nil) {
+	if e.inject(PhaseArrival, nil) {
 		return
 	}
 	if refusal := e.check(); refusal != nil {
 		e.refuse(*refusal)
 		return
 	}
-	if e.strike(PhaseBeforeAccept, nil) {
+	if e.inject(PhaseBeforeAccept, nil) {
 		return
 	}
 
@@ -206,7 +206,7 @@ func (e *exchange) serve() {
 	}
 	e.call.Charged, e.call.Outcome, e.call.ResultID = answer.charged, answer.outcome, answer.resultID
 	e.server.Ledger.update(e.call)
-	if e.strike(PhaseAfterCharge, nil) || e.strike(PhaseMidBody, &answer) {
+	if e.inject(PhaseAfterCharge, nil) || e.inject(PhaseMidBody, &answer) {
 		return
 	}
 	e.debugInfo()

@@ -26,8 +26,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
 )
 
 const (
@@ -36,7 +36,7 @@ const (
 	appCode   = "0123456789abcdef0123456789abcdef"
 )
 
-var card = engine.Card{Name: "张三", Sex: "男", Ethnicity: "汉", BirthDate: "1904-03-07", Address: "北京市东城区<1>&", IDNumber: "11010119040307001X"}
+var card = ocrengine.Card{Name: "张三", Sex: "男", Ethnicity: "汉", BirthDate: "1904-03-07", Address: "北京市东城区<1>&", IDNumber: "11010119040307001X"}
 
 // reader reads a picture by its first word, and counts.
 type reader struct {
@@ -44,19 +44,19 @@ type reader struct {
 	reads [][]byte
 }
 
-func (r *reader) Read(_ context.Context, image []byte) (engine.Card, error) {
+func (r *reader) Read(_ context.Context, image []byte) (ocrengine.Card, error) {
 	r.mu.Lock()
 	r.reads = append(r.reads, image)
 	r.mu.Unlock()
 	switch string(image) {
 	case "not a picture":
-		return engine.Card{}, fmt.Errorf("decode: %w", engine.ErrUnreadable)
+		return ocrengine.Card{}, fmt.Errorf("decode: %w", ocrengine.ErrUnreadable)
 	case "a cat":
-		return engine.Card{}, nil
+		return ocrengine.Card{}, nil
 	case "broken engine":
-		return engine.Card{}, errors.New("the engine is gone")
+		return ocrengine.Card{}, errors.New("the engine is gone")
 	case "only the number":
-		return engine.Card{IDNumber: card.IDNumber}, nil
+		return ocrengine.Card{IDNumber: card.IDNumber}, nil
 	}
 	return card, nil
 }

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"fc-idcard-ocr/internal/sandbox/engine"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
 )
 
 // The provider's messages. The first two are quoted from its card in the market; the third stands for a picture without
@@ -88,8 +88,8 @@ func (a *answer) writePart(w http.ResponseWriter, n int) {
 func (e *exchange) provide() (answer, *Refusal) {
 	if e.fault.Phase == PhaseProvider {
 		e.wait()
-		if e.fault.Do != nil {
-			e.fault.Do(e.call)
+		if e.fault.Hook != nil {
+			e.fault.Hook(e.call)
 		}
 		header := e.fault.Header
 		if header == nil {
@@ -110,9 +110,9 @@ func (e *exchange) provide() (answer, *Refusal) {
 
 	card, err := e.server.config.Reader.Read(ctx, picture)
 	switch {
-	case errors.Is(err, engine.ErrUnreadable):
+	case errors.Is(err, ocrengine.ErrUnreadable):
 		return failure(messageBadParameter, OutcomeRejected), nil
-	case errors.Is(err, engine.ErrClosed): // the sandbox ends, and nobody needs to be told
+	case errors.Is(err, ocrengine.ErrClosed): // the sandbox ends, and nobody needs to be told
 		return answer{}, &BackendFailed
 	case err != nil:
 		e.server.config.Log.Error("the OCR engine failed", "caRequestId", e.call.RequestID, "reason", err)
@@ -164,7 +164,7 @@ func imagePath(address string) string {
 	return parsed.EscapedPath()
 }
 
-func success(card engine.Card, withDetails bool) answer {
+func success(card ocrengine.Card, withDetails bool) answer {
 	id := newResultID()
 	body := successBody{Message: messageRecognized, Flag: true, IDNumber: card.IDNumber}
 	if withDetails {

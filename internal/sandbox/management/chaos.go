@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// Chaos is a mix of faults that strike at random. The same seed strikes the same requests of the same images again,
+// Chaos is a mix of faults that are injected at random. The same seed picks the same requests of the same images again,
 // whatever their order: each decision hangs on the seed, the object and how often it was asked for, not on a sequence.
 type Chaos struct {
 	Seed uint64

@@ -3,7 +3,7 @@ package management
 import (
 	"time"
 
-	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
 
 // holdTime is how long a reordered event waits for another one to overtake it.
@@ -22,7 +22,7 @@ type heldEvent struct {
 }
 
 // Deliver stands between the bucket's notifications and the function; it is made for sandbox.Options.Deliver.
-func (s *Server) Deliver(event oss.Event, invoke func(oss.Event)) {
+func (s *Server) Deliver(event ossfake.Event, invoke func(ossfake.Event)) {
 	s.mu.Lock()
 	copies := 1
 	if s.events.Duplicate || s.chaosEvent(event.Key) {

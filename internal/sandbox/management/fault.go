@@ -42,7 +42,7 @@ var (
 // maxLatencyMs is longer than any invocation of FC may take (24 h), in milliseconds.
 const maxLatencyMs = 24 * 60 * 60 * 1000
 
-// Rule is a fault that strikes certain requests.
+// Rule is a fault that is injected into certain requests.
 type Rule struct {
 	// ID is given by the server, from 1.
 	ID int `json:"id"`
@@ -52,9 +52,9 @@ type Rule struct {
 	Operation string `json:"operation,omitempty"`
 	// KeySuffix is how the object key ends; for the gateway that of the image whose URL is sent. Empty is any.
 	KeySuffix string `json:"keySuffix,omitempty"`
-	// Nth is the first of the matching requests that is struck, counted from 1; 0 means 1.
+	// Nth is the first of the matching requests that gets the fault, counted from 1; 0 means 1.
 	Nth int `json:"nth"`
-	// Times is how many matching requests are struck from there on; 0 means 1. Every means all, and excludes Times.
+	// Times is how many matching requests get it from there on; 0 means 1. Every means all, and excludes Times.
 	Times int  `json:"times,omitempty"`
 	Every bool `json:"every,omitempty"`
 	// Phase is one of the Phase constants.
@@ -64,9 +64,9 @@ type Rule struct {
 	// LatencyMs is waited first, in milliseconds; PhaseLatency needs it.
 	LatencyMs int `json:"latencyMs,omitempty"`
 
-	// Matched and Struck are how many requests matched and were struck so far.
-	Matched int `json:"matched"`
-	Struck  int `json:"struck"`
+	// Matched and Injected are how many requests matched and had the fault injected so far.
+	Matched  int `json:"matched"`
+	Injected int `json:"struck"`
 }
 
 // complete checks the rule and fills in what was left out. The error says what is accepted.
@@ -92,7 +92,7 @@ func (r *Rule) complete() error {
 		}
 	}
 	switch takesStatus := r.Phase == PhaseBeforeAccept || r.Phase == PhaseAfterCharge; {
-	case r.ID != 0 || r.Matched != 0 || r.Struck != 0:
+	case r.ID != 0 || r.Matched != 0 || r.Injected != 0:
 		return fmt.Errorf("id, matched and struck are set by the server, leave them out")
 	case r.Nth < 0:
 		return fmt.Errorf("nth is %d; accepted are 1 and more", r.Nth)
@@ -123,26 +123,26 @@ func (r *Rule) matches(endpoint, operation, key string) bool {
 	return r.Endpoint == endpoint && (r.Operation == "" || r.Operation == operation) && strings.HasSuffix(key, r.KeySuffix)
 }
 
-// next counts a matching request and tells whether it is struck.
+// next counts a matching request and tells whether the fault is injected.
 func (r *Rule) next() bool {
 	r.Matched++
-	strikes := r.Matched >= r.Nth && (r.Every || r.Matched < r.Nth+r.Times)
-	if strikes {
-		r.Struck++
+	inject := r.Matched >= r.Nth && (r.Every || r.Matched < r.Nth+r.Times)
+	if inject {
+		r.Injected++
 	}
-	return strikes
+	return inject
 }
 
-// pick returns the rule that strikes this request: the oldest one that does. Every matching rule counts it.
-func (s *Server) pick(endpoint, operation, key string) (picked Rule, struck bool) {
+// pick returns the rule whose fault this request gets: the oldest one that does. Every matching rule counts it.
+func (s *Server) pick(endpoint, operation, key string) (picked Rule, injected bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, rule := range s.rules {
-		if rule.matches(endpoint, operation, key) && rule.next() && !struck {
-			picked, struck = *rule, true
+		if rule.matches(endpoint, operation, key) && rule.next() && !injected {
+			picked, injected = *rule, true
 		}
 	}
-	return picked, struck
+	return picked, injected
 }
 
 // Intercept orders the gateway's faults; it is made for gateway.Config.Intercept.
@@ -151,9 +151,9 @@ func (s *Server) Intercept(call gateway.Call) gateway.Fault {
 	if decoded, err := url.PathUnescape(image); err == nil { // SDKs escape even the slashes of a key
 		image = decoded
 	}
-	rule, struck := s.pick(EndpointGateway, "", image)
-	if !struck {
-		if rule, struck = s.chaosCall(image); !struck {
+	rule, injected := s.pick(EndpointGateway, "", image)
+	if !injected {
+		if rule, injected = s.chaosCall(image); !injected {
 			return gateway.Fault{}
 		}
 	}

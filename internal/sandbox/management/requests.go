@@ -105,7 +105,7 @@ func (s *Server) record(request Request) {
 	s.publish(Notice{Request: &request})
 }
 
-// Wrap records the requests of a service and lets the rules for it strike.
+// Wrap records the requests of a service and injects the faults of the rules for it.
 func (s *Server) Wrap(service string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -144,9 +144,9 @@ func caller(r *http.Request, query url.Values) string {
 
 // serveOSS carries out a request to OSS, or what a rule makes of it.
 func (s *Server) serveOSS(w http.ResponseWriter, r *http.Request, request Request, next http.Handler) {
-	rule, struck := s.pick(EndpointOSS, request.Operation, request.Path)
-	if !struck {
-		if rule, struck = s.chaosRequest(request); !struck {
+	rule, injected := s.pick(EndpointOSS, request.Operation, request.Path)
+	if !injected {
+		if rule, injected = s.chaosRequest(request); !injected {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -15,8 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"fc-idcard-ocr/internal/idnumber"
 	"fc-idcard-ocr/internal/sandbox/gateway"
-	"fc-idcard-ocr/internal/sandbox/oss"
 )
 
 // Config is what the management port manages.
@@ -68,8 +68,8 @@ type Ledger struct {
 	Nonces []string `json:"nonces"`
 }
 
-// Handler serves the management port for this gateway; everything that is no management path goes to home.
-func (s *Server) Handler(server *gateway.Server, home http.Handler) http.Handler {
+// Handler serves the management port for this gateway; everything that is no management path goes to fallback.
+func (s *Server) Handler(server *gateway.Server, fallback http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	resource := func(path string, methods map[string]http.HandlerFunc) {
 		var allowed []string
@@ -80,7 +80,7 @@ func (s *Server) Handler(server *gateway.Server, home http.Handler) http.Handler
 		slices.Sort(allowed)
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			refuse(w, http.StatusMethodNotAllowed, fmt.Errorf("%s is not possible on %s; accepted are %s", r.Method, path, strings.Join(allowed, ", ")))
+			writeError(w, http.StatusMethodNotAllowed, fmt.Errorf("%s is not possible on %s; accepted are %s", r.Method, path, strings.Join(allowed, ", ")))
 		})
 	}
 	resource("/ledger", map[string]http.HandlerFunc{
@@ -95,19 +95,19 @@ func (s *Server) Handler(server *gateway.Server, home http.Handler) http.Handler
 	resource("/events/reorder", map[string]http.HandlerFunc{"POST": s.toggle(func(e *Events, on bool) { e.Reorder = on })})
 	resource("/credentials/expire", map[string]http.HandlerFunc{"POST": s.expire})
 	resource("/versioning", map[string]http.HandlerFunc{"PUT": s.putVersioning})
-	if home == nil {
-		home = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			refuse(w, http.StatusNotFound, errors.New("there is nothing here; accepted are /ledger, /requests, /faults, /events, "+
+	if fallback == nil {
+		fallback = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			writeError(w, http.StatusNotFound, errors.New("there is nothing here; accepted are /ledger, /requests, /faults, /events, "+
 				"/events/duplicate, /events/reorder, /credentials/expire and /versioning"))
 		})
 	}
-	mux.Handle("/", home)
-	return guard(mux)
+	mux.Handle("/", fallback)
+	return requireLoopback(mux)
 }
 
-// guard keeps web pages of other origins out: they could otherwise make a visitor's browser call the port, under a name
+// requireLoopback keeps web pages of other origins out: they could otherwise make a visitor's browser call the port, under a name
 // of their own (DNS rebinding) or across origins.
-func guard(next http.Handler) http.Handler {
+func requireLoopback(next http.Handler) http.Handler {
 	crossOrigin := http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
@@ -115,7 +115,7 @@ func guard(next http.Handler) http.Handler {
 			host = name
 		}
 		if ip := net.ParseIP(strings.Trim(host, "[]")); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			refuse(w, http.StatusForbidden, errors.New("the Host header names no loopback address; accepted are 127.0.0.1, [::1] and localhost"))
+			writeError(w, http.StatusForbidden, errors.New("the Host header names no loopback address; accepted are 127.0.0.1, [::1] and localhost"))
 			return
 		}
 		crossOrigin.ServeHTTP(w, r)
@@ -128,7 +128,7 @@ func ledger(server *gateway.Server) Ledger {
 		l.Calls = []gateway.Call{}
 	}
 	for n, call := range l.Calls {
-		l.Calls[n].ImagePath = oss.MaskDigits(call.ImagePath)
+		l.Calls[n].ImagePath = idnumber.MaskDigits(call.ImagePath)
 		if call.Accepted {
 			l.Accepted++
 		}
@@ -146,13 +146,13 @@ func (s *Server) getRequests(w http.ResponseWriter, r *http.Request) {
 	service := r.URL.Query().Get("service")
 	accepted := []string{"", ServiceOSS, ServiceGateway, ServiceTrigger}
 	if !slices.Contains(accepted, service) {
-		refuse(w, http.StatusBadRequest, fmt.Errorf("service is %q; accepted are %s", service, strings.Join(accepted[1:], ", ")))
+		writeError(w, http.StatusBadRequest, fmt.Errorf("service is %q; accepted are %s", service, strings.Join(accepted[1:], ", ")))
 		return
 	}
 	requests := []Request{}
 	for _, request := range s.Requests() {
 		if service == "" || request.Service == service {
-			request.Path = oss.MaskDigits(request.Path)
+			request.Path = idnumber.MaskDigits(request.Path)
 			requests = append(requests, request)
 		}
 	}
@@ -176,7 +176,7 @@ func (s *Server) postFault(w http.ResponseWriter, r *http.Request) {
 		err = rule.complete()
 	}
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err)
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
 	s.mu.Lock()
@@ -201,7 +201,7 @@ func (s *Server) deleteFault(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	n := slices.IndexFunc(s.rules, func(rule *Rule) bool { return strconv.Itoa(rule.ID) == r.PathValue("id") })
 	if n < 0 {
-		refuse(w, http.StatusNotFound, fmt.Errorf("there is no fault %q; GET /faults lists their ids", r.PathValue("id")))
+		writeError(w, http.StatusNotFound, fmt.Errorf("there is no fault %q; GET /faults lists their ids", r.PathValue("id")))
 		return
 	}
 	s.rules = slices.Delete(s.rules, n, n+1)
@@ -226,7 +226,7 @@ func (s *Server) toggle(set func(*Events, bool)) http.HandlerFunc {
 			err = errors.New(`enabled is missing; accepted are {"enabled":true} and {"enabled":false}`)
 		}
 		if err != nil {
-			refuse(w, http.StatusBadRequest, err)
+			writeError(w, http.StatusBadRequest, err)
 			return
 		}
 		s.mu.Lock()
@@ -256,7 +256,7 @@ func (s *Server) putVersioning(w http.ResponseWriter, r *http.Request) {
 		err = s.config.SetVersioning(*body.Status)
 	}
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err)
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
 	respond(w, http.StatusOK, body)
@@ -294,7 +294,7 @@ func respond(w http.ResponseWriter, status int, body any) {
 	encoder.Encode(body) //nolint:errcheck // the caller has left
 }
 
-// refuse answers with {"error": …}.
-func refuse(w http.ResponseWriter, status int, err error) {
+// writeError answers with {"error": …}.
+func writeError(w http.ResponseWriter, status int, err error) {
 	respond(w, status, map[string]string{"error": err.Error()})
 }

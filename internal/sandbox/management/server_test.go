@@ -18,16 +18,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"fc-idcard-ocr/internal/sandbox/engine"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/management"
-	"fc-idcard-ocr/internal/sandbox/oss"
+	"fc-idcard-ocr/internal/sandbox/ocrengine"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
 
 type reader struct{}
 
-func (reader) Read(context.Context, []byte) (engine.Card, error) {
-	return engine.Card{Name: "张三", IDNumber: "11010119040307001X"}, nil
+func (reader) Read(context.Context, []byte) (ocrengine.Card, error) {
+	return ocrengine.Card{Name: "张三", IDNumber: "11010119040307001X"}, nil
 }
 
 // port is a management port with a gateway and a stand-in for OSS.
@@ -167,7 +167,7 @@ func TestRequestsAreRecordedWithoutSecrets(t *testing.T) {
 		seen = append(seen, fmt.Sprint(r.Service, " ", r.Operation, " ", r.Path, " ", r.Caller, " ", r.Status))
 	}
 	assert.Equal(t, []string{
-		"oss APPEND /cards/a.jpg.ocr.claim function 200", "oss GET /cards/a.jpg presigned 200", "oss PUT /cards/***.jpg client 200",
+		"oss APPEND /cards/a.jpg.ocr.claim function 200", "oss GET /cards/a.jpg presigned 200", "oss PUT /cards/110***********001X.jpg client 200",
 	}, seen)
 	assert.NotContains(t, body, "secret")
 	_, body = p.ask("GET", "/requests?service=gateway", "")
@@ -315,7 +315,7 @@ func TestEventsAreDuplicatedAndReordered(t *testing.T) {
 	deliver := func(keys ...string) []string {
 		delivered = nil
 		for _, key := range keys {
-			p.Deliver(oss.Event{Key: key}, func(e oss.Event) { delivered = append(delivered, e.Key) })
+			p.Deliver(ossfake.Event{Key: key}, func(e ossfake.Event) { delivered = append(delivered, e.Key) })
 		}
 		return delivered
 	}
@@ -336,7 +336,7 @@ func TestAHeldEventIsNotHeldForever(t *testing.T) {
 	p := start(t, func(c *management.Config) { c.HoldTime = time.Millisecond })
 	p.ask("POST", "/events/reorder", `{"enabled":true}`)
 	delivered := make(chan string, 1)
-	p.Deliver(oss.Event{Key: "a"}, func(e oss.Event) { delivered <- e.Key })
+	p.Deliver(ossfake.Event{Key: "a"}, func(e ossfake.Event) { delivered <- e.Key })
 	assert.Equal(t, "a", <-delivered)
 }
 
@@ -438,7 +438,7 @@ func TestChaosRepeatsWithItsSeedWhateverTheOrder(t *testing.T) {
 			throttled[n] = fault.Phase == gateway.PhaseBeforeAccept
 			lost[n] = fault.Phase == gateway.PhaseAfterCharge
 			copies := 0
-			s.Deliver(oss.Event{Key: fmt.Sprint(n)}, func(oss.Event) { copies++ })
+			s.Deliver(ossfake.Event{Key: fmt.Sprint(n)}, func(ossfake.Event) { copies++ })
 			twice[n] = copies == 2
 		}
 		return throttled, lost, twice
@@ -487,7 +487,7 @@ func TestItIsSafeForManyAtOnce(t *testing.T) {
 					throttled.Add(1)
 				}
 				p.Requests()
-				p.Deliver(oss.Event{Key: "a"}, func(oss.Event) {})
+				p.Deliver(ossfake.Event{Key: "a"}, func(ossfake.Event) {})
 			}
 		})
 	}

@@ -7,16 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"fc-idcard-ocr/internal/sandbox/gobuild"
 )
 
-// Main is the body of a TestMain whose tests run one binary: it has build make it in a folder that is removed at the end, puts
-// its path into binary, runs the tests, and exits.
-func Main(m *testing.M, binary *string, build func(ctx context.Context, target string) error) {
-	os.Exit(run(m, binary, build))
+// Main is the body of a TestMain whose tests run one binary: it builds the main package of this import path, such as
+// gobuild.Function, into a folder that is removed at the end, puts the binary's path into binary, runs the tests, and exits.
+func Main(m *testing.M, importPath string, binary *string) {
+	os.Exit(run(m, importPath, binary))
 }
 
 // run returns the exit code: os.Exit would skip what is deferred here.
-func run(m *testing.M, binary *string, build func(ctx context.Context, target string) error) int {
+func run(m *testing.M, importPath string, binary *string) int {
 	dir, err := os.MkdirTemp("", "fc-idcard-ocr-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -24,7 +26,7 @@ func run(m *testing.M, binary *string, build func(ctx context.Context, target st
 	}
 	defer os.RemoveAll(dir)
 	*binary = filepath.Join(dir, "function")
-	if err := build(context.Background(), *binary); err != nil {
+	if err := gobuild.Build(context.Background(), importPath, *binary); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

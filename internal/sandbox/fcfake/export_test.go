@@ -1,0 +1,4 @@
+package fcfake
+
+// WriteTriggerResponse is exported for the tests only.
+var WriteTriggerResponse = writeTriggerResponse

@@ -1,0 +1,14 @@
+//go:build unix && !linux
+
+package fcfake
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// isolate gives the process a group of its own, so that its descendants can be ended with it and a Ctrl-C on the
+// terminal is left to the sandbox.
+func isolate(command *exec.Cmd) {
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+}

@@ -1,0 +1,68 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"strings"
+
+	"fc-idcard-ocr/internal/result"
+	"fc-idcard-ocr/internal/sandbox/fcapi"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
+	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
+)
+
+// functionName is the function's name, on the Function Compute API as in its environment.
+const functionName = "idcard-ocr"
+
+// triggerMux serves, beside the HTTP trigger and on its port, the Function Compute API and the discovery file that says where
+// everything is. The paths do not meet: the trigger's are those of the function's HTTP API.
+func (c *Cloud) triggerMux(mode fcfake.Mode, trigger http.Handler) http.Handler {
+	info := c.info()
+	api := fcapi.New(fcapi.Config{
+		Name: functionName, Function: c.Runtime, Keys: map[string]string{AccessKeyID: AccessKeySecret},
+		Description: map[string]any{"runtime": string(mode), "timeout": 60}, Triggers: c.triggers(),
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, fcapi.Prefix):
+			api.ServeHTTP(w, r)
+		case r.URL.Path == "/"+sandboxinfo.FileName:
+			info.ServeHTTP(w, r)
+		default:
+			trigger.ServeHTTP(w, r)
+		}
+	})
+}
+
+// info is what clients need to know. Write puts it into the sandbox's folder, Close takes it away.
+func (c *Cloud) info() sandboxinfo.Info {
+	return sandboxinfo.Info{
+		Dir: c.dir(), Console: c.ManagementURL,
+		OSS: c.OSSEndpoint, OCR: c.OCREndpoint, FC: c.TriggerURL, Trigger: c.TriggerURL,
+		Region: Region, Bucket: c.Bucket, Function: functionName, Account: "1234567890123456",
+		AccessKeyID: AccessKeyID, AccessKeySecret: AccessKeySecret, AppKey: AppKey, AppSecret: AppSecret,
+	}
+}
+
+// dir is the sandbox's folder.
+func (c *Cloud) dir() string { return filepath.Dir(c.FailureDir) }
+
+// triggers are those of the bucket: one for each suffix, in lower and upper case, and the HTTP trigger.
+func (c *Cloud) triggers() []map[string]any {
+	list := []map[string]any{{"triggerName": "http", "triggerType": "http", "triggerConfig": `{"authType":"anonymous","methods":["GET","HEAD","POST"]}`}}
+	events := make([]string, len(result.CreateEvents))
+	for i, event := range result.CreateEvents {
+		events[i] = "oss:" + event
+	}
+	for _, suffix := range ImageSuffixes {
+		for name, cased := range map[string]string{"lower": suffix, "upper": strings.ToUpper(suffix)} {
+			config, _ := json.Marshal(map[string]any{"events": events, "filter": map[string]any{"key": map[string]string{"prefix": "", "suffix": cased}}})
+			list = append(list, map[string]any{
+				"triggerName": "oss-" + strings.TrimPrefix(suffix, ".") + "-" + name, "triggerType": "oss",
+				"sourceArn": "acs:oss:" + Region + ":1234567890123456:" + c.Bucket, "triggerConfig": string(config),
+			})
+		}
+	}
+	return list
+}

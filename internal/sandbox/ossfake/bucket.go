@@ -1,0 +1,234 @@
+package ossfake
+
+import (
+	"crypto/md5" //nolint:gosec // Content-MD5 is MD5 by definition.
+	"encoding/base64"
+	"encoding/xml"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+func contentMD5(body []byte) string {
+	sum := md5.Sum(body)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+type owner struct {
+	ID          string `xml:"ID"`
+	DisplayName string `xml:"DisplayName"`
+}
+
+var theOwner = owner{ownerID, ownerID}
+
+type bucketEntry struct {
+	CreationDate     string `xml:"CreationDate"`
+	ExtranetEndpoint string `xml:"ExtranetEndpoint"`
+	IntranetEndpoint string `xml:"IntranetEndpoint"`
+	Location         string `xml:"Location"`
+	Name             string `xml:"Name"`
+	Region           string `xml:"Region"`
+	StorageClass     string `xml:"StorageClass"`
+}
+
+// bucketEntry describes a bucket. Both endpoints are this server's address, because nothing else would lead here.
+func (s *Server) bucketEntry(req *request, name string, created time.Time) bucketEntry {
+	return bucketEntry{
+		CreationDate: isoMillis(created), ExtranetEndpoint: req.Host, IntranetEndpoint: req.Host,
+		Location: "oss-" + s.cfg.Region, Name: name, Region: s.cfg.Region, StorageClass: "Standard",
+	}
+}
+
+type listBucketsResult struct {
+	XMLName     xml.Name      `xml:"ListAllMyBucketsResult"`
+	Owner       owner         `xml:"Owner"`
+	Prefix      string        `xml:"Prefix,omitempty"`
+	Marker      string        `xml:"Marker,omitempty"`
+	MaxKeys     int           `xml:"MaxKeys,omitempty"`
+	IsTruncated bool          `xml:"IsTruncated"`
+	NextMarker  string        `xml:"NextMarker,omitempty"`
+	Buckets     []bucketEntry `xml:"Buckets>Bucket"`
+}
+
+func (s *Server) listBuckets(w http.ResponseWriter, req *request) error {
+	limit, err := maxKeys(req, "max-keys")
+	if err != nil {
+		return err
+	}
+	names, err := s.bucketNames()
+	if err != nil {
+		return err
+	}
+	out := listBucketsResult{Owner: theOwner, Prefix: req.query.get("prefix"), Marker: req.query.get("marker")}
+	for _, name := range names {
+		if !strings.HasPrefix(name, out.Prefix) || name <= out.Marker {
+			continue
+		}
+		if len(out.Buckets) == limit {
+			out.IsTruncated, out.NextMarker, out.MaxKeys = true, out.Buckets[limit-1].Name, limit
+			break
+		}
+		info, err := s.store.root.Stat(name)
+		if err != nil {
+			return err
+		}
+		out.Buckets = append(out.Buckets, s.bucketEntry(req, name, info.ModTime()))
+	}
+	return writeXML(w, out)
+}
+
+func (s *Server) bucketNames() ([]string, error) {
+	entries, err := s.store.readDir(".")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && isBucketName(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (s *Server) headBucket(w http.ResponseWriter, _ *request) error {
+	w.Header().Set("x-oss-bucket-region", s.cfg.Region)
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func (s *Server) putBucket(w http.ResponseWriter, req *request) error {
+	if !isBucketName(req.bucket) {
+		return errorf(http.StatusBadRequest, "InvalidBucketName", "", "The specified bucket is not valid.").with("BucketName", req.bucket)
+	}
+	if err := s.store.root.MkdirAll(req.bucket, 0o755); err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/"+req.bucket)
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func (s *Server) deleteBucket(w http.ResponseWriter, req *request) error {
+	empty := true
+	if err := s.store.scan(req.bucket, "", "", func(string) (string, bool) {
+		empty = false
+		return "", false
+	}); err != nil {
+		return err
+	}
+	if empty {
+		// Hidden files are no objects but the user's all the same: they keep the bucket alive.
+		empty = s.removeEmptyFolders(req.bucket) == nil
+	}
+	if !empty {
+		return errorf(http.StatusConflict, "BucketNotEmpty", "0015-00000301", "The bucket you tried to delete is not empty.").with("BucketName", req.bucket)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) removeEmptyFolders(dir string) error {
+	s.store.tree.Lock()
+	defer s.store.tree.Unlock()
+	var walk func(dir string) error
+	walk = func(dir string) error {
+		entries, err := s.store.readDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if !e.IsDir() {
+				return fs.ErrExist
+			}
+			if err := walk(dir + "/" + e.Name()); err != nil {
+				return err
+			}
+		}
+		return s.store.root.Remove(dir)
+	}
+	return walk(dir)
+}
+
+type bucketInfo struct {
+	XMLName xml.Name `xml:"BucketInfo"`
+	Bucket  struct {
+		bucketEntry
+		AccessMonitor          string `xml:"AccessMonitor"`
+		DataRedundancyType     string `xml:"DataRedundancyType"`
+		CrossRegionReplication string `xml:"CrossRegionReplication"`
+		TransferAcceleration   string `xml:"TransferAcceleration"`
+		Owner                  owner  `xml:"Owner"`
+		ACL                    string `xml:"AccessControlList>Grant"`
+		Versioning             string `xml:"Versioning,omitempty"`
+		BlockPublicAccess      bool   `xml:"BlockPublicAccess"`
+	} `xml:"Bucket"`
+}
+
+func (s *Server) getBucketInfo(w http.ResponseWriter, req *request) error {
+	info, err := s.store.root.Stat(req.bucket)
+	if err != nil {
+		return err
+	}
+	var out bucketInfo
+	out.Bucket.bucketEntry = s.bucketEntry(req, req.bucket, info.ModTime())
+	out.Bucket.AccessMonitor = "Disabled"
+	out.Bucket.DataRedundancyType = "LRS"
+	out.Bucket.CrossRegionReplication = "Disabled"
+	out.Bucket.TransferAcceleration = "Disabled"
+	out.Bucket.Owner = theOwner
+	out.Bucket.ACL = "private"
+	out.Bucket.Versioning = s.versioningOf(req.bucket)
+	out.Bucket.BlockPublicAccess = true
+	return writeXML(w, out)
+}
+
+type locationConstraint struct {
+	XMLName xml.Name `xml:"LocationConstraint"`
+	Value   string   `xml:",chardata"`
+}
+
+func (s *Server) getBucketLocation(w http.ResponseWriter, _ *request) error {
+	return writeXML(w, locationConstraint{Value: "oss-" + s.cfg.Region})
+}
+
+type accessControlPolicy struct {
+	XMLName xml.Name `xml:"AccessControlPolicy"`
+	Owner   owner    `xml:"Owner"`
+	Grant   string   `xml:"AccessControlList>Grant"`
+}
+
+func aclDocument(grant string) accessControlPolicy {
+	return accessControlPolicy{Owner: theOwner, Grant: grant}
+}
+
+func (s *Server) getBucketACL(w http.ResponseWriter, _ *request) error {
+	return writeXML(w, aclDocument("private"))
+}
+
+type versioningConfiguration struct {
+	XMLName xml.Name `xml:"VersioningConfiguration"`
+	Status  string   `xml:"Status,omitempty"`
+}
+
+func (s *Server) getBucketVersioning(w http.ResponseWriter, req *request) error {
+	return writeXML(w, versioningConfiguration{Status: s.versioningOf(req.bucket)})
+}
+
+func (s *Server) putBucketVersioning(w http.ResponseWriter, req *request) error {
+	var in versioningConfiguration
+	if err := readXML(w, req, &in); err != nil {
+		return err
+	}
+	if in.Status != "Enabled" && in.Status != "Suspended" {
+		return errMalformedXML()
+	}
+	if err := s.SetVersioning(req.bucket, in.Status); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}

@@ -1,0 +1,42 @@
+// Package ossfake is a local stand-in for Alibaba Cloud Object Storage Service (OSS): an http.Handler that checks every
+// signature as the service does and keeps objects as plain files, so that the real SDKs and the real function can be
+// run and tested without an account. It is meant for loopback only and never talks to the network.
+//
+// # What is emulated
+//
+// Path-style requests (/bucket/key) signed with V1 or V4, in the Authorization header or in the query (presigned URL),
+// with long-term or STS credentials: service, bucket, object, append, copy, multi-object delete, form (PostObject) and
+// multipart operations, conditional and range reads, image processing (x-oss-process) on real pictures, RAM policies
+// for STS callers, and the event notification that triggers a function.
+//
+// # Where things are
+//
+// An object whose key is a safe relative path is the file Dir/<bucket>/<key>. Every other key ("..", "//", a trailing
+// "/", names over 255 bytes, control characters, a key that is also a folder) is a file under Dir/.oss/objects.
+// Content type, user metadata, ETag and CRC are kept in Dir/.oss/meta. A file that was copied into a bucket's folder
+// by hand is an object too; files whose name starts with "." or looks like an unfinished download (.part, .partial,
+// .crdownload, .tmp, .swp, trailing "~") are not, until they are renamed. Symbolic links never are. Server.Watch reports
+// what is copied in and removed by hand.
+//
+// # Limitations
+//
+//   - Path style only; the real service refuses it and wants the bucket in the host name.
+//   - Versioning can be switched on and then changes what x-oss-forbid-overwrite does (it is ignored, as documented),
+//     but no old version is kept: a delete deletes, and versionId is not implemented.
+//   - Access control is all or nothing: every long-term key owns every bucket; RAM policies apply to STS callers only and
+//     know Effect, Action and Resource, no Condition. Bucket and object ACLs are not enforced: nothing is public.
+//   - Not implemented, and answered with 501 NotImplemented: tagging, lifecycle, CORS, symlinks, restore, select,
+//     callbacks, encryption settings, replication, live channels, image styles, saveas and asynchronous processing.
+//   - Image processing knows resize, auto-orient, rotate (multiples of 90), quality, format and info. It reads JPEG, PNG, GIF (first
+//     frame), BMP, TIFF and WebP and writes JPEG, PNG, GIF, BMP and TIFF. HEIC and AVIF are refused with the service's
+//     words for an unknown format, and WebP is not written: no decoder or encoder without cgo is used here. EXIF data is not
+//     carried over into the result. A picture that takes more than 512 MiB once decoded (134 megapixels with 8 bits a channel, 67 with
+//     16) is refused as ImageTooLarge; the service takes 250 megapixels.
+//   - The order in which credentials, token, time and signature are judged is not documented by the service where a
+//     request is wrong in more than one way; here it is: access key, token, time, scope, signature.
+//   - Writes are atomic for readers and survive the end of the process at any point; they are not flushed to the disk
+//     (fsync), so a power cut may lose the last ones.
+//   - On a file system that ignores case or normalises Unicode (macOS, Windows) two keys that differ only in that are
+//     one file.
+//   - Two processes must not serve the same folder at once.
+package ossfake

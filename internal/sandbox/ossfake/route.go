@@ -1,0 +1,89 @@
+package ossfake
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// operation is one API of OSS. action is what a RAM policy calls it
+// (https://help.aliyun.com/zh/oss/user-guide/ram-policy).
+type operation struct {
+	name   string
+	action string
+	run    func(*Server, http.ResponseWriter, *request) error
+}
+
+// ignoredParameters do not select an operation; every other parameter that is a sub-resource does, so that a request this
+// server does not know (such as PUT ?tagging) is never mistaken for an upload.
+var ignoredParameters = []string{
+	"security-token", "continuation-token", "x-oss-process", "x-oss-traffic-limit", "x-oss-request-payer", "position", "partNumber",
+	"sequential", "callback-var",
+}
+
+func subResource(q parameters) string {
+	for _, p := range q {
+		if slices.Contains(ignoredParameters, p.name) || strings.HasPrefix(p.name, "response-") || strings.HasPrefix(p.name, "x-oss-") && p.name != "x-oss-async-process" {
+			continue
+		}
+		if isV1SubResource(p.name) {
+			return p.name
+		}
+	}
+	return ""
+}
+
+// route finds the operation of a request.
+func (s *Server) route(req *request) (operation, error) {
+	sub := subResource(req.query)
+	var target string
+	switch {
+	case req.bucket == "":
+		target = "service"
+	case req.key == "":
+		target = "bucket"
+	default:
+		target = "object"
+	}
+	if op, ok := operations[target+" "+req.Method+" "+sub]; ok {
+		return op, nil
+	}
+	if sub != "" {
+		return operation{}, errNotImplemented(req.Method + " ?" + sub)
+	}
+	return operation{}, errMethodNotAllowed(req.Method)
+}
+
+// operations are keyed by what they address, the method and the sub-resource.
+var operations map[string]operation
+
+func init() {
+	// Set here because the functions refer back to the table's type.
+	operations = map[string]operation{
+		"service GET ":           {"ListBuckets", "oss:ListBuckets", (*Server).listBuckets},
+		"bucket GET ":            {"ListObjects", "oss:ListObjects", (*Server).listObjects},
+		"bucket HEAD ":           {"HeadBucket", "oss:GetBucketInfo", (*Server).headBucket},
+		"bucket PUT ":            {"PutBucket", "oss:PutBucket", (*Server).putBucket},
+		"bucket DELETE ":         {"DeleteBucket", "oss:DeleteBucket", (*Server).deleteBucket},
+		"bucket GET bucketInfo":  {"GetBucketInfo", "oss:GetBucketInfo", (*Server).getBucketInfo},
+		"bucket GET location":    {"GetBucketLocation", "oss:GetBucketLocation", (*Server).getBucketLocation},
+		"bucket GET acl":         {"GetBucketAcl", "oss:GetBucketAcl", (*Server).getBucketACL},
+		"bucket GET versioning":  {"GetBucketVersioning", "oss:GetBucketVersioning", (*Server).getBucketVersioning},
+		"bucket PUT versioning":  {"PutBucketVersioning", "oss:PutBucketVersioning", (*Server).putBucketVersioning},
+		"bucket POST delete":     {"DeleteMultipleObjects", "oss:DeleteObject", (*Server).deleteObjects},
+		"bucket GET uploads":     {"ListMultipartUploads", "oss:ListMultipartUploads", (*Server).listMultipartUploads},
+		"object PUT ":            {"PutObject", "oss:PutObject", (*Server).putObject},
+		"object GET ":            {"GetObject", "oss:GetObject", (*Server).getObject},
+		"object HEAD ":           {"HeadObject", "oss:GetObject", (*Server).getObject},
+		"object HEAD objectMeta": {"GetObjectMeta", "oss:GetObject", (*Server).getObjectMeta},
+		"object GET objectMeta":  {"GetObjectMeta", "oss:GetObject", (*Server).getObjectMeta},
+		"object GET acl":         {"GetObjectACL", "oss:GetObjectAcl", (*Server).getObjectACL},
+		"object POST append":     {"AppendObject", "oss:PutObject", (*Server).appendObject},
+		"object DELETE ":         {"DeleteObject", "oss:DeleteObject", (*Server).deleteObject},
+		"object POST uploads":    {"InitiateMultipartUpload", "oss:PutObject", (*Server).initiateMultipartUpload},
+		"object PUT uploadId":    {"UploadPart", "oss:PutObject", (*Server).uploadPart},
+		"object POST uploadId":   {"CompleteMultipartUpload", "oss:PutObject", (*Server).completeMultipartUpload},
+		"object DELETE uploadId": {"AbortMultipartUpload", "oss:AbortMultipartUpload", (*Server).abortMultipartUpload},
+		"object GET uploadId":    {"ListParts", "oss:ListParts", (*Server).listParts},
+	}
+}

@@ -1,0 +1,154 @@
+package ossfake
+
+import (
+
+	//nolint:gosec // The ETag of a multipart object is made of MD5 sums by definition.
+
+	"encoding/xml"
+	"errors"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+type listPartsResult struct {
+	XMLName              xml.Name    `xml:"ListPartsResult"`
+	EncodingType         string      `xml:"EncodingType,omitempty"`
+	Bucket               string      `xml:"Bucket"`
+	Key                  string      `xml:"Key"`
+	UploadID             string      `xml:"UploadId"`
+	StorageClass         string      `xml:"StorageClass"`
+	PartNumberMarker     int         `xml:"PartNumberMarker"`
+	NextPartNumberMarker int         `xml:"NextPartNumberMarker,omitempty"`
+	MaxParts             int         `xml:"MaxParts"`
+	IsTruncated          bool        `xml:"IsTruncated"`
+	Parts                []partEntry `xml:"Part"`
+}
+
+type partEntry struct {
+	PartNumber   int    `xml:"PartNumber"`
+	LastModified string `xml:"LastModified"`
+	ETag         string `xml:"ETag"`
+	HashCRC64    string `xml:"HashCrc64ecma"`
+	Size         int64  `xml:"Size"`
+}
+
+func (s *Server) listParts(w http.ResponseWriter, req *request) error {
+	limit := 1000
+	if req.query.get("max-parts") != "" {
+		var err error
+		if limit, err = maxKeys(req, "max-parts"); err != nil {
+			return err
+		}
+	}
+	marker := 0
+	if text := req.query.get("part-number-marker"); text != "" {
+		var err error
+		if marker, err = strconv.Atoi(text); err != nil || marker < 0 {
+			return errInvalidArgument("part-number-marker", text, "The marker must be a part number.")
+		}
+	}
+	encode, err := keyEncoder(req)
+	if err != nil {
+		return err
+	}
+	u, err := s.findUpload(req)
+	if err != nil {
+		return err
+	}
+	parts, err := s.parts(u.ID)
+	if err != nil {
+		return err
+	}
+	out := listPartsResult{
+		EncodingType: req.query.get("encoding-type"), Bucket: req.bucket, Key: encode(req.key), UploadID: u.ID, StorageClass: "Standard",
+		PartNumberMarker: marker, MaxParts: limit,
+	}
+	for _, p := range parts {
+		if p.Number <= marker {
+			continue
+		}
+		if len(out.Parts) == limit {
+			out.IsTruncated = true
+			break
+		}
+		out.NextPartNumberMarker = p.Number
+		out.Parts = append(out.Parts, partEntry{p.Number, isoMillis(p.LastModified), `"` + p.ETag + `"`, strconv.FormatUint(p.CRC64, 10), p.Size})
+	}
+	return writeXML(w, out)
+}
+
+type listUploadsResult struct {
+	XMLName            xml.Name      `xml:"ListMultipartUploadsResult"`
+	EncodingType       string        `xml:"EncodingType,omitempty"`
+	Bucket             string        `xml:"Bucket"`
+	KeyMarker          string        `xml:"KeyMarker"`
+	UploadIDMarker     string        `xml:"UploadIdMarker"`
+	NextKeyMarker      string        `xml:"NextKeyMarker"`
+	NextUploadIDMarker string        `xml:"NextUploadIdMarker"`
+	Prefix             string        `xml:"Prefix"`
+	MaxUploads         int           `xml:"MaxUploads"`
+	IsTruncated        bool          `xml:"IsTruncated"`
+	Uploads            []uploadEntry `xml:"Upload"`
+}
+
+type uploadEntry struct {
+	Key          string `xml:"Key"`
+	UploadID     string `xml:"UploadId"`
+	StorageClass string `xml:"StorageClass"`
+	Initiated    string `xml:"Initiated"`
+}
+
+func (s *Server) listMultipartUploads(w http.ResponseWriter, req *request) error {
+	q := req.query
+	limit := 1000
+	if q.get("max-uploads") != "" {
+		var err error
+		if limit, err = maxKeys(req, "max-uploads"); err != nil {
+			return err
+		}
+	}
+	if q.get("delimiter") != "" {
+		return errNotImplemented("ListMultipartUploads with a delimiter")
+	}
+	encode, err := keyEncoder(req)
+	if err != nil {
+		return err
+	}
+	entries, err := s.store.readDir(uploadDir)
+	if err != nil {
+		return err
+	}
+	prefix, keyMarker, idMarker := q.get("prefix"), q.get("key-marker"), q.get("upload-id-marker")
+	var uploads []upload
+	for _, e := range entries {
+		var u upload
+		if err := s.store.readJSON(uploadPath(e.Name())+"/upload.json", &u); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			return err
+		}
+		after := u.Key > keyMarker || u.Key == keyMarker && idMarker != "" && u.ID > idMarker
+		if u.Bucket == req.bucket && strings.HasPrefix(u.Key, prefix) && (keyMarker == "" || after) {
+			uploads = append(uploads, u)
+		}
+	}
+	slices.SortFunc(uploads, func(a, b upload) int {
+		if c := strings.Compare(a.Key, b.Key); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	out := listUploadsResult{
+		EncodingType: q.get("encoding-type"), Bucket: req.bucket, KeyMarker: encode(keyMarker), UploadIDMarker: idMarker, Prefix: encode(prefix),
+		MaxUploads: limit, IsTruncated: len(uploads) > limit,
+	}
+	for _, u := range uploads[:min(limit, len(uploads))] {
+		out.NextKeyMarker, out.NextUploadIDMarker = encode(u.Key), u.ID
+		out.Uploads = append(out.Uploads, uploadEntry{encode(u.Key), u.ID, "Standard", isoMillis(u.Initiated)})
+	}
+	return writeXML(w, out)
+}

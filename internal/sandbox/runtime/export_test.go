@@ -1,4 +1,0 @@
-package runtime
-
-// WriteTriggerResponse is exported for the tests only.
-var WriteTriggerResponse = writeTriggerResponse
