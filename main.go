@@ -7,15 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,6 +38,9 @@ var version = "dev"
 func main() {
 	signal.Ignore(syscall.SIGPIPE) // a closed log pipe must not kill the process: some images are already paid for
 	log.SetOutput(sdkLogFilter{os.Stderr})
+	if len(os.Args) > 1 {
+		os.Exit(command(os.Args[1:], os.Stdout, os.Stderr))
+	}
 	c, err := config.Parse(os.Environ())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fc-idcard-ocr:", err)
@@ -46,7 +50,6 @@ func main() {
 	h := newHandler(c, events)
 	limitMemory()
 	if os.Getenv("FC_RUNTIME_API") != "" {
-		limitProcs()
 		fc.RegisterInitializerFunction(h.Initialize)
 		fc.Start(invoke(h)) // never returns
 		return
@@ -55,6 +58,20 @@ func main() {
 		events.Error("the server ended", "reason", err.Error())
 		os.Exit(1)
 	}
+}
+
+// command is what the binary does with arguments; Function Compute gives it none.
+func command(args []string, stdout, stderr io.Writer) int {
+	if len(args) != 1 || strings.TrimLeft(args[0], "-") != "check" {
+		fmt.Fprintln(stderr, "fc-idcard-ocr: the only argument is -check, which checks the configuration in the environment and ends")
+		return 2
+	}
+	if err := config.Check(os.Environ()); err != nil {
+		fmt.Fprintln(stderr, "fc-idcard-ocr:", err)
+		return 1
+	}
+	fmt.Fprintln(stdout, "configuration ok")
+	return 0
 }
 
 // newHandler wires the handler to the real store and the real API.
@@ -90,15 +107,6 @@ func limitMemory() {
 	megabytes, err := strconv.ParseInt(os.Getenv("FC_FUNCTION_MEMORY_SIZE"), 10, 32)
 	if err == nil && megabytes > 0 && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(megabytes << 20 / 4 * 3)
-	}
-}
-
-// limitProcs fits the Go runtime to an instance that works on one image at a time, on a fraction of a core, and waits
-// nearly all the time: with more processors each answer from the network would wake further threads in vain; what that
-// costs is measured with the floor of docs/performance.md, "One image". GOMAXPROCS overrides it.
-func limitProcs() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(1)
 	}
 }
 

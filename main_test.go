@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -38,6 +37,41 @@ func TestInvalidConfigurationEndsAtOnceAndNamesEveryProblem(t *testing.T) {
 		assert.Contains(t, stderr.String(), name)
 	}
 	assert.NotContains(t, stderr.String(), "canary")
+}
+
+func TestCheckTellsEveryProblemOfADeploymentAtOnce(t *testing.T) {
+	binary := build(t)
+	check := func(environ ...string) (stdout, stderr string, code int) {
+		command := exec.Command(binary, "-check")
+		command.Env = environ
+		var out, problems bytes.Buffer
+		command.Stdout, command.Stderr = &out, &problems
+		if err := command.Run(); err != nil {
+			var exit *exec.ExitError
+			require.True(t, errors.As(err, &exit), "%v", err)
+			code = exit.ExitCode()
+		}
+		return out.String(), problems.String(), code
+	}
+	stdout, stderr, code := check("OCR_APP_KEY=key", "OCR_APP_SECRET=canary", "REGION=cn-hangzhou", "BUCKET=cards", "FC_RUNTIME_API=127.0.0.1:1")
+	assert.Zero(t, code)
+	assert.Equal(t, "configuration ok\n", stdout)
+	assert.Empty(t, stderr)
+
+	stdout, stderr, code = check("OCR_APP_SECRET=canary", "OCR_IMAGE_SOURCE=base64", "ACCOUNT_ID=123456", "BUCKET=Cards", "FUNCTION_ROLE_ARN=acs:ram::654321:role/x",
+		"FAILURE_DESTINATION=acs:mns:cn-hangzhou:123456:/queues/failures")
+	assert.Equal(t, 1, code)
+	assert.Empty(t, stdout)
+	for _, problem := range []string{"6 problems", "OCR_APP_KEY: missing", "OCR_IMAGE_SOURCE: ", "REGION: missing", "BUCKET: ", "FUNCTION_ROLE_ARN: is of account 654321", "FAILURE_DESTINATION: ", "/queues/NAME/messages"} {
+		assert.Contains(t, stderr, problem)
+	}
+	assert.NotContains(t, stderr, "canary")
+
+	command := exec.Command(binary, "-chekc")
+	output, err := command.CombinedOutput()
+	require.Error(t, err)
+	assert.Equal(t, 2, command.ProcessState.ExitCode())
+	assert.Contains(t, string(output), "-check")
 }
 
 func TestDeployedBinaryStaysLean(t *testing.T) {
@@ -74,17 +108,6 @@ func TestMemoryLimitLeavesAQuarterOfTheInstance(t *testing.T) {
 		limitMemory()
 		assert.Equal(t, test.want, debug.SetMemoryLimit(-1), "%+v", test)
 	}
-}
-
-func TestGoRuntimeHasOneProcessorUnlessTheOperatorSaysOtherwise(t *testing.T) {
-	before := runtime.GOMAXPROCS(3)
-	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
-	t.Setenv("GOMAXPROCS", "3")
-	limitProcs()
-	assert.Equal(t, 3, runtime.GOMAXPROCS(0))
-	t.Setenv("GOMAXPROCS", "")
-	limitProcs()
-	assert.Equal(t, 1, runtime.GOMAXPROCS(0))
 }
 
 // Nodes are packages by their folder, with all that is below it.

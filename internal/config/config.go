@@ -95,6 +95,11 @@ func fields() func(yield func(reflect.StructField) bool) {
 // Parse reads the configuration from an environment as os.Environ returns it. Blanks around a value do not count, and an
 // empty value means the default. The error, if any, lists every problem, one per line.
 func Parse(environ []string) (Config, error) {
+	c, p := parse(environ)
+	return *c, p.err()
+}
+
+func parse(environ []string) (*Config, *problems) {
 	values := make(map[string]string)
 	for _, pair := range environ {
 		if name, value, ok := strings.Cut(pair, "="); ok {
@@ -102,14 +107,14 @@ func Parse(environ []string) (Config, error) {
 		}
 	}
 	var c Config
-	p := problems{config: &c}
+	p := &problems{config: &c}
 	p.parse(values)
 	p.authentication()
 	p.ocr()
 	p.oss()
 	p.suffixes()
 	p.httpAllow()
-	return c, p.err()
+	return &c, p
 }
 
 // problems collects what is wrong, by variable.
@@ -150,6 +155,9 @@ func (p *problems) err() error {
 	accepts := make(map[string]string)
 	for field := range fields() {
 		accepts[field.Tag.Get("env")] = field.Tag.Get("accepts")
+	}
+	for _, v := range deployment {
+		accepts[v.name] = v.accepts
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "the configuration has %d problem", len(p.found))
