@@ -8,6 +8,7 @@ SHELL := /bin/bash
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ENGINE      := internal/sandbox/ocrengine/ocr
 CLIENTS     := internal/sandbox/ossfake/testdata/clients
+DEVS        := deploy/testdata/serverless-devs
 NPM_CI      := npm ci --ignore-scripts --no-audit --no-fund
 # The race detector needs a C compiler.
 RACE        := $(if $(shell command -v $${CC:-gcc} || command -v cc),-race)
@@ -18,7 +19,7 @@ help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: deps
-deps: engine clients browser dist/.modules ## Fetch everything that building, running and testing needs
+deps: engine clients serverless-devs browser dist/.modules ## Fetch everything that building, running and testing needs
 
 .PHONY: engine
 engine: $(ENGINE)/node_modules/.installed ## Install the sandbox's OCR engine
@@ -32,6 +33,9 @@ browser: ## Install Chromium for the tests of the console, if there is none
 
 .PHONY: clients
 clients: $(CLIENTS)/node_modules/.installed
+
+.PHONY: serverless-devs
+serverless-devs: $(DEVS)/node_modules/.installed
 
 # npm writes node_modules anew, so the stamp inside is as new as what was installed.
 %/node_modules/.installed: %/package.json %/package-lock.json
@@ -86,4 +90,4 @@ bench: dist/.modules ## Measure the function beside its floors: docs/performance
 
 .PHONY: clean
 clean: ## Remove what was built and installed (not .sandbox, which holds your pictures)
-	rm -rf dist coverage.out $(ENGINE)/node_modules $(CLIENTS)/node_modules
+	rm -rf dist coverage.out $(ENGINE)/node_modules $(CLIENTS)/node_modules $(DEVS)/node_modules

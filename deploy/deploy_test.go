@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,9 +51,25 @@ func checkTriggers(t *testing.T, triggers []trigger, suffixes any) {
 	}
 }
 
-func checkEnvironment(t *testing.T, environment map[string]any) {
+// notForOperators are variables of the function that a deployment does not carry: addresses that the platform gives, and suffixes
+// that triggers and policies fix.
+var notForOperators = []string{"OCR_ENDPOINT", "OSS_ENDPOINT", "OSS_URL_TTL", "RESULT_SUFFIX", "CLAIM_SUFFIX", "MAX_IMAGE_BYTES"}
+
+// checkEnvironment: a deployment carries every variable that an operator may want to set, and the Go runtime's number of
+// processors where an instance works on one image at a time.
+func checkEnvironment(t *testing.T, environment map[string]any, oneImageAtATime bool) {
+	for _, name := range config.Names() {
+		if !slices.Contains(notForOperators, name) {
+			assert.Contains(t, environment, name)
+		}
+	}
+	if oneImageAtATime {
+		assert.Equal(t, "1", environment["GOMAXPROCS"])
+	} else {
+		assert.NotContains(t, environment, "GOMAXPROCS")
+	}
 	for name := range environment {
-		assert.Contains(t, config.Names(), name, "the function knows no such variable")
+		assert.True(t, name == "GOMAXPROCS" || slices.Contains(config.Names(), name), "the function knows no variable %s", name)
 	}
 }
 
@@ -66,9 +84,9 @@ func TestServerlessDevsFiles(t *testing.T) {
 	for _, file := range []string{"s.yaml", "s.custom.yaml"} {
 		t.Run(file, func(t *testing.T) {
 			var s struct {
+				Access    string
 				Resources map[string]struct {
-					Actions map[string][]map[string]string
-					Props   struct {
+					Props struct {
 						Runtime              string
 						Handler              string
 						Code                 string
@@ -76,7 +94,7 @@ func TestServerlessDevsFiles(t *testing.T) {
 						EnvironmentVariables map[string]any `yaml:"environmentVariables"`
 						InstanceConcurrency  int            `yaml:"instanceConcurrency"`
 						ConcurrencyConfig    struct {
-							ReservedConcurrency int `yaml:"reservedConcurrency"`
+							ReservedConcurrency string `yaml:"reservedConcurrency"`
 						} `yaml:"concurrencyConfig"`
 						InstanceLifecycleConfig map[string]any `yaml:"instanceLifecycleConfig"`
 						AsyncInvokeConfig       struct {
@@ -95,9 +113,10 @@ func TestServerlessDevsFiles(t *testing.T) {
 			}
 			text := read(t, file, &s)
 			require.Len(t, s.Resources, 1)
+			assert.Empty(t, s.Access, "Serverless Devs resolves no expression in access")
 			for _, resource := range s.Resources {
 				p := resource.Props
-				checkEnvironment(t, p.EnvironmentVariables)
+				checkEnvironment(t, p.EnvironmentVariables, file == "s.yaml")
 				var triggers []trigger
 				for _, each := range p.Triggers {
 					switch each.TriggerType {
@@ -112,9 +131,8 @@ func TestServerlessDevsFiles(t *testing.T) {
 					}
 				}
 				checkTriggers(t, triggers, p.EnvironmentVariables["IMAGE_SUFFIXES"])
-				assert.Equal(t, "make package", resource.Actions["pre-deploy"][0]["run"])
-				assert.Equal(t, "./dist/fc-idcard-ocr.zip", p.Code)
-				assert.Positive(t, p.ConcurrencyConfig.ReservedConcurrency)
+				assert.Equal(t, "${env('PACKAGE', './dist/fc-idcard-ocr.zip')}", p.Code)
+				assert.NotEmpty(t, p.ConcurrencyConfig.ReservedConcurrency)
 				assert.LessOrEqual(t, p.AsyncInvokeConfig.MaxAsyncEventAgeInSeconds, 604800)
 				assert.Positive(t, p.AsyncInvokeConfig.MaxAsyncEventAgeInSeconds)
 				assert.NotEmpty(t, p.AsyncInvokeConfig.DestinationConfig.OnFailure.Destination)
@@ -132,8 +150,12 @@ func TestServerlessDevsFiles(t *testing.T) {
 			}
 			example, err := os.ReadFile("../.env.example")
 			require.NoError(t, err)
-			for _, variable := range regexp.MustCompile(`env\('(\w+)'\)`).FindAllStringSubmatch(text, -1) {
-				assert.Contains(t, string(example), variable[1]+"=", "a variable without default is in .env.example")
+			base, err := os.ReadFile("base.yaml")
+			require.NoError(t, err)
+			for _, variable := range regexp.MustCompile(`env\('(\w+)'`).FindAllStringSubmatch(text+string(base), -1) {
+				if name := variable[1]; !strings.HasSuffix(name, "_COMPONENT") {
+					assert.Contains(t, string(example), name+"=", "a variable is in .env.example")
+				}
 			}
 		})
 	}
@@ -148,7 +170,7 @@ func TestResourceTemplate(t *testing.T) {
 		} `yaml:"Resources"`
 	}
 	text := read(t, "template.yml", &template)
-	for _, secret := range []string{"OcrAppKey", "OcrAppSecret"} {
+	for _, secret := range []string{"OcrAppKey", "OcrAppSecret", "OcrAppCode"} {
 		assert.Equal(t, true, template.Parameters[secret]["NoEcho"], secret)
 	}
 	var triggers []trigger
@@ -171,7 +193,7 @@ func TestResourceTemplate(t *testing.T) {
 				EnvironmentVariables map[string]any `yaml:"EnvironmentVariables"`
 			}
 			require.NoError(t, resource.Properties.Decode(&properties))
-			checkEnvironment(t, properties.EnvironmentVariables)
+			checkEnvironment(t, properties.EnvironmentVariables, true)
 			suffixes = properties.EnvironmentVariables["IMAGE_SUFFIXES"]
 		}
 	}
@@ -180,8 +202,8 @@ func TestResourceTemplate(t *testing.T) {
 	raw, err := os.ReadFile("ram-policy.json")
 	require.NoError(t, err)
 	// The words that a user replaces in the file are parameters and fixed names in the template.
-	filled := strings.NewReplacer("BUCKET/PREFIX", "${BucketName}/${ImagePrefix}", "QUEUE", "idcard-ocr-failures",
-		"LOG_PROJECT", "fc-idcard-ocr-${ALIYUN::TenantId}-${ALIYUN::Region}").Replace(string(raw))
+	filled := strings.NewReplacer("BUCKET/PREFIX", "${BucketName}/${ImagePrefix}", "QUEUE", "idcard-ocr-failures${NameSuffix}",
+		"LOG_PROJECT", "${Project}", "LOG_STORE", "${LogStore}").Replace(string(raw))
 	var policy document
 	require.NoError(t, yaml.Unmarshal([]byte(filled), &policy)) // JSON is YAML
 	role := template.Resources["FunctionRole"].Properties
@@ -198,7 +220,11 @@ func TestResourceTemplate(t *testing.T) {
 	properties := template.Resources["FailureQueue"].Properties
 	require.NoError(t, properties.Decode(&queue))
 	assert.LessOrEqual(t, queue["MessageRetentionPeriod"], 604800, "a queue keeps messages for a week at most")
-	assert.Contains(t, text, "/queues/"+fmt.Sprint(queue["QueueName"])+"/messages")
+	for name, parameter := range template.Parameters {
+		assert.Contains(t, parameter, "Label", name)
+		assert.Regexp(t, `Ref: `+name+`\}|\$\{`+name+`\}`, text, "the template uses it")
+		assert.Regexp(t, `Parameters: \[.*\b`+name+`\b`, text, "it stands in a group of the console")
+	}
 }
 
 // document is a RAM policy.
@@ -225,6 +251,9 @@ func (l *texts) UnmarshalYAML(node *yaml.Node) error {
 	}
 	if node.Kind == yaml.MappingNode && len(node.Content) == 2 && node.Content[0].Value == "Fn::Sub" {
 		node = node.Content[1]
+		if node.Kind == yaml.SequenceNode { // the text, then what it names
+			node = node.Content[0]
+		}
 	}
 	if node.Kind != yaml.ScalarNode {
 		return fmt.Errorf("line %d: neither a text nor an Fn::Sub of one", node.Line)
@@ -233,28 +262,156 @@ func (l *texts) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-// The policy grants what the function does and no more: it reads below the prefix, writes names of its own, deletes claims.
-func TestPolicyIsTheLeast(t *testing.T) {
+// grants are the resources that a policy allows or denies, by action.
+func grants(t *testing.T, file string) (allowed, denied map[string][]string) {
 	var policy document
-	read(t, "deploy/ram-policy.json", &policy)
-	actions := map[string][]string{}
+	read(t, file, &policy)
+	allowed, denied = map[string][]string{}, map[string][]string{}
 	for _, statement := range policy.Statement {
-		assert.Equal(t, "Allow", statement.Effect)
+		into := allowed
+		if statement.Effect == "Deny" {
+			into = denied
+		}
 		for _, action := range statement.Action {
 			assert.NotContains(t, action, "*")
-			actions[action] = append(actions[action], statement.Resource...)
+			into[action] = append(into[action], statement.Resource...)
 		}
 	}
+	return allowed, denied
+}
+
+// The policy grants what the function does and no more: it reads below the prefix, writes names of its own, deletes claims.
+func TestPolicyIsTheLeast(t *testing.T) {
+	actions, denied := grants(t, "deploy/ram-policy.json")
+	assert.Empty(t, denied)
 	defaults, err := config.Parse([]string{"OCR_APP_CODE=x"})
 	require.NoError(t, err)
 	below := "acs:oss:*:*:BUCKET/PREFIX*"
+	own := []string{below + defaults.ResultSuffix, below + defaults.ClaimSuffix}
 	assert.Equal(t, map[string][]string{
 		"oss:GetObject":        {below},
-		"oss:PutObject":        {below + defaults.ResultSuffix, below + defaults.ClaimSuffix}, // AppendObject is this action too
+		"oss:PutObject":        own, // AppendObject is this action too
+		"oss:PutObjectTagging": own,
 		"oss:DeleteObject":     {below + defaults.ClaimSuffix},
 		"mns:SendMessage":      {"acs:mns:*:*:/queues/QUEUE/messages"},
-		"log:PostLogStoreLogs": {"acs:log:*:*:project/LOG_PROJECT/logstore/fc-idcard-ocr"},
+		"log:PostLogStoreLogs": {"acs:log:*:*:project/LOG_PROJECT/logstore/LOG_STORE"},
 	}, actions)
+}
+
+// Who uploads images cannot read what was recognised, nor write or delete it: a document of somebody else would count as the
+// function's, and a deleted one is paid again.
+func TestUploadersHaveNoRightsOnDocumentsAndClaims(t *testing.T) {
+	allowed, denied := grants(t, "deploy/uploader-policy.json")
+	for action, resources := range allowed {
+		assert.Equal(t, []string{"acs:oss:*:*:BUCKET/PREFIX*"}, resources, action)
+	}
+	own, _ := grants(t, "deploy/ram-policy.json")
+	for _, action := range []string{"oss:GetObject", "oss:PutObject", "oss:DeleteObject", "oss:PutObjectTagging"} {
+		assert.Equal(t, own["oss:PutObject"], denied[action], action)
+	}
+}
+
+// A deployer's key that leaks reaches what this project deploys, and nothing else of the account.
+func TestDeployersHaveTheLeastRights(t *testing.T) {
+	allowed, denied := grants(t, "deploy/deployer-policy.json")
+	assert.Empty(t, denied)
+	ofNoResource := []string{"fc:GetTempBucketToken", "fc:ListFunctions", "cms:PutResourceMetricRule", "cms:DescribeMetricRuleList", "cms:DeleteMetricRules"}
+	for action, resources := range allowed {
+		if slices.Contains(ofNoResource, action) {
+			assert.Equal(t, []string{"*"}, resources, action)
+			continue
+		}
+		for _, resource := range resources {
+			assert.Regexp(t, `idcard-ocr|BUCKET$|^acs:oss:\*:\*:\*$|^acs:ros:REGION:\*:stack/\*$`, resource, action)
+			if resource == "acs:oss:*:*:*" {
+				assert.Contains(t, []string{"oss:ListBuckets", "oss:ListBucket"}, action, "of all buckets only their names")
+			}
+		}
+	}
+	assert.Equal(t, []string{"acs:ram:*:*:role/idcard-ocr*"}, allowed["ram:PassRole"])
+	assert.NotContains(t, allowed, "fc:InvokeFunction", "who deploys needs no right to pay")
+	assert.NotContains(t, allowed, "oss:GetObject", "who deploys needs no right to read images")
+	// What the template makes, ROS makes with the deployer's rights.
+	var template struct {
+		Resources map[string]struct{ Type string } `yaml:"Resources"`
+	}
+	read(t, "template.yml", &template)
+	for _, resource := range template.Resources {
+		var services []string
+		for action := range allowed {
+			service, _, _ := strings.Cut(action, ":")
+			services = append(services, service)
+		}
+		service := map[string]string{"FC3": "fc", "OSS": "oss", "SLS": "log", "RAM": "ram", "MNS": "mns", "CMS": "cms", "ROS": "ros"}[strings.Split(resource.Type, "::")[1]]
+		assert.Contains(t, services, service, resource.Type)
+	}
+}
+
+// The order matters: an event that arrives before the limit of instances or the failure destination is there is not held by them.
+func TestTriggersAreMadeAfterTheirLimits(t *testing.T) {
+	var template struct {
+		Resources map[string]struct {
+			Type      string `yaml:"Type"`
+			DependsOn texts  `yaml:"DependsOn"`
+		} `yaml:"Resources"`
+	}
+	read(t, "template.yml", &template)
+	var waits func(name, other string) bool
+	waits = func(name, other string) bool {
+		for _, each := range template.Resources[name].DependsOn {
+			if each == other || waits(each, other) {
+				return true
+			}
+		}
+		return false
+	}
+	for name, resource := range template.Resources {
+		if resource.Type == "ALIYUN::FC3::Trigger" {
+			assert.True(t, waits(name, "Concurrency") && waits(name, "AsyncInvoke"), name)
+		}
+	}
+}
+
+// What the dashboard and the alerts ask is what the documentation explains.
+func TestQueriesOfTheTemplateAreThoseOfTheManual(t *testing.T) {
+	var template struct {
+		Mappings struct {
+			Query map[string]struct {
+				Text string `yaml:"text"`
+			} `yaml:"Query"`
+		} `yaml:"Mappings"`
+	}
+	read(t, "template.yml", &template)
+	require.NotEmpty(t, template.Mappings.Query)
+	for _, manual := range []string{"../docs/operations.md", "../docs/operations.zh-CN.md"} {
+		text, err := os.ReadFile(manual)
+		require.NoError(t, err)
+		words := strings.Join(strings.Fields(string(text)), " ")
+		for name, query := range template.Mappings.Query {
+			assert.Contains(t, words, strings.Join(strings.Fields(query.Text), " "), "%s: %s", manual, name)
+		}
+	}
+}
+
+func TestLifecycleRulesMatchTheTagsOfWhatIsWritten(t *testing.T) {
+	text, err := os.ReadFile("lifecycle.xml")
+	require.NoError(t, err)
+	var lifecycle struct {
+		Rule []struct {
+			ID, Status string
+			Tag        struct{ Key, Value string }
+			Expiration struct{ Days int }
+		}
+	}
+	require.NoError(t, xml.Unmarshal(text, &lifecycle))
+	require.Len(t, lifecycle.Rule, 2)
+	for i, kind := range []string{"document", "claim"} {
+		rule := lifecycle.Rule[i]
+		assert.Equal(t, "fc-idcard-ocr", rule.Tag.Key, "of RESULT_TAGS")
+		assert.Equal(t, kind, rule.Tag.Value)
+		assert.Equal(t, "Enabled", rule.Status)
+		assert.Positive(t, rule.Expiration.Days)
+	}
 }
 
 func TestEventBridgeTriggerTakesEverySuffix(t *testing.T) {
@@ -282,7 +439,7 @@ func TestEventBridgeTriggerTakesEverySuffix(t *testing.T) {
 	assert.Equal(t, []string{"acs.oss"}, pattern.Source)
 	assert.ElementsMatch(t, []string{"oss:ObjectCreated:PutObject", "oss:ObjectCreated:PostObject", "oss:ObjectCreated:CompleteMultipartUpload", "oss:ObjectCreated:CopyObject"}, pattern.Type)
 	require.Len(t, pattern.Subject, 1)
-	assert.Equal(t, "acs:oss:${env('REGION')}:${env('ACCOUNT_ID')}:${env('BUCKET')}/${env('IMAGE_PREFIX', '')}", pattern.Subject[0]["prefix"])
+	assert.Equal(t, "acs:oss:${env('REGION')}:${vars.account}:${env('BUCKET')}/${env('IMAGE_PREFIX', '')}", pattern.Subject[0]["prefix"])
 	defaults, err := config.Parse([]string{"OCR_APP_CODE=x"})
 	require.NoError(t, err)
 	var want, got []string
