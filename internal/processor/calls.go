@@ -58,6 +58,7 @@ func (l *callLoop) run(ctx context.Context, d *result.Document) error {
 		return err
 	case answer != nil:
 		d.ApplyResponse(answer, time.Now())
+		l.p.options.Retention.Apply(d)
 	default:
 		d.Fail(failure)
 	}

@@ -62,7 +62,7 @@ func (t *imageTask) run(ctx context.Context) (o Outcome) {
 		if seen.final && !t.force {
 			return t.release(ctx, c, Outcome{Status: Unchanged})
 		}
-		done, err := t.recognize(ctx, c, seen)
+		done, err := t.recognizeOnce(ctx, c, seen)
 		if err == nil {
 			err = t.checkVersion(ctx, seen, &done)
 		}
@@ -187,6 +187,7 @@ type attempt struct {
 	call     claim.Call // what is known of the next call
 	consumed bool       // call's nonce is not to be sent again
 	pinned   bool       // the answer is surely about the version that was inspected
+	sum      string     // SHA-256 of the picture, if it was needed
 }
 
 // recognize makes the paid calls, unless the image cannot be recognised.
@@ -271,6 +272,7 @@ func (t *imageTask) finish(ctx context.Context, c *claim.Claim, seen inspection,
 		o.Err.Retryable = true // nothing says beside the image what happened, so the platform must hear it
 		return t.saveCalls(ctx, c, seen, done, o)
 	case d.Final():
+		t.remember(ctx, done.sum, d)
 		return t.release(ctx, c, Outcome{Document: d, Status: d.Status, Err: d.Error})
 	default:
 		return t.saveCalls(ctx, c, seen, done, Outcome{Document: d, Status: d.Status, Err: d.Error})

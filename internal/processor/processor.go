@@ -50,11 +50,13 @@ type Options struct {
 	RateLimit     float64           // OCR calls per second of this process; 0 means no limit
 	DailyLimit    int               // OCR calls per day over all instances; 0 means no limit
 	BudgetBucket  string            // holds the day's budget; empty: the image's own bucket
+	Reuse         bool              // pay once for equal bytes, found by their SHA-256
 	SecondLook    bool              // call once more without details if nothing was recognised and nothing charged
 	OnLostAnswer  config.LostAnswer // what follows a call that may have been charged without a response
 	URLTTL        time.Duration     // life of signed URLs
 	Keys          result.Keys
-	ClaimKey      claim.Key // authenticates the lines of claims
+	Retention     result.Retention // what of a card documents keep
+	ClaimKey      claim.Key        // authenticates the lines of claims
 	MaxImageBytes int64
 
 	Region   string       // used where an event names none
