@@ -19,6 +19,7 @@ import (
 type Bucket struct {
 	name         string
 	data, public *oss.Bucket
+	config       Config
 	log          *slog.Logger
 }
 
@@ -147,7 +148,10 @@ type Appended struct {
 func (b *Bucket) Append(ctx context.Context, key string, position int64, data []byte) (a Appended, err error) {
 	err = b.withRetry(ctx, "APPEND", requestTimeout, func(ctx context.Context) error {
 		var header http.Header
-		options := append(b.writeOptions(ctx), oss.ContentType("application/x-ndjson"), oss.GetResponseHeader(&header))
+		options := []oss.Option{oss.WithContext(ctx), oss.ContentType("application/x-ndjson"), oss.GetResponseHeader(&header)}
+		if position == 0 { // an object gets its properties when it is made
+			options = append(append(options, b.newObject()...), tagging(b.config.AppendTags)...)
+		}
 		request := &oss.AppendObjectRequest{ObjectKey: key, Reader: bytes.NewReader(data), Position: position}
 		done, err := b.data.DoAppendObject(request, options)
 		if err != nil {
@@ -174,7 +178,11 @@ type PutOptions struct {
 // Put stores an object (PUT).
 func (b *Bucket) Put(ctx context.Context, key string, body []byte, o PutOptions) error {
 	return b.withRetry(ctx, "PUT", requestTimeout, func(ctx context.Context) error {
-		options := append(b.writeOptions(ctx), oss.ContentType(o.ContentType))
+		options := append(b.newObject(), oss.WithContext(ctx), oss.ContentType(o.ContentType))
+		options = append(options, tagging(b.config.PutTags)...)
+		if _, key, ok := strings.Cut(b.config.Encryption, "KMS:"); ok {
+			options = append(options, oss.ServerSideEncryptionKeyID(key))
+		}
 		if o.IfAbsent {
 			options = append(options, oss.ForbidOverWrite(true))
 		}
@@ -185,10 +193,25 @@ func (b *Bucket) Put(ctx context.Context, key string, body []byte, o PutOptions)
 	})
 }
 
-// writeOptions are those of everything that this program writes. Without a storage class of its own an object gets the
-// bucket's, and in an Archive bucket could not be read any more.
-func (b *Bucket) writeOptions(ctx context.Context) []oss.Option {
-	return []oss.Option{oss.WithContext(ctx), oss.ObjectStorageClass(oss.StorageStandard)}
+// newObject returns the properties of each object that this program makes. Without a storage class of its own an object gets the
+// bucket's, and in an Archive bucket could not be read any more; without an ACL of its own it can be as public as the bucket.
+func (b *Bucket) newObject() []oss.Option {
+	options := []oss.Option{oss.ObjectStorageClass(oss.StorageStandard), oss.ObjectACL(oss.ACLPrivate)}
+	if method, _, _ := strings.Cut(b.config.Encryption, ":"); method != "" {
+		options = append(options, oss.ServerSideEncryption(method))
+	}
+	return options
+}
+
+func tagging(tags map[string]string) []oss.Option {
+	if len(tags) == 0 {
+		return nil
+	}
+	var t oss.Tagging
+	for key, value := range tags {
+		t.Tags = append(t.Tags, oss.Tag{Key: key, Value: value})
+	}
+	return []oss.Option{oss.SetTagging(t)}
 }
 
 // Delete deletes an object (DELETE). An object that is not there is no error. It makes one attempt: a DELETE has no

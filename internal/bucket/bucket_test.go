@@ -223,6 +223,43 @@ func TestADeleteIsSentOnce(t *testing.T) {
 	assert.EqualValues(t, 1, requests.Load())
 }
 
+func TestWhatIsWrittenIsPrivateTaggedAndEncrypted(t *testing.T) {
+	for encryption, want := range map[string][3]string{"": {}, "AES256": {"AES256", "", "AES256"}, "KMS": {"KMS", "", "KMS"}, "KMS:key-1": {"KMS", "key-1", "KMS"}} {
+		seen := map[string]http.Header{}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			op := r.Method + r.URL.Query().Get("position")
+			seen[op] = r.Header
+			w.Header().Set("x-oss-next-append-position", "9")
+		}))
+		b, err := bucket.New(bucket.Config{Endpoint: server.URL, Encryption: encryption, PutTags: map[string]string{"fc-idcard-ocr": "document", "部门": "a b"},
+			AppendTags: map[string]string{"fc-idcard-ocr": "claim"}}).Open("cards", "cn-hangzhou", credentials, slog.Default())
+		require.NoError(t, err)
+		require.NoError(t, b.Put(t.Context(), "a.ocr.json", []byte("{}"), bucket.PutOptions{}))
+		for _, position := range []int64{0, 5} {
+			_, err = b.Append(t.Context(), "a.ocr.claim", position, []byte("line"))
+			require.NoError(t, err)
+		}
+		server.Close()
+		for op, h := range seen {
+			if op == "POST5" {
+				for _, name := range []string{"x-oss-object-acl", "x-oss-storage-class", "x-oss-server-side-encryption", "x-oss-tagging"} {
+					assert.Empty(t, h.Get(name), "an object gets its properties when it is made")
+				}
+				continue
+			}
+			assert.Equal(t, "private", h.Get("x-oss-object-acl"), op)
+			assert.Equal(t, "Standard", h.Get("x-oss-storage-class"), op)
+			assert.Equal(t, want[0], h.Get("x-oss-server-side-encryption"), op)
+		}
+		assert.Equal(t, want[1], seen["PUT"].Get("x-oss-server-side-encryption-key-id"))
+		assert.Empty(t, seen["POST0"].Get("x-oss-server-side-encryption-key-id"), "appendable objects cannot have one")
+		tags, err := url.ParseQuery(seen["PUT"].Get("x-oss-tagging"))
+		require.NoError(t, err)
+		assert.Equal(t, url.Values{"fc-idcard-ocr": {"document"}, "部门": {"a b"}}, tags)
+		assert.Equal(t, "fc-idcard-ocr=claim", seen["POST0"].Get("x-oss-tagging"))
+	}
+}
+
 func TestAStatusBelow200EndsTheRequest(t *testing.T) {
 	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connection, _, err := http.NewResponseController(w).Hijack()

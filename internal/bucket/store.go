@@ -21,6 +21,13 @@ type Config struct {
 	Endpoint       string // data calls; default https://oss-<region>-internal.aliyuncs.com
 	PublicEndpoint string // host of signed URLs; default https://oss-<region>.aliyuncs.com
 	PublicCNAME    bool   // PublicEndpoint is a custom domain bound to the bucket
+
+	// PutTags and AppendTags are the object tags of what Put and Append write: lifecycle rules match by tag, never by the end
+	// of a key. Tags need oss:PutObjectTagging.
+	PutTags, AppendTags map[string]string
+	// Encryption is that of what is written: empty for the bucket's own, AES256, KMS, or KMS:<key id>. Appendable objects
+	// cannot have a key ID (OSS, AppendObject): they are encrypted with the key that KMS keeps for OSS.
+	Encryption string
 }
 
 // Client opens buckets over one shared set of connections. It is safe for concurrent use.
@@ -75,7 +82,7 @@ func (s *Client) Open(name, region string, c Credentials, log *slog.Logger) (*Bu
 	if err != nil {
 		return nil, err
 	}
-	return &Bucket{name: name, data: data, public: public, log: log}, nil
+	return &Bucket{name: name, data: data, public: public, config: s.config, log: log}, nil
 }
 
 // client makes an SDK client for one invocation (2 µs; the connections are the Store's). V4 is the only signature that OSS
