@@ -70,7 +70,8 @@ func (h *Handler) decode(payload []byte) (event, *result.Error) {
 	return event{}, result.Errorf(result.BadRequest, false, "the event has none of the known shapes; %s", acceptedShapes)
 }
 
-// cloudEvents understands a batch of EventBridge. Each event is looked at by itself: what is wrong with one is not the others' fault.
+// cloudEvents understands a batch of EventBridge. Each event is decoded by itself: what is wrong with one does not matter to the
+// others. A batch can also be an array of strings with the events' JSON, as EventBridge documents for Kafka.
 func (h *Handler) cloudEvents(payload []byte) (event, *result.Error) {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(payload, &raw); err != nil {
@@ -79,6 +80,10 @@ func (h *Handler) cloudEvents(payload []byte) (event, *result.Error) {
 	for i, text := range raw {
 		var e struct {
 			Data json.RawMessage `json:"data"`
+		}
+		var quoted string
+		if json.Unmarshal(text, &quoted) == nil {
+			text = []byte(quoted)
 		}
 		if json.Unmarshal(text, &e) != nil {
 			e.Data = nil

@@ -50,6 +50,7 @@ var events = map[string]decoded{
 
 	"eventbridge-object":               {images: []string{"cards/2026/a.jpg"}},
 	"eventbridge-array":                {images: []string{"cards/2026/a.jpg", "cards/2026/b.jpg"}},
+	"eventbridge-strings":              {images: []string{"cards/2026/a.jpg", "cards/2026/b.jpg"}},
 	"eventbridge-removed":              {skipped: 1},
 	"eventbridge-malformed-among-good": {images: []string{"cards/2026/a.jpg", "cards/2026/b.jpg"}, problem: "record 4 of 5"},
 

@@ -19,6 +19,8 @@ import (
 type Bucket struct {
 	name         string
 	data, public *oss.Bucket
+	region       string // that requests are signed for
+	endpoint     string // host that they are sent to
 	config       Config
 	log          *slog.Logger
 }
@@ -217,7 +219,7 @@ func tagging(tags map[string]string) []oss.Option {
 // Delete deletes an object (DELETE). An object that is not there is no error. It makes one attempt: a DELETE has no
 // condition, and a second one could remove what somebody else has written meanwhile.
 func (b *Bucket) Delete(ctx context.Context, key string) error {
-	return attempt(ctx, "DELETE", requestTimeout, func(ctx context.Context) error {
+	return b.attempt(ctx, "DELETE", requestTimeout, func(ctx context.Context) error {
 		return b.data.DeleteObject(key, oss.WithContext(ctx))
 	})
 }

@@ -223,6 +223,24 @@ func TestADeleteIsSentOnce(t *testing.T) {
 	assert.EqualValues(t, 1, requests.Load())
 }
 
+func TestASignatureForAnotherRegionIsToldWithBothPlaces(t *testing.T) {
+	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("x-oss-ec", "0002-00000226")
+		w.WriteHeader(http.StatusBadRequest)
+		if r.Method != http.MethodHead {
+			io.WriteString(w, "<Error><Code>InvalidArgument</Code><Message>Invalid signing region in Authorization header.</Message><EC>0002-00000226</EC></Error>")
+		}
+	}))
+	_, headErr := b.Head(t.Context(), "canary-key.jpg")
+	_, appendErr := b.Append(t.Context(), "canary-key.jpg", 0, []byte("x"))
+	for _, err := range []error{headErr, appendErr} {
+		require.ErrorIs(t, err, bucket.ErrWrongRegion)
+		assert.Contains(t, err.Error(), "signed for cn-hangzhou, sent to 127.0.0.1:")
+		assert.NotContains(t, err.Error(), "canary")
+		assert.False(t, bucket.Retryable(err))
+	}
+}
+
 func TestWhatIsWrittenIsPrivateTaggedAndEncrypted(t *testing.T) {
 	for encryption, want := range map[string][3]string{"": {}, "AES256": {"AES256", "", "AES256"}, "KMS": {"KMS", "", "KMS"}, "KMS:key-1": {"KMS", "key-1", "KMS"}} {
 		seen := map[string]http.Header{}

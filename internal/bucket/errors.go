@@ -18,19 +18,20 @@ import (
 
 // What an *Error is about; test with errors.Is.
 var (
-	ErrNotFound           = errors.New("object not found")                       // no such object (404)
-	ErrNoBucket           = errors.New("bucket not found")                       // no such bucket (404)
-	ErrAccessDenied       = errors.New("access denied")                          // key, policy or account forbids it (403)
-	ErrCredentialsExpired = errors.New("credentials expired")                    // this invocation's credentials are over; the next has new ones
-	ErrClockSkew          = errors.New("this machine's clock is off")            // OSS refuses the request's time stamp (15 minutes); another instance may do better
-	ErrPositionMismatch   = errors.New("object has another length")              // a conditional append that lost (409)
-	ErrNotAppendable      = errors.New("object is not appendable")               // an append to an object that was written otherwise (409)
-	ErrExists             = errors.New("object exists")                          // PutOptions.IfAbsent, and something is there (409)
-	ErrArchived           = errors.New("object is archived")                     // it has to be restored before it can be read (403 InvalidObjectState)
-	ErrInvalid            = errors.New("request refused")                        // OSS will not take this request as it is (4xx), such as a picture it cannot process
-	ErrTooLarge           = errors.New("object larger than allowed")             // more bytes than the caller's limit
-	ErrUnavailable        = errors.New("storage unavailable")                    // network, 5xx or throttling, also after retries
-	ErrWrongEndpoint      = errors.New("the endpoint does not serve the bucket") // wrong region, custom domain needed, or a redirect
+	ErrNotFound           = errors.New("object not found")                         // no such object (404)
+	ErrNoBucket           = errors.New("bucket not found")                         // no such bucket (404)
+	ErrAccessDenied       = errors.New("access denied")                            // key, policy or account forbids it (403)
+	ErrCredentialsExpired = errors.New("credentials expired")                      // this invocation's credentials are over; the next has new ones
+	ErrClockSkew          = errors.New("this machine's clock is off")              // OSS refuses the request's time stamp (15 minutes); another instance may do better
+	ErrPositionMismatch   = errors.New("object has another length")                // a conditional append that lost (409)
+	ErrNotAppendable      = errors.New("object is not appendable")                 // an append to an object that was written otherwise (409)
+	ErrExists             = errors.New("object exists")                            // PutOptions.IfAbsent, and something is there (409)
+	ErrArchived           = errors.New("object is archived")                       // it has to be restored before it can be read (403 InvalidObjectState)
+	ErrInvalid            = errors.New("request refused")                          // OSS will not take this request as it is (4xx), such as a picture it cannot process
+	ErrTooLarge           = errors.New("object larger than allowed")               // more bytes than the caller's limit
+	ErrUnavailable        = errors.New("storage unavailable")                      // network, 5xx or throttling, also after retries
+	ErrWrongRegion        = errors.New("the request is signed for another region") // than that of the endpoint
+	ErrWrongEndpoint      = errors.New("the endpoint does not serve the bucket")   // wrong region, custom domain needed, or a redirect
 )
 
 // Error is a call to OSS that failed. Its text holds OSS's own error code and request ID, never a key, URL or token.
@@ -113,11 +114,17 @@ func classify(op string, seen response, err error) *Error {
 		return e
 	}
 	e.kind = kindOf(e.Status, e.Code)
+	if service.Ec == ecWrongRegion || seen.ec == ecWrongRegion {
+		e.kind = ErrWrongRegion
+	}
 	if !seen.date.IsZero() && e.kind == ErrClockSkew {
 		e.err = fmt.Errorf("by %s", time.Since(seen.date).Round(time.Second).Abs())
 	}
 	return e
 }
+
+// ecWrongRegion is OSS's detail code of a V4 signature for another region (https://api.aliyun.com/troubleshoot?q=0002-00000226).
+const ecWrongRegion = "0002-00000226"
 
 // kindOf sorts by code where codes differ within one status, else by status: answers to HEAD often have no code.
 func kindOf(status int, code string) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -24,7 +25,7 @@ func (b *Bucket) withRetry(ctx context.Context, op string, limit time.Duration, 
 	n := 0
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		n++
-		err := attempt(ctx, op, limit, call)
+		err := b.attempt(ctx, op, limit, call)
 		if err != nil && (!errors.Is(err, ErrUnavailable) || ctx.Err() != nil) {
 			return struct{}{}, backoff.Permanent(err)
 		}
@@ -44,20 +45,26 @@ func (b *Bucket) withRetry(ctx context.Context, op string, limit time.Duration, 
 	return err
 }
 
-func attempt(ctx context.Context, op string, limit time.Duration, call func(context.Context) error) error {
+func (b *Bucket) attempt(ctx context.Context, op string, limit time.Duration, call func(context.Context) error) error {
 	var seen response
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, responseKey{}, &seen), limit)
 	defer cancel()
-	if err := call(ctx); err != nil {
-		return classify(op, seen, err)
+	err := call(ctx)
+	if err == nil {
+		return nil
 	}
-	return nil
+	e := classify(op, seen, err)
+	if e.kind == ErrWrongRegion {
+		e.err = fmt.Errorf("signed for %s, sent to %s", b.region, b.endpoint)
+	}
+	return e
 }
 
 // response is what classify wants to know of the answer to a call.
 type response struct {
 	status int       // 0 if there was none
 	date   time.Time // OSS's clock; zero if not told
+	ec     string    // OSS's detail code, which answers to HEAD have in a header only
 }
 
 // transport is a client's own, and tells once the HTTP status: the SDK forgets it where an error's body is not the XML it
@@ -82,6 +89,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if seen, ok := r.Context().Value(responseKey{}).(*response); ok && err == nil {
 		seen.status = answer.StatusCode
 		seen.date, _ = http.ParseTime(answer.Header.Get("Date"))
+		seen.ec = answer.Header.Get("x-oss-ec")
 	}
 	return answer, err
 }

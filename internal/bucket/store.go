@@ -74,7 +74,8 @@ func (s *Client) Open(name, region string, c Credentials, log *slog.Logger) (*Bu
 	if c.AccessKeyID == "" || c.AccessKeySecret == "" {
 		return nil, fmt.Errorf("bucket: the invocation brought no credentials; the function needs a role")
 	}
-	data, err := s.client(orDefault(s.config.Endpoint, "https://oss-"+region+"-internal.aliyuncs.com"), false, name, region, c)
+	endpoint := orDefault(s.config.Endpoint, "https://oss-"+region+"-internal.aliyuncs.com")
+	data, err := s.client(endpoint, false, name, region, c)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,8 @@ func (s *Client) Open(name, region string, c Credentials, log *slog.Logger) (*Bu
 	if err != nil {
 		return nil, err
 	}
-	return &Bucket{name: name, data: data, public: public, config: s.config, log: log}, nil
+	return &Bucket{name: name, data: data, public: public, region: region, endpoint: strings.TrimPrefix(strings.TrimPrefix(endpoint, "https://"), "http://"),
+		config: s.config, log: log}, nil
 }
 
 // client makes an SDK client for one invocation (2 µs; the connections are the Store's). V4 is the only signature that OSS
