@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 
 	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/claim"
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/processor"
 	"fc-idcard-ocr/internal/result"
@@ -91,6 +93,7 @@ func newHandler(c config.Config, log *slog.Logger) *handler.Handler {
 		OCR:         ocr,
 		ImageSource: c.ImageSource, Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
 		OnLostAnswer: c.OnLostAnswer, URLTTL: c.OSSURLTTL, Keys: keys, MaxImageBytes: c.MaxImageBytes,
+		ClaimKey: claim.NewKey(cmp.Or(string(c.AppSecret), string(c.AppCode))),
 		Region:   os.Getenv("FC_REGION"),
 		OnResume: func() { buckets.CloseIdleConnections(); api.CloseIdleConnections() },
 		Log:      log,
