@@ -33,15 +33,15 @@ func (p *pendingResults) put(nonce string, d *result.Document) {
 }
 
 // take returns the document of the call with that nonce, nil if it is not here, and removes it: the caller writes it or puts
-// it back.
-func (p *pendingResults) take(nonce string) (d *result.Document) {
+// it back. What else is here of the image goes too: it is of a version that was replaced, or the claim holds it by now.
+func (p *pendingResults) take(nonce string, image result.Image) (d *result.Document) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.entries = slices.DeleteFunc(p.entries, func(e pendingResult) bool {
 		if e.nonce == nonce {
 			d = e.document
 		}
-		return e.nonce == nonce
+		return e.document.Image.Bucket == image.Bucket && e.document.Image.Key == image.Key
 	})
 	return d
 }

@@ -172,13 +172,14 @@ func (t *imageTask) isFinal(ctx context.Context, stored bucket.Object) (bool, er
 // pendingResult returns the document that an earlier invocation paid for this version and could not write; nil if there is
 // none.
 func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) *result.Document {
+	remembered := t.p.pending.take(c.Call(seen.version).Nonce, t.image)
 	if saved, version := c.Result(); saved != nil && version.Equal(seen.version) {
 		d, err := result.Parse(saved)
 		if err == nil && d.Image.Bucket == t.image.Bucket && d.Image.Key == t.image.Key && d.Image.ETag == t.image.ETag {
 			return d
 		}
 	}
-	return t.p.pending.take(c.Call(seen.version).Nonce)
+	return remembered
 }
 
 // attempt is what the calls for one version brought.
