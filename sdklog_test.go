@@ -19,7 +19,7 @@ func TestWordsOfLibrariesAreReplacedByTheirPlace(t *testing.T) {
 	var b strings.Builder
 	logger := log.New(sdkLogFilter{&b}, "github.com/aliyun/fc-runtime-go-sdk/ ", log.LstdFlags|log.Lmicroseconds)
 	logger.Printf("canary %s", "card")
-	assert.Regexp(t, `^a library reports a problem at librarylog_test\.go:\d+, in words that can quote a server\n$`, b.String())
+	assert.Regexp(t, `^a library reports a problem at sdklog_test\.go:\d+, in words that can quote a server\n$`, b.String())
 }
 
 // syncBuilder is written from a goroutine of net/http.

@@ -213,7 +213,6 @@ func (panicking) Recognize(context.Context, ocrclient.Request) (*ocrclient.Respo
 
 const (
 	failedDocument = `{"schemaVersion":1,"status":"failed","image":{"bucket":"cards","key":"2026/a.jpg","size":9},"ocr":{"requestId":"","charged":false,"message":"","imageSource":"","details":true,"attempts":0,"possibleExtraCharges":0},"error":{"code":"Throttled","message":"too many","retryable":true},"requestId":"r","completedAt":"2026-11-23T08:00:00Z"}`
-	recordOfOther  = `{"owner":"0123456789abcdef0123456789abcdef","requestId":"other","retryCount":0,"leaseEnd":"9999-01-01T00:00:00Z","etag":"","nonce":"00000000-0000-4000-8000-000000000000","issuedAt":"2026-01-01T00:00:00Z"}` + "\n"
 )
 
 // routes is the whole route table with good and bad input.
@@ -254,13 +253,13 @@ var routes = []struct {
 	}},
 	{name: "a percent-encoded key is not decoded", call: postObject(`{"bucket":"cards","key":"2026%2Fa.jpg"}`), status: 404, code: result.ImageNotFound},
 	{name: "an image that somebody works on", setup: func(f *fixture) {
-		f.AppendClaim(recordOfOther)
+		f.HoldClaim("other")
 	}, call: postObject(theObject), status: 409, code: result.InProgress, check: func(t *testing.T, f *fixture, r reply) { assert.Equal(t, "5", r.header.Get("Retry-After")) }},
 	{name: "an object over MAX_IMAGE_BYTES", setup: func(f *fixture) { f.Options.MaxImageBytes = 8 }, call: postObject(theObject), status: 413, code: result.ImageTooLarge, says: "MAX_IMAGE_BYTES (8)"},
 	{name: "an empty object", setup: func(f *fixture) { f.Upload("") }, call: postObject(theObject), status: 415, code: result.ImageUnsupported},
 	{name: "a foreign object in the claim's place", setup: func(f *fixture) {
 		f.AppendClaim("mine")
-	}, call: postObject(theObject), status: 500, code: result.Internal, says: "CLAIM_SUFFIX"},
+	}, call: postObject(theObject), status: 502, code: result.StorageRefused, says: "CLAIM_SUFFIX"},
 	{name: "a panic at an object", setup: func(f *fixture) { f.Options.OCR = panicking{} }, call: postObject(theObject), status: 500, code: result.Internal},
 
 	// What happens at OSS, gateway and provider.

@@ -56,7 +56,7 @@ func TestFailedInvocationSaysSoInItsHeader(t *testing.T) {
 		"too much":      {event: bytes.Repeat([]byte(" "), maxEventBytes+1), code: result.BadRequest, message: "33554432 bytes"},
 		"panic":         {setup: func(f *fixture) { f.Options.OCR = panicking{} }, code: result.Internal, message: "broke off"},
 		"no store":      {setup: func(f *fixture) { f.Options.Open = noStore }, code: result.AccessDenied, message: "no credentials"},
-		"somebody else": {setup: func(f *fixture) { f.Bucket.Append(f.t.Context(), ocrtest.ClaimKey, 0, []byte(recordOfOther)) }, code: result.InProgress, message: "another invocation"},
+		"somebody else": {setup: func(f *fixture) { f.HoldClaim("other") }, code: result.InProgress, message: "another invocation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, c.plan...)

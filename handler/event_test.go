@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/processor"
 	"fc-idcard-ocr/internal/processor/ocrtest"
 	"fc-idcard-ocr/internal/result"
@@ -123,7 +124,7 @@ func TestMalformedRecordDoesNotStopTheOthers(t *testing.T) {
 	for _, name := range []string{"native-malformed-among-good", "eventbridge-malformed-among-good"} {
 		f := newFixture(t)
 		f.OCR.OnCall = nil // it looks at the claim of one image
-		require.NoError(t, f.Bucket.Put(t.Context(), "2026/b.jpg", "image/jpeg", nil, []byte("b")))
+		require.NoError(t, f.Bucket.Put(t.Context(), "2026/b.jpg", []byte("b"), bucket.PutOptions{ContentType: "image/jpeg"}))
 		_, err := f.handler().Invoke(t.Context(), ocrtest.First("r"), readEvent(t, name))
 		require.Error(t, err)
 		assert.Equal(t, result.BadRequest, result.AsError(err).Code)

@@ -36,7 +36,7 @@ func TestEventOfTenThousandImagesIsPaidOnceEachOverItsRetries(t *testing.T) {
 		f := newFixture(t)
 		f.OCR.Slow = 40 * time.Millisecond
 		for i, key := range keys {
-			require.NoError(t, f.Bucket.Put(t.Context(), key, "image/jpeg", nil, fmt.Append(nil, "picture ", i)))
+			require.NoError(t, f.Bucket.Put(t.Context(), key, fmt.Append(nil, "picture ", i), bucket.PutOptions{ContentType: "image/jpeg"}))
 		}
 		rounds := 0
 		for last := 0; ; rounds++ {
@@ -52,8 +52,9 @@ func TestEventOfTenThousandImagesIsPaidOnceEachOverItsRetries(t *testing.T) {
 				body := f.Bucket.Content(key + ".ocr.json")
 				if body == nil || json.Unmarshal(body, &d) != nil || !d.Final() {
 					open++
+				} else if f.Bucket.Content(key+".ocr.claim") != nil {
+					t.Errorf("%s is settled, and its claim is left", key)
 				}
-				assert.Nil(t, f.Bucket.Content(key+".ocr.claim"))
 			}
 			assert.Equal(t, images-open, f.OCR.Accepted())
 			if err == nil {
@@ -121,7 +122,7 @@ func TestImagesOfOneEventDoNotStopEachOther(t *testing.T) {
 		var records []string
 		for i := range 20 {
 			key := fmt.Sprintf("%02d.jpg", i)
-			require.NoError(t, f.Bucket.Put(t.Context(), key, "image/jpeg", nil, []byte(key)))
+			require.NoError(t, f.Bucket.Put(t.Context(), key, []byte(key), bucket.PutOptions{ContentType: "image/jpeg"}))
 			records = append(records, strings.TrimSuffix(strings.TrimPrefix(string(ocrtest.Event(key, "")), `{"events":[`), "]}"))
 		}
 		records = append(records, records[0], strings.Replace(records[1], "PutObject", "AppendObject", 1), strings.Replace(records[2], "02.jpg", "02.jpg.ocr.json", 1))

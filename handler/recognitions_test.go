@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"unicode/utf8"
 
+	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/processor/ocrtest"
 	"fc-idcard-ocr/internal/result"
@@ -80,7 +81,7 @@ func TestKeysAreNotCleaned(t *testing.T) {
 	for _, key := range []string{"2026/../secret/a.jpg", "2026//../secret/a.jpg", "2026/./a.jpg", "2026/%2e%2e/secret/a.jpg", "2026/..\\secret\\a.jpg", "2026/?a.jpg", "2026/#a.jpg", "2026/+ %.jpg"} {
 		f := newFixture(t)
 		f.handlerOptions.HTTPAllow = []string{"cards/2026/"}
-		require.NoError(t, f.Bucket.Put(t.Context(), "secret/a.jpg", "image/jpeg", nil, []byte("secret")))
+		require.NoError(t, f.Bucket.Put(t.Context(), "secret/a.jpg", []byte("secret"), bucket.PutOptions{ContentType: "image/jpeg"}))
 		f.Bucket.Requests()
 		body, err := json.Marshal(map[string]string{"bucket": "cards", "key": key})
 		require.NoError(t, err)
@@ -186,7 +187,7 @@ func TestFailedDocumentOfAnotherTimeIsAnsweredByItsCode(t *testing.T) {
 	assert.Len(t, f.OCR.Requests(), 1)
 
 	f = newFixture(t)
-	require.NoError(t, f.Bucket.Put(t.Context(), ocrtest.ResultKey, result.ContentType, map[string]string{"source-etag": f.ETag(), "status": "failed"}, []byte(`{"status":"failed"}`)))
+	f.PutResult(map[string]string{"source-etag": f.ETag(), "status": "failed"}, `{"schemaVersion":1,"status":"failed","image":{"etag":"`+f.ETag()+`"}}`)
 	answer = f.post("application/json", body)
 	assert.Equal(t, http.StatusInternalServerError, answer.Code, "a failure that does not say why")
 	assert.Empty(t, f.OCR.Requests())

@@ -102,14 +102,14 @@ type slowStore struct {
 	stall *atomic.Bool
 }
 
-func (s slowStore) Read(ctx context.Context, key, process string, limit int64) ([]byte, error) {
+func (s slowStore) Read(ctx context.Context, key string, o bucket.ReadOptions) ([]byte, bucket.Object, error) {
 	if s.stall.Load() {
 		<-ctx.Done()
 	}
 	if ctx.Err() != nil { // as the real one does
-		return nil, fmt.Errorf("slow: %w", bucket.ErrUnavailable)
+		return nil, bucket.Object{}, fmt.Errorf("slow: %w", bucket.ErrUnavailable)
 	}
-	return s.Bucket.Read(ctx, key, process, limit)
+	return s.Bucket.Read(ctx, key, o)
 }
 
 func TestRequestThatLastsToItsDeadlineLeavesItsConnectionSound(t *testing.T) {

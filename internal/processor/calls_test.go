@@ -36,11 +36,11 @@ func TestFailureIsTheLastCallsWhereNoOtherFits(t *testing.T) {
 		appends int
 		same    bool
 	}{
-		"throttled":      {ocrtest.Throttled, result.Throttled, result.Throttled, "refused", 1, false},
-		"not sent":       {ocrtest.NotSent, result.Unavailable, result.Unavailable, "never sent", 1, true},
-		"busy":           {ocrtest.Busy, result.Throttled, result.Timeout, "answered", 1, false}, // an answer, with time too short to ask again
-		"not recognized": {ocrtest.NotRecognized, result.NotRecognized, result.Timeout, "answered", 2, false},
-		"indeterminate":  {ocrtest.LostBeforeAcceptance, result.Timeout, result.Timeout, "lost", 2, true}, // the second append is the one that keeps the open fate
+		"throttled":      {ocrtest.Throttled, result.Throttled, result.Throttled, "refused", 2, false},
+		"not sent":       {ocrtest.NotSent, result.Unavailable, result.Unavailable, "never sent", 2, true},
+		"busy":           {ocrtest.Busy, result.Throttled, result.Timeout, "answered", 2, false}, // an answer, with time too short to ask again
+		"not recognized": {ocrtest.NotRecognized, result.NotRecognized, result.Timeout, "answered", 3, false},
+		"indeterminate":  {ocrtest.LostBeforeAcceptance, result.Timeout, result.Timeout, "lost", 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestFailureIsTheLastCallsWhereNoOtherFits(t *testing.T) {
 				assert.Equal(t, test.code, d.Error.Code)
 				assert.True(t, d.Error.Retryable)
 				assert.Len(t, f.OCR.Requests(), 1)
-				assert.Equal(t, test.appends, strings.Count(strings.Join(f.Bucket.Requests(), " "), "APPEND"), "no nonce for a call that cannot be made")
+				assert.Equal(t, test.appends, strings.Count(strings.Join(f.Bucket.Requests(), " "), "APPEND"), "claim and save; no nonce for a call that cannot be made")
 				line := f.LogLine("retry")
 				assert.Equal(t, test.reason, line["reason"])
 				assert.Equal(t, test.same, line["sameNonce"])

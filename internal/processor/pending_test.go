@@ -111,7 +111,7 @@ func TestWhatIsPaidOutlivesALookThatFails(t *testing.T) {
 		"a document in the claim": {
 			refuse: func(f *ocrtest.Fixture) { f.Fail(bucket.ErrUnavailable, ocrtest.Op("PUT")) },
 			left: func(t *testing.T, f *ocrtest.Fixture) {
-				require.Contains(t, string(f.Bucket.Content(ocrtest.ClaimKey)), `"document"`)
+				require.Contains(t, string(f.Bucket.Content(ocrtest.ClaimKey)), `"result"`)
 			},
 		},
 		"a document in memory": {
@@ -161,7 +161,7 @@ func TestForcedPaidDocumentIsWrittenByAnUnforcedDelivery(t *testing.T) {
 		forced.Force = true
 		o = f.Processor().Process(t.Context(), ocrtest.First("r2"), forced)
 		require.True(t, o.Retry())
-		require.Contains(t, string(f.Bucket.Content(ocrtest.ClaimKey)), `"document"`)
+		require.Contains(t, string(f.Bucket.Content(ocrtest.ClaimKey)), `"result"`)
 		f.Bucket.Fail = nil
 		o = f.Process(ocrtest.First("r3")) // a late duplicate
 		require.False(t, o.Retry(), o.Err)
@@ -179,7 +179,7 @@ func TestMemoryForgetsWhatTheClaimHolds(t *testing.T) {
 		f.Fail(bucket.ErrUnavailable, ocrtest.Op("PUT"))
 		o = f.Process(ocrtest.Retry("r1", 1))
 		require.True(t, o.Retry())
-		require.Contains(t, string(f.Bucket.Content(ocrtest.ClaimKey)), `"document"`)
+		require.Contains(t, string(f.Bucket.Content(ocrtest.ClaimKey)), `"result"`)
 		assert.Zero(t, f.Processor().PendingCount(), "the claim holds it now")
 		f.Bucket.Fail = nil
 		o = f.StartProcessor().Process(t.Context(), ocrtest.Retry("r1", 2), f.Request())

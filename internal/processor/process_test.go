@@ -22,16 +22,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOneImageTakesSixRequests(t *testing.T) {
+func TestOneImageTakesSevenRequests(t *testing.T) {
 	f := ocrtest.NewFixture(t)
 	o := f.Process(ocrtest.First("r1"))
 	require.False(t, o.Retry(), o.Err)
 	assert.Equal(t, result.Recognized, o.Status)
 	requests := f.Bucket.Requests()
-	require.Len(t, requests, 5)
+	require.Len(t, requests, 6)
 	assert.Equal(t, "APPEND "+ocrtest.ClaimKey, requests[0])
 	assert.ElementsMatch(t, []string{"HEAD " + ocrtest.ImageKey, "HEAD " + ocrtest.ResultKey}, requests[1:3])
-	assert.Equal(t, []string{"PUT " + ocrtest.ResultKey, "DELETE " + ocrtest.ClaimKey}, requests[3:])
+	assert.Equal(t, []string{"HEAD " + ocrtest.ImageKey, "PUT " + ocrtest.ResultKey, "DELETE " + ocrtest.ClaimKey}, requests[3:])
 	assert.Len(t, f.OCR.Requests(), 1)
 	assert.True(t, f.OCR.Requests()[0].Details)
 	assert.Contains(t, f.OCR.Requests()[0].ImageURL, "x-oss-expires=300")
@@ -51,7 +51,8 @@ func TestDocumentHasItsFieldsInOrder(t *testing.T) {
     "bucket": "cards",
     "key": "2026/a.jpg",
     "etag": "` + f.ETag() + `",
-    "size": 9
+    "size": 9,
+    "lastModified": "` + f.Version().LastModified.Format(time.RFC3339) + `"
   },
   "card": {
     "name": "canary-name",
@@ -228,12 +229,9 @@ func TestDeadOwner(t *testing.T) {
 				if test.called {
 					die(t, f, true)
 				} else {
-					f.Bucket.Fail = func(op, key string) error { // all ends after the claim
-						if op != "APPEND" {
-							return fmt.Errorf("killed: %w", bucket.ErrUnavailable)
-						}
-						return nil
-					}
+					f.Fail(bucket.ErrUnavailable, func(string, string) bool { // all ends after the claim
+						return f.Bucket.Content(ocrtest.ClaimKey) != nil
+					})
 					o := f.Process(ocrtest.First("r1"))
 					require.True(t, o.Retry())
 					require.NotNil(t, f.Bucket.Content(ocrtest.ClaimKey))
@@ -325,7 +323,7 @@ func TestPossibleChargesAreRememberedBetweenDeliveries(t *testing.T) {
 		assert.Equal(t, 1, f.Document().OCR.PossibleExtraCharges)
 		o = f.Process(ocrtest.Retry("r1", 1))
 		require.False(t, o.Retry(), o.Err)
-		assert.Equal(t, "112", f.OCR.Nonces())
+		assert.Equal(t, "1122", f.OCR.Nonces())
 		assert.Equal(t, 2, f.OCR.Charged(), "once more, and never again")
 		assert.Equal(t, result.AnswerLost, f.Document().Error.Code)
 		assert.Equal(t, 2, f.Document().OCR.PossibleExtraCharges)
@@ -362,7 +360,7 @@ func TestNoCallWithoutItsNonceInTheClaim(t *testing.T) {
 			assert.True(t, o.Err.Retryable)
 			assert.True(t, f.Document().Error.Retryable)
 			assert.Len(t, f.OCR.Requests(), 1)
-			assert.Nil(t, f.Bucket.Content(ocrtest.ClaimKey), "nothing is open, so nothing is left behind")
+			assert.Equal(t, ocrtest.ClaimReleased, f.ClaimState(), "for the next delivery, which goes on with the next generation")
 		})
 	}
 }
@@ -396,7 +394,7 @@ func TestNoCallStartsThatTheTimeLeftDoesNotCover(t *testing.T) {
 		assert.Empty(t, f.OCR.Requests())
 		assert.Equal(t, result.Timeout, f.Document().Error.Code)
 		assert.True(t, f.Document().Error.Retryable)
-		assert.Nil(t, f.Bucket.Content(ocrtest.ClaimKey))
+		assert.Equal(t, ocrtest.ClaimReleased, f.ClaimState())
 
 		inv = ocrtest.First("r2")
 		inv.Deadline = time.Now().Add(processor.WriteReserve / 2)
@@ -536,7 +534,7 @@ func TestClaimLostBetweenCallsEndsTheWork(t *testing.T) {
 func TestOneLogLineTellsHowAnImageEnded(t *testing.T) {
 	f := ocrtest.NewFixture(t)
 	key := "cards of 11010519491231002X.jpg"
-	require.NoError(t, f.Bucket.Put(t.Context(), key, "image/jpeg", nil, []byte("x")))
+	require.NoError(t, f.Bucket.Put(t.Context(), key, []byte("x"), bucket.PutOptions{ContentType: "image/jpeg"}))
 	o := f.Processor().Process(t.Context(), ocrtest.First("r1"), processor.Request{Image: result.Image{Bucket: "cards", Key: key}})
 	require.False(t, o.Retry(), o.Err)
 	lines := strings.Split(strings.TrimSpace(f.Log.String()), "\n")
@@ -611,7 +609,7 @@ func TestDocumentThatSaysNothingFinalIsNotDone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := ocrtest.NewFixture(t)
-			require.NoError(t, f.Bucket.Put(t.Context(), ocrtest.ResultKey, "application/json", map[string]string{"source-etag": f.ETag(), "status": test.status}, []byte(test.body)))
+			require.NoError(t, f.Bucket.Put(t.Context(), ocrtest.ResultKey, []byte(test.body), bucket.PutOptions{ContentType: "application/json", Meta: map[string]string{"source-etag": f.ETag(), "status": test.status}}))
 			o := f.Process(ocrtest.First("r1"))
 			require.False(t, o.Retry(), o.Err)
 			assert.Equal(t, result.Recognized, o.Status)
@@ -619,7 +617,7 @@ func TestDocumentThatSaysNothingFinalIsNotDone(t *testing.T) {
 		})
 	}
 	f := ocrtest.NewFixture(t)
-	require.NoError(t, f.Bucket.Put(t.Context(), ocrtest.ResultKey, "application/json", map[string]string{"source-etag": "OLD", "status": "recognized"}, nil))
+	require.NoError(t, f.Bucket.Put(t.Context(), ocrtest.ResultKey, nil, bucket.PutOptions{ContentType: "application/json", Meta: map[string]string{"source-etag": "OLD", "status": "recognized"}}))
 	o := f.Process(ocrtest.First("r1"))
 	require.False(t, o.Retry(), o.Err)
 	assert.Equal(t, 1, f.OCR.Charged(), "a document of another version settles nothing")
@@ -636,7 +634,7 @@ func TestMaxImageBytesIsTheLastSizeTaken(t *testing.T) {
 }
 
 func TestUnwrittenResultIsToldAsSuch(t *testing.T) {
-	for k, code := range map[error]result.Code{bucket.ErrUnavailable: result.Unavailable, bucket.ErrInvalid: result.Unavailable, bucket.ErrWrongEndpoint: result.AccessDenied, bucket.ErrCredentialsExpired: result.AccessDenied} {
+	for k, code := range map[error]result.Code{bucket.ErrUnavailable: result.Unavailable, bucket.ErrInvalid: result.StorageRefused, bucket.ErrWrongEndpoint: result.AccessDenied, bucket.ErrCredentialsExpired: result.AccessDenied} {
 		f := ocrtest.NewFixture(t)
 		f.Fail(k, ocrtest.Op("PUT"))
 		o := f.Process(ocrtest.First("r1"))
@@ -650,7 +648,8 @@ func TestUnwrittenResultIsToldAsSuch(t *testing.T) {
 		assert.Contains(t, line["reason"], "could not be written")
 		assert.Contains(t, line, "releaseMs")
 		assert.NotContains(t, line, "claimLeft")
-		assert.NotContains(t, line, "charged", "no document, no word of its calls")
+		assert.Equal(t, true, line["charged"], "the call is told all the same")
+		assert.EqualValues(t, 1, line["attempts"])
 		assert.Zero(t, f.Processor().PendingCount(), "what the claim holds is not held in memory")
 	}
 }
@@ -670,8 +669,8 @@ func TestOutcomeHasTheDocumentOnlyIfItIsWritten(t *testing.T) {
 	f.AppendClaim("somebody's own")
 	o := f.Process(ocrtest.First("r1"))
 	require.NotNil(t, o.Document, "the claim's place is taken, the document's is not")
-	assert.Equal(t, result.Internal, o.Err.Code)
-	assert.False(t, o.Err.Retryable)
+	assert.Equal(t, result.StorageRefused, o.Err.Code)
+	assert.True(t, o.Err.Retryable)
 	assert.Contains(t, o.Err.Message, "CLAIM_SUFFIX")
 }
 
@@ -679,10 +678,10 @@ func TestOutcomeHasTheDocumentOnlyIfItIsWritten(t *testing.T) {
 func TestObjectInTheClaimsPlaceIsBlamedAndNotThePicture(t *testing.T) {
 	for name, put := range map[string]func(f *ocrtest.Fixture) error{
 		"not appendable": func(f *ocrtest.Fixture) error {
-			return f.Bucket.Put(t.Context(), ocrtest.ClaimKey, "text/plain", nil, []byte("mine"))
+			return f.Bucket.Put(t.Context(), ocrtest.ClaimKey, []byte("mine"), bucket.PutOptions{ContentType: "text/plain"})
 		},
 		"not appendable, empty": func(f *ocrtest.Fixture) error {
-			return f.Bucket.Put(t.Context(), ocrtest.ClaimKey, "text/plain", nil, nil)
+			return f.Bucket.Put(t.Context(), ocrtest.ClaimKey, nil, bucket.PutOptions{ContentType: "text/plain"})
 		},
 		"too large": func(f *ocrtest.Fixture) error {
 			_, err := f.Bucket.Append(t.Context(), ocrtest.ClaimKey, 0, make([]byte, 4<<20+1))
@@ -694,18 +693,12 @@ func TestObjectInTheClaimsPlaceIsBlamedAndNotThePicture(t *testing.T) {
 			require.NoError(t, put(f))
 			before := f.Bucket.Content(ocrtest.ClaimKey)
 			o := f.Process(ocrtest.First("r1"))
-			require.False(t, o.Retry(), o.Err)
-			assert.Equal(t, result.Internal, f.Document().Error.Code)
+			require.True(t, o.Retry(), "once it is removed, the image can be recognised")
+			assert.Equal(t, result.StorageRefused, f.Document().Error.Code)
+			assert.True(t, f.Document().Error.Retryable)
 			assert.Contains(t, f.Document().Error.Message, "CLAIM_SUFFIX")
 			assert.Equal(t, before, f.Bucket.Content(ocrtest.ClaimKey))
 			assert.Empty(t, f.OCR.Requests())
 		})
 	}
-	t.Run("a key that OSS refuses is the key's fault", func(t *testing.T) {
-		f := ocrtest.NewFixture(t)
-		f.Fail(bucket.ErrInvalid, ocrtest.Op("APPEND"))
-		o := f.Process(ocrtest.First("r1"))
-		require.False(t, o.Retry(), o.Err)
-		assert.Equal(t, result.ImageUnsupported, f.Document().Error.Code)
-	})
 }

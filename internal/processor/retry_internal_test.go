@@ -20,14 +20,5 @@ func TestRetryDecisionsThatStopOrPause(t *testing.T) {
 	assert.False(t, d.failure.Retryable)
 	busy, err := ocrclient.ParseResponse(200, []byte(`{"showapi_res_code":-1009,"showapi_fee_num":0}`))
 	require.NoError(t, err)
-	assert.Equal(t, decision{action: retryNewNonce, pause: true}, fresh().after(busy, nil), "an overloaded provider is given time")
-	for _, retryable := range []bool{true, false} {
-		for _, indeterminate := range []bool{true, false} {
-			for _, extra := range []int{0, 1} {
-				s := &retryState{indeterminate: indeterminate, possibleExtraCharges: extra}
-				saveState := s.stopForNow(result.Errorf(result.AccessDenied, retryable, "x")).saveState
-				assert.Equal(t, retryable && (indeterminate || extra > 0), saveState, "saved for a next attempt only, and only if there is something to remember")
-			}
-		}
-	}
+	assert.Equal(t, decision{action: retryNewNonce, pause: true, consumed: true}, fresh().after(busy, nil), "an overloaded provider is given time")
 }

@@ -26,7 +26,6 @@ func TestRetryRules(t *testing.T) {
 		accepted  int
 		extra     int // possibleExtraCharges
 		charged   bool
-		claimLeft bool
 		nonces    string // which nonce each call had: 1, 2, ...
 	}{
 		"recognized":                                                 {plan: nil, status: result.Recognized, calls: 1, accepted: 1, charged: true, nonces: "1"},
@@ -46,9 +45,9 @@ func TestRetryRules(t *testing.T) {
 		"indeterminate, not accepted, park: same nonce, accepted":           {plan: []ocrtest.Outcome{ocrtest.LostBeforeAcceptance}, park: true, status: result.Recognized, calls: 2, accepted: 1, charged: true, nonces: "11"},
 		"indeterminate twice: new nonce":                                    {plan: []ocrtest.Outcome{ocrtest.LostBeforeAcceptance, ocrtest.LostBeforeAcceptance}, status: result.Recognized, calls: 3, accepted: 1, extra: 1, charged: true, nonces: "112"},
 		"indeterminate twice, park: stop":                                   {plan: []ocrtest.Outcome{ocrtest.LostBeforeAcceptance, ocrtest.LostBeforeAcceptance}, park: true, status: result.Failed, code: result.AnswerLost, calls: 2, extra: 1, nonces: "11"},
-		"indeterminate in every attempt: the last nonce stays in the claim": {plan: []ocrtest.Outcome{ocrtest.LostBeforeAcceptance, ocrtest.LostBeforeAcceptance, ocrtest.LostBeforeAcceptance}, status: result.Failed, code: result.Timeout, retryable: true, calls: 3, extra: 2, claimLeft: true, nonces: "112"},
-		"indeterminate, no attempt left: the nonce stays in the claim":      {plan: []ocrtest.Outcome{ocrtest.LostAfterCharge}, attempts: 1, status: result.Failed, code: result.Timeout, retryable: true, calls: 1, accepted: 1, extra: 1, claimLeft: true, nonces: "1"},
-		"indeterminate, then throttled: same nonce":                         {plan: []ocrtest.Outcome{ocrtest.LostAfterCharge, ocrtest.Throttled}, status: result.Failed, code: result.Timeout, retryable: true, calls: 3, accepted: 1, extra: 1, claimLeft: true, nonces: "111"},
+		"indeterminate in every attempt: the last nonce stays in the claim": {plan: []ocrtest.Outcome{ocrtest.LostBeforeAcceptance, ocrtest.LostBeforeAcceptance, ocrtest.LostBeforeAcceptance}, status: result.Failed, code: result.Timeout, retryable: true, calls: 3, extra: 2, nonces: "112"},
+		"indeterminate, no attempt left: the nonce stays in the claim":      {plan: []ocrtest.Outcome{ocrtest.LostAfterCharge}, attempts: 1, status: result.Failed, code: result.Timeout, retryable: true, calls: 1, accepted: 1, extra: 1, nonces: "1"},
+		"indeterminate, then throttled: same nonce":                         {plan: []ocrtest.Outcome{ocrtest.LostAfterCharge, ocrtest.Throttled}, status: result.Failed, code: result.Timeout, retryable: true, calls: 3, accepted: 1, extra: 1, nonces: "111"},
 		"indeterminate, then quota exhausted: no retry":                     {plan: []ocrtest.Outcome{ocrtest.LostAfterCharge, ocrtest.QuotaExhausted}, status: result.Failed, code: result.QuotaExhausted, calls: 2, accepted: 1, extra: 1, nonces: "11"},
 
 		"not recognized, free: new nonce, without details":               {plan: []ocrtest.Outcome{ocrtest.NotRecognized}, status: result.Recognized, calls: 2, accepted: 2, charged: true, nonces: "12"},
@@ -90,7 +89,11 @@ func TestRetryRules(t *testing.T) {
 				assert.Equal(t, test.extra, d.OCR.PossibleExtraCharges)
 				assert.Equal(t, test.accepted, f.OCR.Accepted())
 				assert.Equal(t, test.nonces, f.OCR.Nonces())
-				assert.Equal(t, test.claimLeft, f.Bucket.Content(ocrtest.ClaimKey) != nil)
+				if test.retryable {
+					assert.Equal(t, ocrtest.ClaimReleased, f.ClaimState(), "the next holder must know the generation")
+				} else {
+					assert.Equal(t, ocrtest.NoClaim, f.ClaimState())
+				}
 				assert.GreaterOrEqual(t, 1+d.OCR.PossibleExtraCharges, f.OCR.Charged(), "no charge is hidden")
 			})
 		})

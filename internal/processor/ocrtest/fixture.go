@@ -49,24 +49,72 @@ func NewFixture(t testing.TB, plan ...Outcome) *Fixture {
 		Open: func(string, string, bucket.Credentials, *slog.Logger) (processor.Bucket, error) { return f.Bucket, nil },
 		OCR:  f.OCR, ImageSource: config.Auto, Details: true, Timeout: 20 * time.Second, MaxAttempts: 3, OnLostAnswer: config.Retry,
 		URLTTL: 5 * time.Minute, MaxImageBytes: 20 << 20,
-		Keys: result.Keys{ImageSuffixes: []string{".jpg", ".heic"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"},
-		Log:  slog.New(slog.NewJSONHandler(f.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Keys:     result.Keys{ImageSuffixes: []string{".jpg", ".heic"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"},
+		ClaimKey: claim.NewKey("secret"), Log: slog.New(slog.NewJSONHandler(f.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	f.Upload("version 1")
 	return f
 }
 
+// The states of the image's claim.
+const (
+	NoClaim       = "none"
+	ClaimHeld     = "held"
+	ClaimReleased = "released" // or its lease is over: anybody can take it over
+)
+
+// ClaimState tells the state of the image's claim.
+func (f *Fixture) ClaimState() string {
+	if f.Bucket.Content(ClaimKey) == nil {
+		return NoClaim
+	}
+	if _, err := f.takeOver("somebody", 0); err != nil {
+		require.ErrorIs(f.t, err, claim.ErrHeld)
+		return ClaimHeld
+	}
+	return ClaimReleased
+}
+
+// takeOver takes the claim over in a copy of the bucket.
+func (f *Fixture) takeOver(requestID string, retryCount int) (*claim.Claim, error) {
+	object := f.ClaimObject()
+	object.Store = &buckettest.Memory{}
+	_, err := object.Store.Append(f.t.Context(), ClaimKey, 0, f.Bucket.Content(ClaimKey))
+	require.NoError(f.t, err)
+	return claim.Acquire(f.t.Context(), object, claim.Holder{RequestID: requestID, RetryCount: retryCount, LeaseEnd: time.Now().Add(time.Minute)})
+}
+
 // checkClaim: whoever takes over after a crash must find the nonce under way.
 func (f *Fixture) checkClaim(r ocrclient.Request) {
-	lines := bytes.Split(bytes.TrimSpace(f.Bucket.Content(ClaimKey)), []byte("\n"))
-	last := lines[len(lines)-1]
-	if len(last) == 0 {
+	body := f.Bucket.Content(ClaimKey)
+	if body == nil {
 		return // a picture that came with a request, or another image
 	}
-	var record claim.Record
-	if json.Unmarshal(last, &record) != nil || record.Nonce != r.Nonce || record.ETag != f.ETag() {
-		f.t.Errorf("a call was made whose nonce and version are not in the claim's last line")
+	lines := bytes.Split(bytes.TrimSpace(body), []byte("\n"))
+	var last struct {
+		RequestID  string
+		RetryCount int
 	}
+	if json.Unmarshal(lines[len(lines)-1], &last) != nil {
+		f.t.Errorf("a claim has a line that is no JSON")
+		return
+	}
+	next, err := f.takeOver(last.RequestID, last.RetryCount+1)
+	if err != nil {
+		f.t.Errorf("a call was made without a claim of one's own: %v", err)
+		return
+	}
+	if call := next.Call(f.Version()); call.Nonce != r.Nonce || !call.Indeterminate {
+		f.t.Errorf("a call was made whose nonce the next holder would not ask about")
+	}
+}
+
+// Version is the image's present version.
+func (f *Fixture) Version() (v claim.Version) {
+	f.Bucket.Change(ImageKey, func(o *bucket.Object) {
+		v = claim.Version{ETag: o.ETag, LastModified: o.LastModified, VersionID: o.VersionID}
+	})
+	return v
 }
 
 // Processor returns the fixture's process, which starts at the first use.
@@ -108,19 +156,31 @@ func (f *Fixture) Upload(content string) { f.Put(ImageKey, content) }
 
 // Put puts a picture, and forgets the requests to the bucket so far.
 func (f *Fixture) Put(key, content string) {
-	require.NoError(f.t, f.Bucket.Put(f.t.Context(), key, "image/jpeg", nil, []byte(content)))
+	require.NoError(f.t, f.Bucket.Put(f.t.Context(), key, []byte(content), bucket.PutOptions{ContentType: "image/jpeg"}))
 	f.Bucket.Requests()
 }
 
 // PutResult puts something in the place of the image's document.
 func (f *Fixture) PutResult(meta map[string]string, body string) {
-	require.NoError(f.t, f.Bucket.Put(f.t.Context(), ResultKey, result.ContentType, meta, []byte(body)))
+	require.NoError(f.t, f.Bucket.Put(f.t.Context(), ResultKey, []byte(body), bucket.PutOptions{ContentType: result.ContentType, Meta: meta}))
 }
 
 // AppendClaim puts something in the place of the image's claim.
 func (f *Fixture) AppendClaim(body string) {
 	_, err := f.Bucket.Append(f.t.Context(), ClaimKey, 0, []byte(body))
 	require.NoError(f.t, err)
+}
+
+// HoldClaim has another request claim the image, for a minute.
+func (f *Fixture) HoldClaim(requestID string) *claim.Claim {
+	c, err := claim.Acquire(f.t.Context(), f.ClaimObject(), claim.Holder{RequestID: requestID, LeaseEnd: time.Now().Add(time.Minute)})
+	require.NoError(f.t, err)
+	return c
+}
+
+// ClaimObject names the image's claim.
+func (f *Fixture) ClaimObject() claim.Object {
+	return claim.Object{Store: f.Bucket, Key: ClaimKey, Image: "cards/" + ImageKey, Auth: f.Options.ClaimKey}
 }
 
 // ETag is that of the image's present version.
