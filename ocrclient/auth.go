@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" // the gateway offers HmacSHA1 beside HmacSHA256
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"hash"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 // Auth puts credentials on a request. It is implemented by AppKey and AppCode.
 type Auth interface {
 	authorize(http.Header, *canonicalRequest)
+	check() error
 }
 
 // SignatureMethod names the HMAC of a signature.
@@ -31,6 +33,19 @@ type AppKey struct {
 	Key, Secret string
 	// Method is the HMAC; empty means HmacSHA256.
 	Method SignatureMethod
+}
+
+func (k AppKey) check() error {
+	if !isCredential(k.Key) || !isCredential(k.Secret) {
+		return fmt.Errorf("%w: AppKey.Key or AppKey.Secret is empty or holds a character other than letters, digits and signs of ASCII", ErrInvalid)
+	}
+	return nil
+}
+
+// isCredential tells what can be a key, code or secret: anything else is a mistake of copying.
+func isCredential(s string) bool {
+	s = strings.TrimSpace(s)
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
 func (k AppKey) authorize(h http.Header, s *canonicalRequest) {
@@ -66,6 +81,13 @@ func (k AppKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 // AppCode authenticates by a bearer code ("Authorization: APPCODE …"): simpler than AppKey, but the code itself travels
 // with every request. Surrounding blanks are ignored. Printing an AppCode does not show it.
 type AppCode string
+
+func (c AppCode) check() error {
+	if !isCredential(string(c)) {
+		return fmt.Errorf("%w: the AppCode is empty or holds a character other than letters, digits and signs of ASCII", ErrInvalid)
+	}
+	return nil
+}
 
 func (c AppCode) authorize(h http.Header, s *canonicalRequest) {
 	s.setHeaders(h)

@@ -86,9 +86,13 @@ func NewHTTPClient() *http.Client {
 func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Recognize sends one request and returns the provider's answer, be it a card or the provider's own "not recognised".
-// A call that brought no usable answer returns an *Error; its Class says whether it may have been charged. A Client or
-// Request that cannot be sent at all is refused with ErrInvalid before anything happens.
+// A call that brought no usable answer returns an *Error; its Outcome says whether it may have been charged. A Client or
+// Request that cannot be sent at all is refused with ErrInvalid before anything happens. If ctx ended the call, or had ended
+// before it, the error wraps both ctx.Err() and context.Cause(ctx).
 func (c *Client) Recognize(ctx context.Context, r Request) (*Response, error) {
+	if ctx.Err() != nil {
+		return nil, notSent(ctx)
+	}
 	endpoint, err := c.endpoint()
 	if err != nil {
 		return nil, err
@@ -97,8 +101,14 @@ func (c *Client) Recognize(ctx context.Context, r Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkImageURL(r.ImageURL); err != nil {
+		return nil, err
+	}
 	if c.Auth == nil {
 		return nil, fmt.Errorf("%w: Client.Auth is not set; it takes an AppKey or an AppCode", ErrInvalid)
+	}
+	if err := c.Auth.check(); err != nil {
+		return nil, err
 	}
 	if r.Nonce == "" {
 		r.Nonce = NewNonce()
@@ -174,15 +184,19 @@ func (c *Client) do(ctx context.Context, req *http.Request, signed *canonicalReq
 	})
 	resp, err := c.httpClient().Do(req.WithContext(ctx))
 	if err != nil {
-		return nil, transportError(err, connected.Load())
+		return nil, transportError(ctx, err, connected.Load())
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < 200 { // after 101 the body is the bare connection, which heeds no deadline
+		return nil, &Error{Outcome: Indeterminate, Code: Unavailable, StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header),
+			message: "the request may have arrived, but the status is that of no answer"}
+	}
 	body, err := readBody(resp)
 	if err != nil {
-		return nil, &Error{Outcome: Indeterminate, Code: lostCode(err), StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header),
-			message: "the answer broke off", err: sanitizeEcho(err)}
+		return nil, &Error{Outcome: Indeterminate, Code: lostCode(err), StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header), Body: body,
+			message: "the answer broke off", err: withContext(ctx, sanitizeEcho(err))}
 	}
-	answer, parseErr := ParseResponse(resp.StatusCode, body)
+	answer, parseErr := parseResponse(resp.StatusCode, body, resp.Header.Get("Content-Type"))
 	if parseErr == nil {
 		return answer, nil
 	}
@@ -190,15 +204,35 @@ func (c *Client) do(ctx context.Context, req *http.Request, signed *canonicalReq
 }
 
 // transportError sorts an error of net/http: without a connection nothing was sent; with one the request may have arrived.
-func transportError(err error, connected bool) *Error {
+func transportError(ctx context.Context, err error, connected bool) *Error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err // the *url.Error repeats method and address, which the message gives already
 	}
 	if !connected {
-		return &Error{Outcome: NotSent, Code: Unavailable, message: "no connection to the OCR endpoint", err: sanitizeAddress(err)}
+		return &Error{Outcome: NotSent, Code: Unavailable, message: "no connection to the OCR endpoint", err: withContext(ctx, sanitizeAddress(err))}
 	}
-	return &Error{Outcome: Indeterminate, Code: lostCode(err), message: "the request may have arrived, but no answer came", err: sanitizeEcho(err)}
+	return &Error{Outcome: Indeterminate, Code: lostCode(withContext(ctx, err)), message: "the request may have arrived, but no answer came",
+		err: withContext(ctx, sanitizeEcho(err))}
+}
+
+// notSent is the error of a call whose context had ended before it.
+func notSent(ctx context.Context) *Error {
+	return &Error{Outcome: NotSent, Code: lostCode(ctx.Err()), message: "the call was not begun", err: withContext(ctx, nil)}
+}
+
+// withContext returns the context's error, with its cause, in place of err if the context has ended: net/http reports the cause
+// alone.
+func withContext(ctx context.Context, err error) error {
+	ended := ctx.Err()
+	switch cause := context.Cause(ctx); {
+	case ended == nil:
+		return err
+	case cause == nil || errors.Is(cause, ended):
+		return ended
+	default:
+		return fmt.Errorf("%w: %w", ended, cause)
+	}
 }
 
 // sanitizeEcho drops the text of errors that quote what the server sent, such as net/http's "malformed HTTP response".
@@ -250,10 +284,31 @@ func (c *Client) answerError(resp *http.Response, body []byte, parseErr error, s
 	default:
 		e.set(Malformed, BadAnswer, "the answer cannot be parsed ("+strconv.Itoa(len(body))+" bytes)")
 	}
-	if seconds, err := strconv.Atoi(strings.TrimSpace(resp.Header.Get("Retry-After"))); err == nil && seconds > 0 {
-		e.RetryAfter = time.Duration(seconds) * time.Second
+	if e.MayHaveCharged() {
+		e.Body = body
 	}
+	e.RetryAfter = c.retryAfter(resp.Header)
 	return e
+}
+
+// maxRetryAfter bounds what a server can ask to wait.
+const maxRetryAfter = 24 * time.Hour
+
+// retryAfter reads seconds or an HTTP date (RFC 9110, 10.2.3), which counts from the server's own clock where it tells it.
+func (c *Client) retryAfter(h http.Header) time.Duration {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 {
+		return time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))
+	}
+	until, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = c.now()
+	}
+	return min(max(until.Sub(now), 0), maxRetryAfter)
 }
 
 func clockDifference(now time.Time, date string) string {

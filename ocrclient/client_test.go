@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -327,11 +328,88 @@ func TestClockSkewIsMeasured(t *testing.T) {
 }
 
 func TestRetryAfterIsReported(t *testing.T) {
-	client := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Retry-After", "7"); w.WriteHeader(429) })
-	_, err := client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
-	var e *ocrclient.Error
-	require.ErrorAs(t, err, &e)
-	assert.Equal(t, 7*time.Second, e.RetryAfter)
+	now := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		value, date string
+		want        time.Duration
+	}{
+		"seconds":               {"7", "", 7 * time.Second},
+		"blanks":                {" 7 ", "", 7 * time.Second},
+		"date":                  {"Mon, 23 Nov 2026 08:00:30 GMT", "Mon, 23 Nov 2026 08:00:00 GMT", 30 * time.Second},
+		"by the server's clock": {"Mon, 23 Nov 2026 09:00:30 GMT", "Mon, 23 Nov 2026 09:00:00 GMT", 30 * time.Second},
+		"no clock of a server":  {"Mon, 23 Nov 2026 08:01:00 GMT", "-", time.Minute},
+		"RFC 850":               {"Monday, 23-Nov-26 08:00:30 GMT", "Mon, 23 Nov 2026 08:00:00 GMT", 30 * time.Second},
+		"a date that is over":   {"Mon, 23 Nov 2026 07:00:00 GMT", "Mon, 23 Nov 2026 08:00:00 GMT", 0},
+		"far ahead":             {"Mon, 23 Nov 2099 08:00:00 GMT", "Mon, 23 Nov 2026 08:00:00 GMT", 24 * time.Hour},
+		"many seconds":          {"99999999999999999999", "", 24 * time.Hour},
+		"negative":              {"-1", "", 0},
+		"zero":                  {"0", "", 0},
+		"no number":             {"NaN", "", 0},
+		"nonsense":              {"soon", "", 0},
+		"nothing":               {"", "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Retry-After", test.value)
+				if test.date != "" {
+					w.Header().Set("Date", test.date)
+				}
+				w.WriteHeader(429)
+			})
+			client.Now = func() time.Time { return now }
+			_, err := client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
+			var e *ocrclient.Error
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, test.want, e.RetryAfter)
+		})
+	}
+}
+
+// What came may have been paid for, so it is handed out; no text of the error shows it.
+func TestAnswerThatIsNotUnderstoodIsHandedOut(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer func(w http.ResponseWriter)
+		body   string
+	}{
+		"no JSON":      {func(w http.ResponseWriter) { io.WriteString(w, "<html>canary") }, "<html>canary"},
+		"foreign JSON": {func(w http.ResponseWriter) { io.WriteString(w, `{"name":"canary"}`) }, `{"name":"canary"}`},
+		"cut": {func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", "500")
+			io.WriteString(w, `{"name":"canary`)
+		}, `{"name":"canary`},
+		"refused": {func(w http.ResponseWriter) { w.WriteHeader(403); io.WriteString(w, "canary") }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := serve(t, func(w http.ResponseWriter, r *http.Request) { test.answer(w) })
+			_, err := client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
+			var e *ocrclient.Error
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, test.body, string(e.Body))
+			encoded, encodeErr := json.Marshal(e)
+			require.NoError(t, encodeErr)
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v %q %s", e, e, e, e, encoded), "canary")
+			assert.NotContains(t, fmt.Sprintf("%v %#v %s", e, e, encoded), base64.StdEncoding.EncodeToString([]byte("canary")))
+		})
+	}
+}
+
+func TestWhatCannotBeSentIsRefusedUnsent(t *testing.T) {
+	client := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
+	for _, raw := range []string{"file.jpg", "ftp://b.example/canary.jpg", "file:///canary.jpg", "//b.example/a.jpg", "https:///a.jpg", "https://:443/a.jpg", "data:image/jpeg;base64,eA==", "https://b.example/\n", "https://b example/a.jpg", ":"} {
+		_, err := client.Recognize(t.Context(), ocrclient.Request{ImageURL: raw})
+		assert.ErrorIs(t, err, ocrclient.ErrInvalid, raw)
+		assert.NotContains(t, err.Error(), "canary")
+	}
+	for name, auth := range map[string]ocrclient.Auth{
+		"no key": ocrclient.AppKey{Secret: "canary"}, "no secret": ocrclient.AppKey{Key: "canary"}, "blank": ocrclient.AppKey{Key: " \t", Secret: "canary"}, "no code": ocrclient.AppCode(""),
+		"blank code": ocrclient.AppCode(" "), "full-width": ocrclient.AppKey{Key: "２０３", Secret: "canary"}, "not seen": ocrclient.AppCode("canary\u200b"),
+		"line feed": ocrclient.AppCode("canary\ncanary"), "blank in it": ocrclient.AppCode("APPCODE canary"),
+	} {
+		client.Auth = auth
+		_, err := client.Recognize(t.Context(), ocrclient.Request{Image: []byte{1}})
+		assert.ErrorIs(t, err, ocrclient.ErrInvalid, name)
+		assert.NotContains(t, err.Error(), "canary", name)
+	}
 }
 
 func TestCredentialsCannotBePrinted(t *testing.T) {

@@ -2,8 +2,9 @@
 // identity card: one [Client.Recognize] is exactly one HTTP request and at most one charge.
 //
 // It never retries on its own, never follows a redirect, and never puts a secret, a signed URL or anything read from a
-// card into an error text. What a failed call means for the purse is said by [Error.Class]: whether the request can have
+// card into an error text. Whether a failed call may have been charged is said by [Error.Outcome]: whether the request can have
 // reached the paid provider, and so whether sending it again can cost twice.
 //
-// The package stands alone: it imports the standard library only.
+// The package imports nothing but the standard library and golang.org/x/text, which decodes answers in GB18030. Programs that use it
+// are tested with package ocrclienttest.
 package ocrclient

@@ -75,6 +75,9 @@ type Error struct {
 	RequestID string
 	// RetryAfter is what the server asked to wait, 0 if it did not say.
 	RetryAfter time.Duration
+	// Body is what came of an answer that was not understood, or broke off, and may have been charged: up to 1 MiB, as it came. It
+	// can hold card data; no text of the error shows it.
+	Body []byte `json:"-"`
 
 	message string
 	err     error
@@ -97,6 +100,9 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// GoString returns the text of Error: %#v would otherwise show the body.
+func (e *Error) GoString() string { return e.Error() }
 
 // Unwrap returns the transport's error, if there is one.
 func (e *Error) Unwrap() error { return e.err }

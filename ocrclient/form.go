@@ -38,6 +38,17 @@ func newForm(r Request) (*form, error) {
 	return &form{params: []param{image, {name: "need_more_info", value: details}}}, nil
 }
 
+// checkImageURL refuses what the provider cannot fetch. The URL is not repeated: a signed one is a secret.
+func checkImageURL(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	if u, err := url.Parse(raw); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" {
+		return fmt.Errorf("%w: Request.ImageURL is not an http:// or https:// URL with a host", ErrInvalid)
+	}
+	return nil
+}
+
 func notBase64(c rune) bool {
 	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '+' && c != '/' && c != '='
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -107,14 +106,22 @@ type envelope struct {
 }
 
 // ParseResponse decodes a body of the API, such as one kept in a file, leniently: with and without envelope, with numbers as
-// strings, with any status. A body that is not the provider's is an error.
+// strings, with any status, in UTF-8, UTF-16 or GB18030, within an array or a string, and with the usual mistakes of JSON made by
+// hand. A body that is not the provider's is an error.
 func ParseResponse(status int, body []byte) (*Response, error) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	return parseResponse(status, body, "")
+}
+
+// parseResponse is ParseResponse for a body whose Content-Type may name its charset.
+func parseResponse(status int, body []byte, contentType string) (*Response, error) {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte(utf8BOM)))
 	if len(body) > maxAnswerBytes {
 		return nil, fmt.Errorf("answer over %d bytes", maxAnswerBytes)
 	}
+	body = bytes.TrimSpace(toUTF8(body, contentType))
 	var outer envelope
-	if err := decode(body, &outer); err != nil {
+	body, err := decode(body, &outer)
+	if err != nil {
 		return nil, err
 	}
 	inner, raw, ok := outer, json.RawMessage(body), outer.RetCode.set || outer.Flag.set || outer.IDNo.set
@@ -160,7 +167,7 @@ func (e *envelope) body() (inner envelope, raw json.RawMessage, ok bool) {
 	if json.Unmarshal(e.Body, &text) == nil {
 		object = []byte(text)
 	}
-	if decode(object, &inner) != nil {
+	if _, err := decode(object, &inner); err != nil {
 		return envelope{}, e.Body, false
 	}
 	return inner, e.Body, inner.RetCode.set || inner.Flag.set || inner.IDNo.set || inner.Msg.set || inner.Remark.set
@@ -203,18 +210,6 @@ func firstOf(values ...looseScalar) string {
 		}
 	}
 	return ""
-}
-
-func decode(body []byte, into *envelope) error {
-	if len(body) == 0 {
-		return io.ErrUnexpectedEOF
-	}
-	err := json.Unmarshal(body, into)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) && syntax.Offset >= int64(len(body)) {
-		return io.ErrUnexpectedEOF // the text ends too early
-	}
-	return err
 }
 
 // looseScalar takes a JSON string, number, boolean or null: the family of APIs writes ret_code as 0 and as "0".

@@ -15,6 +15,9 @@ import (
 //
 // There is nothing to warm, and no error, if HTTP has a transport that is no *http.Transport, or uses a proxy.
 func (c *Client) Warm(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return notSent(ctx)
+	}
 	endpoint, err := c.endpoint()
 	if err != nil {
 		return err
@@ -29,14 +32,14 @@ func (c *Client) Warm(ctx context.Context) error {
 	}
 	connection, err := transport.DialContext(ctx, "tcp", net.JoinHostPort(endpoint.Hostname(), port))
 	if err != nil {
-		return transportError(err, false)
+		return transportError(ctx, err, false)
 	}
 	defer connection.Close()
 	if endpoint.Scheme != "https" {
 		return nil
 	}
 	if err := primeTLSSession(ctx, connection, transport.TLSClientConfig, endpoint.Hostname()); err != nil {
-		return transportError(err, false)
+		return transportError(ctx, err, false)
 	}
 	return nil
 }
