@@ -278,22 +278,6 @@ func TestWhatIsWrittenIsPrivateTaggedAndEncrypted(t *testing.T) {
 	}
 }
 
-func TestAStatusBelow200EndsTheRequest(t *testing.T) {
-	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		connection, _, err := http.NewResponseController(w).Hijack()
-		if !assert.NoError(t, err) {
-			return
-		}
-		defer connection.Close()
-		io.WriteString(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
-		io.Copy(io.Discard, connection) // until the client closes it
-	}))
-	_, err := b.Head(t.Context(), "a.jpg")
-	require.ErrorIs(t, err, bucket.ErrUnavailable)
-	_, _, err = b.Read(t.Context(), "a.jpg", bucket.ReadOptions{Limit: 10})
-	require.ErrorIs(t, err, bucket.ErrUnavailable)
-}
-
 func TestReadTakesItsLimitAndNoByteMore(t *testing.T) {
 	for _, sized := range []bool{true, false} {
 		b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
