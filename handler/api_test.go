@@ -371,7 +371,7 @@ var routes = []struct {
 
 	// The service, and paths and methods that are none.
 	{name: "health", call: call{method: "GET", target: "/healthz"}, status: 200, check: func(t *testing.T, f *fixture, r reply) {
-		assert.JSONEq(t, `{"status":"ok","version":"1.2.3","uptimeSeconds":0,"configuration":{"HTTP_ALLOW":["cards"],"OCR_APP_SECRET":true}}`, string(r.body))
+		assert.JSONEq(t, `{"status":"ok","version":"1.2.3","uptimeSeconds":0,"calls":{"breaker":"closed","lostInARow":0},"configuration":{"HTTP_ALLOW":["cards"],"OCR_APP_SECRET":true}}`, string(r.body))
 		assert.Empty(t, f.Bucket.Requests())
 	}},
 	{name: "HEAD of health", call: call{method: "HEAD", target: "/healthz"}, status: 200},

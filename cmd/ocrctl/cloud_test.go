@@ -159,7 +159,7 @@ func start(t testing.TB) *cloud {
 			return open.Open(name, "cn-hangzhou", k, log)
 		},
 		OCR:         &ocrclient.Client{Endpoint: ocr.URL + gateway.Path, Auth: ocrclient.AppKey{Key: "100000001", Secret: appSecret}},
-		ImageSource: config.Auto, Details: true, Timeout: 5 * time.Second, MaxAttempts: 3, URLTTL: time.Minute,
+		ImageSource: config.Auto, Details: true, SecondLook: true, Timeout: 5 * time.Second, MaxAttempts: 3, URLTTL: time.Minute,
 		Keys: keys, MaxImageBytes: 20 << 20,
 	})})
 	c.bucket, err = open.Open(bucketName, "cn-hangzhou", bucket.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret}, slog.New(slog.DiscardHandler))

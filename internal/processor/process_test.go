@@ -64,6 +64,8 @@ func TestDocumentHasItsFieldsInOrder(t *testing.T) {
   },
   "validation": {
     "valid": true,
+    "verdict": "consistent",
+    "numberKind": "resident",
     "checkDigit": true,
     "region": true,
     "birthDate": true,

@@ -49,9 +49,9 @@ type Image struct {
 	Bucket       string    `json:"bucket,omitempty"`
 	Key          string    `json:"key,omitempty"`
 	ETag         string    `json:"etag,omitempty"`        // upper case, without quotes
+	Size         int64     `json:"size"`                  // bytes
 	VersionID    string    `json:"versionId,omitempty"`   // of buckets with versions only
 	LastModified time.Time `json:"lastModified,omitzero"` // UTC, whole seconds, as OSS tells it
-	Size         int64     `json:"size"`                  // bytes
 }
 
 // Card is what was read, in normal form: without line breaks, control characters and other characters that are not seen. Fields

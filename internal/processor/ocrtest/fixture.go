@@ -47,7 +47,7 @@ func NewFixture(t testing.TB, plan ...Outcome) *Fixture {
 	f.OCR.OnCall = f.checkClaim
 	f.Options = processor.Options{
 		Open: func(string, string, bucket.Credentials, *slog.Logger) (processor.Bucket, error) { return f.Bucket, nil },
-		OCR:  f.OCR, ImageSource: config.Auto, Details: true, Timeout: 20 * time.Second, MaxAttempts: 3, OnLostAnswer: config.Retry,
+		OCR:  f.OCR, ImageSource: config.Auto, Details: true, SecondLook: true, Timeout: 20 * time.Second, MaxAttempts: 3, OnLostAnswer: config.Retry,
 		URLTTL: 5 * time.Minute, MaxImageBytes: 20 << 20,
 		Keys:     result.Keys{ImageSuffixes: []string{".jpg", ".heic"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"},
 		ClaimKey: claim.NewKey("secret"), Log: slog.New(slog.NewJSONHandler(f.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -60,9 +60,11 @@ const nonceLife = 15 * time.Minute
 
 // Gateway is a processor.OCRClient in memory. It accepts a nonce once in 15 minutes, and counts.
 type Gateway struct {
-	Plan   []Outcome               // of the first calls; later ones are Recognized
-	Slow   time.Duration           // how long each call takes
-	OnCall func(ocrclient.Request) // told about each call before anything happens to it
+	Plan []Outcome     // of the first calls; later ones are Recognized
+	Slow time.Duration // how long each call takes before anything happens
+	// SlowProvider is how long the provider takes after the gateway has accepted and charged a call.
+	SlowProvider time.Duration
+	OnCall       func(ocrclient.Request) // told about each call before anything happens to it
 
 	mu       sync.Mutex
 	seen     map[string]time.Time // by nonce
@@ -89,6 +91,13 @@ func (g *Gateway) Recognize(ctx context.Context, r ocrclient.Request) (*ocrclien
 	}
 	if !g.accept(r.Nonce, outcome.charged) {
 		return nil, &ocrclient.Error{Outcome: ocrclient.NonceUsed, Code: ocrclient.AnswerLost, StatusCode: 400}
+	}
+	if g.SlowProvider > 0 {
+		select {
+		case <-time.After(g.SlowProvider):
+		case <-ctx.Done():
+			return nil, LostAfterCharge.failure
+		}
 	}
 	if outcome.failure != nil {
 		return nil, outcome.failure

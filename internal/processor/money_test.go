@@ -1,0 +1,240 @@
+package processor_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/budget"
+	"fc-idcard-ocr/internal/processor"
+	"fc-idcard-ocr/internal/processor/ocrtest"
+	"fc-idcard-ocr/internal/result"
+	"fc-idcard-ocr/ocrclient"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// invocation is a delivery with two minutes of time.
+func invocation(id string) processor.Invocation {
+	return processor.Invocation{RequestID: id, Deadline: time.Now().Add(2 * time.Minute), Region: "cn-hangzhou"}
+}
+
+func request(key, etag string) processor.Request {
+	return processor.Request{Image: result.Image{Bucket: "cards", Key: key, ETag: etag}}
+}
+
+// put stores n images and returns their requests.
+func put(f *ocrtest.Fixture, n int) (list []processor.Request) {
+	for i := range n {
+		key := fmt.Sprintf("2026/%03d.jpg", i)
+		f.Put(key, "picture "+key)
+		list = append(list, request(key, ""))
+	}
+	return list
+}
+
+func documentOf(t *testing.T, f *ocrtest.Fixture, key string) *result.Document {
+	d, err := result.Parse(f.Bucket.Content(key + ".ocr.json"))
+	require.NoError(t, err)
+	return d
+}
+
+func TestASlowProviderIsGivenTheTimeThatIsThere(t *testing.T) {
+	for name, test := range map[string]struct {
+		latency  time.Duration
+		accepted int
+		extra    int
+	}{
+		"within OCR_TIMEOUT":            {22 * time.Second, 1, 0},
+		"the second call has the rest":  {60 * time.Second, 2, 1},
+		"nearly all the rest of 2 min.": {70 * time.Second, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := ocrtest.NewFixture(t)
+				f.Options.Timeout = 45 * time.Second
+				f.OCR.SlowProvider = test.latency
+				o := f.Process(invocation("r1"))
+				assert.Equal(t, result.Recognized, o.Status)
+				assert.Equal(t, test.accepted, f.OCR.Accepted())
+				assert.Equal(t, test.extra, o.Document.OCR.PossibleExtraCharges)
+			})
+		})
+	}
+}
+
+func TestNothingIsPaidTwiceWhileNoAnswerComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t)
+		for range 100 {
+			f.OCR.Plan = append(f.OCR.Plan, ocrtest.LostAfterCharge)
+		}
+		images := put(f, 20)
+		p := f.Processor()
+		for i, image := range images {
+			o := p.Process(t.Context(), invocation(fmt.Sprint(i)), image)
+			assert.Equal(t, result.Failed, o.Status)
+		}
+		assert.LessOrEqual(t, f.OCR.Charged(), len(images)+2, "only the first images are paid twice")
+		assert.Equal(t, processor.Health{Breaker: "open", LostInARow: p.Health().LostInARow}, p.Health())
+		last := documentOf(t, f, images[19].Image.Key)
+		assert.True(t, last.Error.Retryable, "its event stays in the queue")
+		assert.Equal(t, 1, last.OCR.PossibleExtraCharges, "the charge is told")
+		charged := f.OCR.Charged()
+
+		// An hour later the provider answers again. What was lost is told, and one answer closes the breaker.
+		time.Sleep(time.Hour)
+		f.OCR.Plan = nil
+		for i, image := range images {
+			o := p.Process(t.Context(), invocation(fmt.Sprint("later", i)), image)
+			require.False(t, o.Retry(), "%v", o.Err)
+		}
+		assert.Equal(t, "closed", p.Health().Breaker)
+		told := 0
+		for _, image := range images {
+			d := documentOf(t, f, image.Image.Key)
+			told += d.OCR.PossibleExtraCharges
+			if d.OCR.Charged {
+				told++
+			}
+		}
+		assert.GreaterOrEqual(t, told, f.OCR.Charged(), "every charge is told")
+		assert.Greater(t, f.OCR.Charged(), charged)
+		assert.Equal(t, 1, strings.Count(f.Log.String(), `"msg":"breaker open"`))
+		assert.Equal(t, 1, strings.Count(f.Log.String(), `"msg":"breaker closed"`))
+	})
+}
+
+func TestDailyLimitHoldsOverProcessesAndRetries(t *testing.T) {
+	f := ocrtest.NewFixture(t)
+	f.Options.DailyLimit = 10
+	images := put(f, 16)
+	done := make(chan processor.Outcome)
+	for i := range 64 {
+		p := f.StartProcessor()
+		go func() { done <- p.Process(t.Context(), invocation(fmt.Sprint(i)), images[i%16]) }()
+	}
+	for range 64 {
+		if o := <-done; o.Err != nil {
+			assert.Contains(t, []result.Code{result.BudgetExhausted, result.InProgress}, o.Err.Code)
+			assert.True(t, o.Err.Retryable)
+		}
+	}
+	assert.Equal(t, 10, f.OCR.Accepted())
+	exhausted := 0
+	for _, image := range images {
+		if d := documentOf(t, f, image.Image.Key); d.Error != nil {
+			assert.Equal(t, result.BudgetExhausted, d.Error.Code)
+			assert.True(t, d.Error.Retryable)
+			exhausted++
+		}
+	}
+	assert.Equal(t, 6, exhausted)
+}
+
+func TestWithoutABudgetObjectNothingIsCalled(t *testing.T) {
+	f := ocrtest.NewFixture(t)
+	f.Options.DailyLimit = 10
+	f.Bucket.Fail = func(op, key string) error {
+		if strings.HasPrefix(key, budget.Prefix) {
+			return fmt.Errorf("memory: %w", bucket.ErrAccessDenied)
+		}
+		return nil
+	}
+	o := f.Process(invocation("r1"))
+	assert.Equal(t, result.AccessDenied, o.Err.Code)
+	assert.True(t, o.Retry())
+	assert.Empty(t, f.OCR.Requests())
+}
+
+func TestCallsThatWereNotAcceptedAreNotSpent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t, ocrtest.NotSent, ocrtest.Throttled)
+		f.Options.DailyLimit = 1
+		assert.Equal(t, result.Recognized, f.Process(invocation("r1")).Status)
+	})
+}
+
+func TestNoLimitCostsNoRequest(t *testing.T) {
+	f := ocrtest.NewFixture(t)
+	f.Process(invocation("r1"))
+	assert.Len(t, f.Bucket.Requests(), 6)
+}
+
+func TestPicturesInRequestsNeedABucketForTheBudget(t *testing.T) {
+	f := ocrtest.NewFixture(t)
+	f.Options.DailyLimit = 1
+	o := f.Processor().ProcessPicture(t.Context(), invocation("r1"), processor.Picture{Image: []byte("x"), Size: 1})
+	assert.Equal(t, result.BudgetExhausted, o.Err.Code)
+	assert.Contains(t, o.Err.Message, "OCR_BUDGET_BUCKET")
+	f.Options.BudgetBucket = "cards"
+	f.Restart()
+	for i, want := range []result.Status{result.Recognized, result.Failed} {
+		o := f.Processor().ProcessPicture(t.Context(), invocation("r1"), processor.Picture{Image: []byte("x"), Size: 1})
+		assert.Equal(t, want, o.Status, i)
+	}
+	assert.Equal(t, 1, f.OCR.Accepted())
+}
+
+func TestSecondLookCanBeSwitchedOff(t *testing.T) {
+	for second, calls := range map[bool]int{true: 2, false: 1} {
+		f := ocrtest.NewFixture(t, ocrtest.NotRecognized, ocrtest.NotRecognized)
+		f.Options.SecondLook = second
+		assert.Equal(t, result.Unrecognized, f.Process(invocation("r1")).Status)
+		assert.Equal(t, calls, f.OCR.Accepted())
+	}
+}
+
+func TestEqualBytesArePaidOnceIfThatIsAskedFor(t *testing.T) {
+	f := ocrtest.NewFixture(t)
+	f.Options.Reuse = true
+	f.Put("2026/a.jpg", "the same")
+	f.Put("2026/b.jpg", "the same")
+	f.Put("2026/c.jpg", "another one")
+	for _, key := range []string{"2026/a.jpg", "2026/b.jpg", "2026/c.jpg", "2026/b.jpg"} {
+		o := f.Processor().Process(t.Context(), invocation(key), request(key, ""))
+		require.Nil(t, o.Err)
+	}
+	assert.Equal(t, 2, f.OCR.Accepted())
+	a, b := documentOf(t, f, "2026/a.jpg"), documentOf(t, f, "2026/b.jpg")
+	assert.Equal(t, "2026/a.jpg", b.OCR.ReusedFrom)
+	assert.False(t, b.OCR.Charged)
+	assert.Equal(t, a.Card, b.Card)
+	assert.Equal(t, "2026/b.jpg", b.Image.Key)
+	assert.Equal(t, a.Image.ETag, b.Image.ETag)
+
+	// The document it was taken from is about another picture by now: nothing is taken from it.
+	f.Put("2026/a.jpg", "replaced")
+	require.Nil(t, f.Processor().Process(t.Context(), invocation("r5"), request("2026/a.jpg", "")).Err)
+	f.Put("2026/d.jpg", "the same")
+	require.Nil(t, f.Processor().Process(t.Context(), invocation("r6"), request("2026/d.jpg", "")).Err)
+	assert.Empty(t, documentOf(t, f, "2026/d.jpg").OCR.ReusedFrom)
+	assert.Equal(t, 4, f.OCR.Accepted())
+	require.Nil(t, f.Processor().Process(t.Context(), invocation("r7"), processor.Request{Image: result.Image{Bucket: "cards", Key: "2026/b.jpg"}, Force: true}).Err)
+	assert.Equal(t, 5, f.OCR.Accepted(), "force pays")
+}
+
+func TestAReusedDocumentTellsWhatAnEarlierHolderMayHavePaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t)
+		f.Options.Reuse = true
+		f.Put("2026/b.jpg", "version 1")
+		require.Nil(t, f.Process(invocation("r1")).Err)
+		f.OCR.OnCall = func(ocrclient.Request) { panic("the process dies") }
+		f.Options.Reuse = false // the one that dies calls without looking
+		f.Restart()
+		f.Processor().Process(t.Context(), invocation("r2"), request("2026/b.jpg", ""))
+		time.Sleep(3 * time.Minute)
+		f.OCR.OnCall = nil
+		f.Options.Reuse = true
+		f.Restart()
+		o := f.Processor().Process(t.Context(), invocation("r3"), request("2026/b.jpg", ""))
+		require.Nil(t, o.Err)
+		assert.Equal(t, "2026/a.jpg", o.Document.OCR.ReusedFrom)
+		assert.Equal(t, 1, o.Document.OCR.PossibleExtraCharges)
+	})
+}
