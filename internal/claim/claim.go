@@ -180,15 +180,15 @@ func (c *Claim) append(ctx context.Context, next line) error {
 		if err != nil && !errors.Is(err, bucket.ErrNotFound) {
 			return err
 		}
-		c.length, c.crc = found.length, found.crc
 		switch {
 		case found.last != nil && found.last.MAC == next.MAC:
-			c.last = next
+			c.last, c.length, c.crc = next, found.length, found.crc
 			return nil
 		case c.last.MAC == "" && found.last == nil && found.ours: // no chain has begun yet
 		case found.last == nil || found.last.MAC != c.last.MAC:
 			return ErrHeld
 		}
+		c.length, c.crc = found.length, found.crc
 	}
 	return ErrHeld
 }
