@@ -3,6 +3,7 @@ package bucket
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -172,27 +173,45 @@ func (b *Bucket) Append(ctx context.Context, key string, position int64, data []
 type PutOptions struct {
 	ContentType string
 	Meta        map[string]string // x-oss-meta-*; values are ASCII
-	// IfAbsent makes it an error (ErrExists) if something is there. It is no lock: versioned buckets ignore the condition
-	// (x-oss-forbid-overwrite, OSS PutObject reference), and it is documented nowhere as atomic.
+	// IfAbsent makes it an error (ErrExists) if something is there, on versioned buckets too. It may be the caller's own.
 	IfAbsent bool
 }
 
-// Put stores an object (PUT).
+// Put stores an object (PUT). With IfAbsent it appends at position 0, which is documented to create only: versioned buckets
+// ignore x-oss-forbid-overwrite, and it is documented nowhere as atomic. That header is the second way, for a bucket that does
+// not take appends.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte, o PutOptions) error {
-	return b.withRetry(ctx, "PUT", requestTimeout, func(ctx context.Context) error {
-		options := append(b.newObject(), oss.WithContext(ctx), oss.ContentType(o.ContentType))
-		options = append(options, tagging(b.config.PutTags)...)
-		if _, key, ok := strings.Cut(b.config.Encryption, "KMS:"); ok {
-			options = append(options, oss.ServerSideEncryptionKeyID(key))
+	if o.IfAbsent {
+		err := b.withRetry(ctx, "PUT", requestTimeout, func(ctx context.Context) error {
+			_, err := b.data.DoAppendObject(&oss.AppendObjectRequest{ObjectKey: key, Reader: bytes.NewReader(body)}, b.putOptions(ctx, o, true))
+			return err
+		})
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrPositionMismatch) || errors.Is(err, ErrNotAppendable):
+			return &Error{Op: "PUT", kind: ErrExists}
 		}
+	}
+	return b.withRetry(ctx, "PUT", requestTimeout, func(ctx context.Context) error {
+		options := b.putOptions(ctx, o, false)
 		if o.IfAbsent {
 			options = append(options, oss.ForbidOverWrite(true))
 		}
-		for name, value := range o.Meta {
-			options = append(options, oss.Meta(name, value))
-		}
 		return b.data.PutObject(key, bytes.NewReader(body), options...)
 	})
+}
+
+func (b *Bucket) putOptions(ctx context.Context, o PutOptions, appendable bool) []oss.Option {
+	options := append(b.newObject(), oss.WithContext(ctx), oss.ContentType(o.ContentType))
+	options = append(options, tagging(b.config.PutTags)...)
+	if _, key, ok := strings.Cut(b.config.Encryption, "KMS:"); ok && !appendable {
+		options = append(options, oss.ServerSideEncryptionKeyID(key))
+	}
+	for name, value := range o.Meta {
+		options = append(options, oss.Meta(name, value))
+	}
+	return options
 }
 
 // newObject returns the properties of each object that this program makes. Without a storage class of its own an object gets the

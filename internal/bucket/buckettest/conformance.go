@@ -67,18 +67,15 @@ func RunConformance(t *testing.T, store Store, versioning Versioning) {
 		}
 	})
 
-	t.Run("what is there is not created again but in a versioned bucket", func(t *testing.T) {
+	t.Run("what is there is not created again, and is replaced without the condition", func(t *testing.T) {
 		const key = "create.ocr.json"
 		require.NoError(t, store.Put(ctx, key, []byte("first"), bucket.PutOptions{IfAbsent: true}))
-		err := store.Put(ctx, key, []byte("second"), bucket.PutOptions{IfAbsent: true})
-		body, _, readErr := store.Read(ctx, key, bucket.ReadOptions{Limit: 10})
-		require.NoError(t, readErr)
-		if versioning.Enabled { // OSS ignores the condition there
+		for _, want := range []string{"first", "third"} {
+			require.ErrorIs(t, store.Put(ctx, key, []byte("second"), bucket.PutOptions{IfAbsent: true}), bucket.ErrExists)
+			body, _, err := store.Read(ctx, key, bucket.ReadOptions{Limit: 10})
 			require.NoError(t, err)
-			assert.Equal(t, "second", string(body))
-		} else {
-			require.ErrorIs(t, err, bucket.ErrExists)
-			assert.Equal(t, "first", string(body))
+			assert.Equal(t, want, string(body))
+			require.NoError(t, store.Put(ctx, key, []byte("third"), bucket.PutOptions{}))
 		}
 		require.NoError(t, store.Delete(ctx, key))
 	})

@@ -23,7 +23,7 @@ type Memory struct {
 	Fail func(op, key string) error
 	// After, if set, is asked after each request took effect; an error is a lost answer.
 	After func(op, key string) error
-	// Versioned keeps old versions, gives version IDs and ignores PutOptions.IfAbsent, as OSS does.
+	// Versioned keeps old versions and gives version IDs.
 	Versioned bool
 
 	mu       sync.Mutex
@@ -131,10 +131,10 @@ var crcTable = crc64.MakeTable(crc64.ECMA)
 // Put stores an object.
 func (m *Memory) Put(_ context.Context, key string, body []byte, o bucket.PutOptions) error {
 	return m.do("PUT", key, func() error {
-		if _, exists := m.objects[key]; exists && o.IfAbsent && !m.Versioned {
+		if _, exists := m.objects[key]; exists && o.IfAbsent {
 			return failed(bucket.ErrExists)
 		}
-		m.put(key, o, bytes.Clone(body), false)
+		m.put(key, o, bytes.Clone(body), o.IfAbsent)
 		return nil
 	})
 }
