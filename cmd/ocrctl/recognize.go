@@ -222,17 +222,15 @@ func valid(v *result.Validation) string {
 	if v == nil {
 		return "not checked"
 	}
-	if v.Valid {
+	reasons := make([]string, len(v.Reasons))
+	for i, reason := range v.Reasons {
+		reasons[i] = string(reason)
+	}
+	switch v.Verdict {
+	case result.Consistent:
 		return "yes"
+	case result.Doubtful:
+		return "doubtful: " + strings.Join(reasons, ", ")
 	}
-	var wrong []string
-	for _, check := range []struct {
-		name  string
-		holds *bool
-	}{{"check digit", v.CheckDigit}, {"region", v.Region}, {"birth date", v.BirthDate}, {"sex", v.Sex}} {
-		if check.holds != nil && !*check.holds {
-			wrong = append(wrong, check.name)
-		}
-	}
-	return "no: " + strings.Join(wrong, ", ")
+	return "no: " + strings.Join(reasons, ", ")
 }

@@ -16,7 +16,8 @@ const (
 )
 
 func (p *problems) authentication() {
-	switch c := p.config; {
+	c := p.config
+	switch {
 	case c.AppCode != "" || (c.AppKey != "" && c.AppSecret != ""):
 	case c.AppKey != "":
 		p.add("OCR_APP_SECRET", "missing beside OCR_APP_KEY")
@@ -25,10 +26,25 @@ func (p *problems) authentication() {
 	default:
 		p.add("OCR_APP_KEY", "missing; set OCR_APP_KEY and OCR_APP_SECRET, or OCR_APP_CODE")
 	}
-	for name, secret := range map[string]Secret{"OCR_APP_KEY": p.config.AppKey, "OCR_APP_SECRET": p.config.AppSecret, "OCR_APP_CODE": p.config.AppCode} {
-		if strings.ContainsFunc(string(secret), func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			p.add(name, "holds a control character or line break")
-		}
+	for name, secret := range map[string]Secret{"OCR_APP_KEY": c.AppKey, "OCR_APP_SECRET": c.AppSecret, "OCR_APP_CODE": c.AppCode} {
+		p.secret(name, string(secret))
+	}
+}
+
+// secret refuses what no key, secret or code has in it, and shows nothing of it.
+func (p *problems) secret(name, value string) {
+	const scheme = "APPCODE "
+	switch {
+	case len(value) > len(scheme) && strings.EqualFold(value[:len(scheme)], scheme):
+		p.add(name, "begins with APPCODE, which is the name of the scheme and no part of the code")
+	case strings.ContainsAny(value, "\"'`"):
+		p.add(name, "holds a quotation mark")
+	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		p.add(name, "holds a control character or line break")
+	case strings.Contains(value, " "):
+		p.add(name, "holds a blank")
+	case strings.ContainsFunc(value, func(r rune) bool { return r > 0x7f }):
+		p.add(name, "holds a character outside ASCII, such as a full-width digit")
 	}
 }
 
@@ -39,6 +55,7 @@ func (p *problems) ocr() {
 	p.oneOf("OCR_ON_LOST_ANSWER", string(c.OnLostAnswer), string(Retry), string(Park))
 	p.require("OCR_TIMEOUT", c.Timeout >= 100*time.Millisecond && c.Timeout <= 10*time.Minute, c.Timeout)
 	p.require("OCR_MAX_ATTEMPTS", c.MaxAttempts >= 1 && c.MaxAttempts <= 10, c.MaxAttempts)
+	p.require("OCR_DAILY_LIMIT", c.DailyLimit >= 0 && c.DailyLimit <= 1e9, c.DailyLimit)
 	p.require("OCR_RATE_LIMIT", c.RateLimit >= 0 && c.RateLimit <= 10000, c.RateLimit)
 }
 
@@ -87,10 +104,89 @@ func (p *problems) suffixes() {
 	}
 }
 
+// exclude refuses what leaves no image. It takes nothing back of what suffixes refuses.
+func (p *problems) exclude() {
+	c := p.config
+	c.ImageExclude = slices.DeleteFunc(trimmed(c.ImageExclude), func(s string) bool { return s == "" })
+	for _, pattern := range c.ImageExclude {
+		switch {
+		case !utf8.ValidString(pattern):
+			p.add("IMAGE_EXCLUDE", "%q is not UTF-8", pattern)
+		case strings.Trim(pattern, "*") == "":
+			p.add("IMAGE_EXCLUDE", "%q excludes every image", pattern)
+		}
+	}
+	excluded := func(image string) bool {
+		return slices.ContainsFunc(c.ImageExclude, func(pattern string) bool {
+			ending := strings.TrimLeft(pattern, "*")
+			return !strings.Contains(ending, "*") && strings.HasSuffix(strings.ToLower(image), strings.ToLower(ending))
+		})
+	}
+	if len(c.ImageSuffixes) > 0 && !slices.ContainsFunc(c.ImageSuffixes, func(image string) bool { return !excluded(image) }) {
+		p.add("IMAGE_EXCLUDE", "excludes every image of IMAGE_SUFFIXES")
+	}
+}
+
 // overlap reports whether one key can end in both suffixes.
 func overlap(a, b string) bool {
 	a, b = strings.ToLower(a), strings.ToLower(b)
 	return strings.HasSuffix(a, b) || strings.HasSuffix(b, a)
+}
+
+// CardFields are the fields of a card, by their names in a document.
+var CardFields = []string{"name", "sex", "ethnicity", "birthDate", "address", "idNumber"}
+
+const (
+	maxTags     = 10 // of an object
+	maxTagKey   = 128
+	maxTagValue = 256
+	noTags      = "none"
+)
+
+func (p *problems) results() {
+	c := p.config
+	c.ResultFields = slices.DeleteFunc(trimmed(c.ResultFields), func(s string) bool { return s == "" })
+	for _, field := range c.ResultFields {
+		p.oneOf("RESULT_FIELDS", field, CardFields...)
+	}
+	if len(c.ResultFields) == 0 {
+		p.add("RESULT_FIELDS", "no field in it")
+	}
+	p.tags()
+	key, isKMS := strings.CutPrefix(c.ResultEncryption, "KMS:")
+	switch {
+	case slices.Contains([]string{"", "AES256", "KMS"}, c.ResultEncryption):
+	case !isKMS || key == "" || strings.ContainsFunc(key, func(r rune) bool { return !isPlain(r) && !strings.ContainsRune("-_/.:", r) }):
+		p.add("RESULT_ENCRYPTION", "%q is none of them", c.ResultEncryption)
+	}
+}
+
+func (p *problems) tags() {
+	c := p.config
+	c.ResultTags = slices.DeleteFunc(trimmed(c.ResultTags), func(s string) bool { return s == "" })
+	if slices.Equal(c.ResultTags, []string{noTags}) {
+		c.ResultTags = nil
+	}
+	if len(c.ResultTags) > maxTags {
+		p.add("RESULT_TAGS", "%d tags", len(c.ResultTags))
+	}
+	seen := map[string]bool{}
+	for _, tag := range c.ResultTags {
+		key, value, ok := strings.Cut(tag, "=")
+		switch {
+		case !ok || key == "" || len(key) > maxTagKey || len(value) > maxTagValue:
+			p.add("RESULT_TAGS", "%q is no key=value with up to %d and %d characters", tag, maxTagKey, maxTagValue)
+		case strings.ContainsFunc(tag, func(r rune) bool { return !isPlain(r) && !strings.ContainsRune(" +-=._:/", r) }):
+			p.add("RESULT_TAGS", "%q holds a character that a tag cannot have", tag)
+		case seen[key]:
+			p.add("RESULT_TAGS", "the key %q is there twice", key)
+		}
+		seen[key] = true
+	}
+}
+
+func isPlain(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
 func (p *problems) httpAllow() {

@@ -53,9 +53,13 @@ type Config struct {
 	Endpoint     string        `env:"OCR_ENDPOINT" envDefault:"https://idcare7.market.alicloudapi.com/ocrIdCard" accepts:"an https:// URL (http:// for loopback addresses only)"`
 	Details      bool          `env:"OCR_DETAILS" envDefault:"true" accepts:"true or false"`
 	ImageSource  ImageSource   `env:"OCR_IMAGE_SOURCE" envDefault:"auto" accepts:"auto, url or data"`
-	Timeout      time.Duration `env:"OCR_TIMEOUT" envDefault:"20s" accepts:"a duration from 100ms to 10m, such as 20s"`
+	Timeout      time.Duration `env:"OCR_TIMEOUT" envDefault:"45s" accepts:"a duration from 100ms to 10m, such as 45s"`
 	MaxAttempts  int           `env:"OCR_MAX_ATTEMPTS" envDefault:"3" accepts:"a whole number from 1 to 10"`
 	RateLimit    float64       `env:"OCR_RATE_LIMIT" envDefault:"0" accepts:"calls per second from 0 (no limit) to 10000, such as 5 or 0.5"`
+	DailyLimit   int           `env:"OCR_DAILY_LIMIT" envDefault:"0" accepts:"calls per day over all instances, a whole number from 0 (no limit) to 1000000000"`
+	SecondLook   bool          `env:"OCR_SECOND_LOOK" envDefault:"true" accepts:"true or false"`
+	Reuse        bool          `env:"OCR_REUSE" envDefault:"false" accepts:"true or false"`
+	Raw          bool          `env:"OCR_RAW" envDefault:"true" accepts:"true or false"`
 	OnLostAnswer LostAnswer    `env:"OCR_ON_LOST_ANSWER" envDefault:"retry" accepts:"retry or park"`
 
 	OSSEndpoint       string        `env:"OSS_ENDPOINT" accepts:"an https:// address without path (http:// for loopback addresses only)"`
@@ -64,9 +68,14 @@ type Config struct {
 	OSSURLTTL         time.Duration `env:"OSS_URL_TTL" envDefault:"5m" accepts:"a duration longer than OCR_TIMEOUT and at most 168h, such as 5m"`
 
 	ImageSuffixes []string `env:"IMAGE_SUFFIXES" envDefault:".jpg,.jpeg,.png,.bmp,.webp,.heic" accepts:"comma-separated endings of image keys, such as .jpg,.png"`
+	ImageExclude  []string `env:"IMAGE_EXCLUDE" accepts:"comma-separated endings of keys, or patterns of whole keys in which * is any text, such as -back.jpg,tmp/*"`
 	ResultSuffix  string   `env:"RESULT_SUFFIX" envDefault:".ocr.json" accepts:"an ending that no image key has, such as .ocr.json"`
 	ClaimSuffix   string   `env:"CLAIM_SUFFIX" envDefault:".ocr.claim" accepts:"an ending that no image key and no result has, such as .ocr.claim"`
 	MaxImageBytes int64    `env:"MAX_IMAGE_BYTES" envDefault:"20971520" accepts:"a whole number of bytes from 1 to 20971520 (OSS processes no larger pictures)"`
+
+	ResultFields     []string `env:"RESULT_FIELDS" envDefault:"name,sex,ethnicity,birthDate,address,idNumber" accepts:"a comma-separated choice of name,sex,ethnicity,birthDate,address,idNumber"`
+	ResultTags       []string `env:"RESULT_TAGS" envDefault:"fc-idcard-ocr=document" accepts:"up to 10 comma-separated key=value pairs of letters, digits, blanks and + - = . _ : /, such as team=cards, or none"`
+	ResultEncryption string   `env:"RESULT_ENCRYPTION" accepts:"AES256, KMS or KMS:<key id>"`
 
 	HTTPAllow []string   `env:"HTTP_ALLOW" accepts:"comma-separated bucket or bucket/prefix, compared literally, such as cards,scans/2026/"`
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" accepts:"debug, info, warn or error"`
@@ -93,7 +102,8 @@ func fields() func(yield func(reflect.StructField) bool) {
 }
 
 // Parse reads the configuration from an environment as os.Environ returns it. Blanks around a value do not count, and an
-// empty value means the default. The error, if any, lists every problem, one per line.
+// empty value means the default. A variable that looks like a misspelt one of these is a problem. The error, if any, lists every
+// problem, one per line.
 func Parse(environ []string) (Config, error) {
 	c, p := parse(environ)
 	return *c, p.err()
@@ -108,11 +118,15 @@ func parse(environ []string) (*Config, *problems) {
 	}
 	var c Config
 	p := &problems{config: &c}
+	p.names(values)
+	p.characters(values)
 	p.parse(values)
 	p.authentication()
 	p.ocr()
 	p.oss()
 	p.suffixes()
+	p.exclude()
+	p.results()
 	p.httpAllow()
 	return &c, p
 }
@@ -123,12 +137,27 @@ type problems struct {
 	found  []problem
 }
 
-type problem struct{ variable, what string }
+type problem struct{ variable, what, accepts string }
 
 func (p *problems) add(variable, format string, args ...any) {
 	if !slices.ContainsFunc(p.found, func(f problem) bool { return f.variable == variable }) {
-		p.found = append(p.found, problem{variable, fmt.Sprintf(format, args...)})
+		p.found = append(p.found, problem{variable: variable, what: fmt.Sprintf(format, args...), accepts: accepts(variable)})
 	}
+}
+
+// accepts says in words what a variable takes.
+func accepts(variable string) string {
+	for field := range fields() {
+		if field.Tag.Get("env") == variable {
+			return field.Tag.Get("accepts")
+		}
+	}
+	for _, v := range deployment {
+		if v.name == variable {
+			return v.accepts
+		}
+	}
+	return ""
 }
 
 func (p *problems) parse(values map[string]string) {
@@ -152,20 +181,13 @@ func (p *problems) err() error {
 	if len(p.found) == 0 {
 		return nil
 	}
-	accepts := make(map[string]string)
-	for field := range fields() {
-		accepts[field.Tag.Get("env")] = field.Tag.Get("accepts")
-	}
-	for _, v := range deployment {
-		accepts[v.name] = v.accepts
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "the configuration has %d problem", len(p.found))
 	if len(p.found) > 1 {
 		b.WriteByte('s')
 	}
 	for _, f := range p.found {
-		fmt.Fprintf(&b, "\n  %s: %s; accepted: %s", f.variable, f.what, accepts[f.variable])
+		fmt.Fprintf(&b, "\n  %s: %s; accepted: %s", f.variable, f.what, f.accepts)
 	}
 	return errors.New(b.String())
 }

@@ -1,7 +1,10 @@
 package result
 
 import (
+	"reflect"
 	"testing"
+
+	"fc-idcard-ocr/internal/config"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -45,4 +48,12 @@ func TestExcludedKeysAreNoImages(t *testing.T) {
 	}
 	assert.True(t, Keys{ImageSuffixes: []string{".jpg"}, ImageExclude: []string{"a*a.jpg"}}.IsImage("a.jpg"), "one letter is not two")
 	assert.True(t, Keys{ImageSuffixes: []string{".jpg"}, ImageExclude: []string{"[ab]?.jpg"}}.IsImage("ab.jpg"), "only * is special")
+}
+
+func TestCardFieldsAreThoseOfTheConfiguration(t *testing.T) {
+	var names []string
+	for field := range reflect.TypeFor[Card]().NumField() {
+		names = append(names, reflect.TypeFor[Card]().Field(field).Tag.Get("json"))
+	}
+	assert.Equal(t, config.CardFields, names)
 }
