@@ -78,20 +78,23 @@ func command(args []string, stdout, stderr io.Writer) int {
 
 // newHandler wires the handler to the real store and the real API.
 func newHandler(c config.Config, log *slog.Logger) *handler.Handler {
-	buckets := bucket.New(bucket.Config{Endpoint: c.OSSEndpoint, PublicEndpoint: c.OSSPublicEndpoint, PublicCNAME: c.OSSPublicCNAME})
+	buckets := bucket.New(bucket.Config{Endpoint: c.OSSEndpoint, PublicEndpoint: c.OSSPublicEndpoint, PublicCNAME: c.OSSPublicCNAME,
+		PutTags: tags(c.ResultTags, false), AppendTags: tags(c.ResultTags, true), Encryption: c.ResultEncryption})
 	api := ocrclient.NewHTTPClient()
 	var auth ocrclient.Auth = ocrclient.AppKey{Key: string(c.AppKey), Secret: string(c.AppSecret)}
 	if c.AppCode != "" {
 		auth = ocrclient.AppCode(c.AppCode)
 	}
 	ocr := &ocrclient.Client{Endpoint: c.Endpoint, Auth: auth, HTTP: api, UserAgent: "fc-idcard-ocr/" + version}
-	keys := result.Keys{ImageSuffixes: c.ImageSuffixes, ResultSuffix: c.ResultSuffix, ClaimSuffix: c.ClaimSuffix}
+	keys := result.Keys{ImageSuffixes: c.ImageSuffixes, ImageExclude: c.ImageExclude, ResultSuffix: c.ResultSuffix, ClaimSuffix: c.ClaimSuffix}
 	images := processor.New(processor.Options{
 		Open: func(name, region string, k bucket.Credentials, log *slog.Logger) (processor.Bucket, error) {
 			return buckets.Open(name, region, k, log)
 		},
 		OCR:         ocr,
 		ImageSource: c.ImageSource, Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
+		DailyLimit: c.DailyLimit, BudgetBucket: c.BudgetBucket, PictureBudget: firstBucket(c.HTTPAllow), SecondLook: c.SecondLook, Reuse: c.Reuse,
+		Retention:    result.Retention{DropRaw: !c.Raw, Fields: c.ResultFields},
 		OnLostAnswer: c.OnLostAnswer, URLTTL: c.OSSURLTTL, Keys: keys, MaxImageBytes: c.MaxImageBytes,
 		ClaimKey: claim.NewKey(cmp.Or(string(c.AppSecret), string(c.AppCode))),
 		Region:   os.Getenv("FC_REGION"),
@@ -102,6 +105,29 @@ func newHandler(c config.Config, log *slog.Logger) *handler.Handler {
 		Processor: images, Keys: keys, MaxImageBytes: c.MaxImageBytes, HTTPAllow: c.HTTPAllow,
 		Version: version, PublicConfig: c.Public(), Warm: ocr.Warm, Log: log,
 	})
+}
+
+// tags returns RESULT_TAGS as object tags. Those of claims have the value "claim" in place of the first tag's, so that a
+// lifecycle rule can tell both apart.
+func tags(pairs []string, ofClaims bool) map[string]string {
+	tags := make(map[string]string, len(pairs))
+	for i, pair := range pairs {
+		key, value, _ := strings.Cut(pair, "=")
+		if ofClaims && i == 0 {
+			value = "claim"
+		}
+		tags[key] = value
+	}
+	return tags
+}
+
+// firstBucket returns the bucket of the first entry of HTTP_ALLOW, empty if there is none.
+func firstBucket(allow []string) string {
+	if len(allow) == 0 {
+		return ""
+	}
+	name, _, _ := strings.Cut(allow[0], "/")
+	return name
 }
 
 // limitMemory keeps the garbage of large pictures within the instance's memory: FC kills an instance that exceeds it, and

@@ -56,6 +56,7 @@ func (p *problems) ocr() {
 	p.require("OCR_TIMEOUT", c.Timeout >= 100*time.Millisecond && c.Timeout <= 10*time.Minute, c.Timeout)
 	p.require("OCR_MAX_ATTEMPTS", c.MaxAttempts >= 1 && c.MaxAttempts <= 10, c.MaxAttempts)
 	p.require("OCR_DAILY_LIMIT", c.DailyLimit >= 0 && c.DailyLimit <= 1e9, c.DailyLimit)
+	p.require("OCR_BUDGET_BUCKET", c.BudgetBucket == "" || ValidBucket(c.BudgetBucket), c.BudgetBucket)
 	p.require("OCR_RATE_LIMIT", c.RateLimit >= 0 && c.RateLimit <= 10000, c.RateLimit)
 }
 

@@ -57,6 +57,7 @@ type Config struct {
 	MaxAttempts  int           `env:"OCR_MAX_ATTEMPTS" envDefault:"3" accepts:"a whole number from 1 to 10"`
 	RateLimit    float64       `env:"OCR_RATE_LIMIT" envDefault:"0" accepts:"calls per second from 0 (no limit) to 10000, such as 5 or 0.5"`
 	DailyLimit   int           `env:"OCR_DAILY_LIMIT" envDefault:"0" accepts:"calls per day over all instances, a whole number from 0 (no limit) to 1000000000"`
+	BudgetBucket string        `env:"OCR_BUDGET_BUCKET" accepts:"the bucket that holds the calls of the day for OCR_DAILY_LIMIT; empty: the image's own, and for pictures in requests the first of HTTP_ALLOW"`
 	SecondLook   bool          `env:"OCR_SECOND_LOOK" envDefault:"true" accepts:"true or false"`
 	Reuse        bool          `env:"OCR_REUSE" envDefault:"false" accepts:"true or false"`
 	Raw          bool          `env:"OCR_RAW" envDefault:"true" accepts:"true or false"`

@@ -50,6 +50,7 @@ type Options struct {
 	RateLimit     float64           // OCR calls per second of this process; 0 means no limit
 	DailyLimit    int               // OCR calls per day over all instances; 0 means no limit
 	BudgetBucket  string            // holds the day's budget; empty: the image's own bucket
+	PictureBudget string            // the bucket of the budget for pictures that come with a request, if BudgetBucket is empty
 	Reuse         bool              // pay once for equal bytes, found by their SHA-256
 	SecondLook    bool              // call once more without details if nothing was recognised and nothing charged
 	OnLostAnswer  config.LostAnswer // what follows a call that may have been charged without a response

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -29,9 +30,10 @@ func (p *Processor) spending(name string, store Bucket, inv Invocation) (spendin
 	if o.DailyLimit == 0 {
 		return spending{}, nil
 	}
-	if o.BudgetBucket != "" && o.BudgetBucket != name {
+	holder := cmp.Or(o.BudgetBucket, name, o.PictureBudget)
+	if holder != name {
 		var err error
-		name = o.BudgetBucket
+		name = holder
 		if store, err = p.OpenBucket(name, "", inv, p.Logger(inv, result.Image{})); err != nil {
 			return spending{}, result.Errorf(result.AccessDenied, true, "the bucket of the budget: %v", err)
 		}

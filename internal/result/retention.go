@@ -2,13 +2,10 @@ package result
 
 import "slices"
 
-// CardFields are the names of a card's fields, as RESULT_FIELDS and the document write them.
-var CardFields = []string{"name", "sex", "ethnicity", "birthDate", "address", "idNumber"}
-
 // Retention says what of a card a document keeps. Its zero value keeps everything.
 type Retention struct {
 	DropRaw bool     // the provider's answer as it came, in which each field stands once more
-	Fields  []string // of the card, by the names in CardFields; empty: all
+	Fields  []string // of the card, by the names of config.CardFields; empty: all
 }
 
 // Apply removes from the document what is not kept. The checks were made before, with every field.

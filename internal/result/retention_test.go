@@ -3,6 +3,8 @@ package result
 import (
 	"testing"
 
+	"fc-idcard-ocr/internal/config"
+
 	"github.com/stretchr/testify/assert"
 )
 
@@ -15,7 +17,7 @@ func TestOnlyWhatIsKeptStays(t *testing.T) {
 	assert.Equal(t, full(), d)
 	Retention{DropRaw: true, Fields: []string{"name", "idNumber"}}.Apply(d)
 	assert.Equal(t, &Document{Card: &Card{Name: "1", IDNumber: "6"}}, d)
-	for _, name := range CardFields {
+	for _, name := range config.CardFields {
 		d := full()
 		Retention{Fields: []string{name}}.Apply(d)
 		assert.Equal(t, 1, len(d.Card.Name+d.Card.Sex+d.Card.Ethnicity+d.Card.BirthDate+d.Card.Address+d.Card.IDNumber), name)
