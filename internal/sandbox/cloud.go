@@ -221,7 +221,7 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 func (c *Cloud) startManagement(options *Options) (err error) {
 	c.Management, err = management.New(management.Config{
 		ExpireCredentials: func() int { return c.Keys.ExpireTokens(time.Now()) },
-		SetVersioning:     func(status string) error { return c.OSS.SetVersioning(c.Bucket, status) },
+		Bucket:            watchedBucket{c},
 		Chaos:             options.Chaos,
 	})
 	if err != nil {

@@ -364,6 +364,7 @@ func TestFaultsAreOrderedAtTheManagementPort(t *testing.T) {
 	assert.Contains(t, manage("POST", "/credentials/expire", ""), `"expired"`)
 	assert.JSONEq(t, `{"expired":0}`, manage("POST", "/credentials/expire", ""), "they have ended")
 	manage("PUT", "/versioning", `{"status":"Enabled"}`)
+	assert.Contains(t, manage("PATCH", "/bucket", `{"storageClass":"IA"}`), `"versioning": "Enabled"`)
 	manage("POST", "/events/duplicate", `{"enabled":false}`)
 	require.NoError(t, cloud.Upload(t.Context(), "b.jpg", specimen(t, "scan-01.jpg")))
 	_, document, err = cloud.Await(t.Context(), "b.jpg")

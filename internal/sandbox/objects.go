@@ -11,6 +11,8 @@ import (
 	"time"
 
 	aliyun "github.com/aliyun/aliyun-oss-go-sdk/oss"
+
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
 
 // ErrNoDocument says that FC gave an image up without a document.
@@ -137,4 +139,17 @@ func (c *Cloud) Await(ctx context.Context, key string) (raw []byte, document Doc
 			return nil, Document{}, ctx.Err()
 		}
 	}
+}
+
+// watchedBucket is the watched bucket as the management port knows it.
+type watchedBucket struct{ *Cloud }
+
+func (b watchedBucket) Settings() ossfake.BucketSettings { return b.OSS.Bucket(b.Bucket) }
+
+func (b watchedBucket) Change(change func(*ossfake.BucketSettings)) error {
+	return b.OSS.ChangeBucket(b.Bucket, change)
+}
+
+func (b watchedBucket) ApplyLifecycle(at time.Time) (ossfake.LifecycleReport, error) {
+	return b.OSS.ApplyLifecycle(b.Bucket, at)
 }

@@ -3,6 +3,8 @@
 package management
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,18 +19,28 @@ import (
 
 	"fc-idcard-ocr/internal/idnumber"
 	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
 
 // Config is what the management port manages.
 type Config struct {
 	// ExpireCredentials ends the temporary credentials given out so far and returns how many there were.
 	ExpireCredentials func() int
-	// SetVersioning switches the bucket's versioning: "Enabled", "Suspended" or "".
-	SetVersioning func(status string) error
+	// Bucket is the watched bucket.
+	Bucket Bucket
 	// Chaos, if set, lets things go wrong at random.
 	Chaos *Chaos
 	// HoldTime is how long a reordered event waits for its successor, 2 s by default.
 	HoldTime time.Duration
+}
+
+// Bucket is a bucket whose settings can be changed.
+type Bucket interface {
+	Settings() ossfake.BucketSettings
+	// Change changes the settings, or returns an error that says what is accepted.
+	Change(func(*ossfake.BucketSettings)) error
+	// ApplyLifecycle carries out the lifecycle rules as they stand at a time.
+	ApplyLifecycle(at time.Time) (ossfake.LifecycleReport, error)
 }
 
 // Server is the management port. Make one with New, put Wrap, Intercept, OnCall and Deliver where they belong, and serve
@@ -48,8 +60,8 @@ type Server struct {
 
 // New returns a management port without rules.
 func New(config Config) (*Server, error) {
-	if config.ExpireCredentials == nil || config.SetVersioning == nil {
-		return nil, errors.New("management: Config.ExpireCredentials and Config.SetVersioning are required")
+	if config.ExpireCredentials == nil || config.Bucket == nil {
+		return nil, errors.New("management: Config.ExpireCredentials and Config.Bucket are required")
 	}
 	if config.HoldTime == 0 {
 		config.HoldTime = holdTime
@@ -95,10 +107,12 @@ func (s *Server) Handler(server *gateway.Server, fallback http.Handler) http.Han
 	resource("/events/reorder", map[string]http.HandlerFunc{"POST": s.toggle(func(e *Events, on bool) { e.Reorder = on })})
 	resource("/credentials/expire", map[string]http.HandlerFunc{"POST": s.expire})
 	resource("/versioning", map[string]http.HandlerFunc{"PUT": s.putVersioning})
+	resource("/bucket", map[string]http.HandlerFunc{"GET": s.getBucket, "PATCH": s.patchBucket})
+	resource("/lifecycle", map[string]http.HandlerFunc{"POST": s.postLifecycle})
 	if fallback == nil {
 		fallback = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			writeError(w, http.StatusNotFound, errors.New("there is nothing here; accepted are /ledger, /requests, /faults, /events, "+
-				"/events/duplicate, /events/reorder, /credentials/expire and /versioning"))
+				"/events/duplicate, /events/reorder, /credentials/expire, /versioning, /bucket and /lifecycle"))
 		})
 	}
 	mux.Handle("/", fallback)
@@ -171,7 +185,7 @@ func (s *Server) getFaults(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) postFault(w http.ResponseWriter, r *http.Request) {
 	var rule Rule
-	err := decode(w, r, &rule)
+	err := decode(http.MaxBytesReader(w, r.Body, maxBody), &rule)
 	if err == nil {
 		err = rule.complete()
 	}
@@ -221,7 +235,7 @@ func (s *Server) toggle(set func(*Events, bool)) http.HandlerFunc {
 		var body struct {
 			Enabled *bool `json:"enabled"`
 		}
-		err := decode(w, r, &body)
+		err := decode(http.MaxBytesReader(w, r.Body, maxBody), &body)
 		if err == nil && body.Enabled == nil {
 			err = errors.New(`enabled is missing; accepted are {"enabled":true} and {"enabled":false}`)
 		}
@@ -248,12 +262,12 @@ func (s *Server) putVersioning(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Status *string `json:"status"`
 	}
-	err := decode(w, r, &body)
+	err := decode(http.MaxBytesReader(w, r.Body, maxBody), &body)
 	if err == nil && (body.Status == nil || !slices.Contains([]string{"", "Enabled", "Suspended"}, *body.Status)) {
 		err = errors.New(`status is missing or unknown; accepted are {"status":"Enabled"}, {"status":"Suspended"} and {"status":""} (never enabled)`)
 	}
 	if err == nil {
-		err = s.config.SetVersioning(*body.Status)
+		err = s.config.Bucket.Change(func(b *ossfake.BucketSettings) { b.Versioning = *body.Status })
 	}
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
@@ -262,12 +276,57 @@ func (s *Server) putVersioning(w http.ResponseWriter, r *http.Request) {
 	respond(w, http.StatusOK, body)
 }
 
+func (s *Server) getBucket(w http.ResponseWriter, _ *http.Request) {
+	respond(w, http.StatusOK, s.config.Bucket.Settings())
+}
+
+// patchBucket changes the members that the body has; the others keep their values.
+func (s *Server) patchBucket(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		var decodeErr error
+		err = s.config.Bucket.Change(func(b *ossfake.BucketSettings) {
+			changed := *b
+			if decodeErr = decode(bytes.NewReader(body), &changed); decodeErr == nil {
+				*b = changed
+			}
+		})
+		err = cmp.Or(decodeErr, err)
+	}
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	s.getBucket(w, r)
+}
+
+// postLifecycle runs the lifecycle rules as they stand after a number of days, and answers with what they did.
+func (s *Server) postLifecycle(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		AfterDays int `json:"afterDays"`
+	}
+	err := decode(http.MaxBytesReader(w, r.Body, maxBody), &body)
+	if err == nil && body.AfterDays < 0 {
+		err = errors.New(`afterDays is negative; accepted is {"afterDays":N} with N of 0 or more`)
+	}
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	report, err := s.config.Bucket.ApplyLifecycle(time.Now().Add(time.Duration(body.AfterDays) * 24 * time.Hour))
+	if err != nil {
+		writeError(w, http.StatusInternalServerError, err)
+		return
+	}
+	respond(w, http.StatusOK, report)
+}
+
 // maxBody is the largest body that is read, in bytes; none of them needs more than a few hundred.
 const maxBody = 64 << 10
 
 // decode reads a JSON object strictly: a misspelt member would otherwise silently do nothing.
-func decode(w http.ResponseWriter, r *http.Request, into any) error {
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+func decode(body io.Reader, into any) error {
+	decoder := json.NewDecoder(body)
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
 	if err == nil {

@@ -35,7 +35,7 @@ type port struct {
 	*management.Server
 	t                    *testing.T
 	manage, gateway, oss *httptest.Server
-	versioning           string
+	bucket               bucket
 	stored               atomic.Int32 // requests that OSS carried out
 }
 
@@ -44,7 +44,7 @@ func start(t *testing.T, change func(*management.Config)) *port {
 	p := &port{t: t}
 	config := management.Config{
 		ExpireCredentials: func() int { return 3 },
-		SetVersioning:     func(status string) error { p.versioning = status; return nil },
+		Bucket:            &p.bucket,
 		HoldTime:          time.Hour,
 	}
 	if change != nil {
@@ -66,6 +66,29 @@ func start(t *testing.T, change func(*management.Config)) *port {
 		t.Cleanup(server.Close)
 	}
 	return p
+}
+
+// bucket keeps what is set.
+type bucket struct {
+	settings ossfake.BucketSettings
+	ran      time.Time
+}
+
+func (b *bucket) Settings() ossfake.BucketSettings { return b.settings }
+
+func (b *bucket) Change(change func(*ossfake.BucketSettings)) error {
+	changed := b.settings
+	change(&changed)
+	if changed.Versioning == "Suspended" {
+		return errors.New("not today")
+	}
+	b.settings = changed
+	return nil
+}
+
+func (b *bucket) ApplyLifecycle(at time.Time) (ossfake.LifecycleReport, error) {
+	b.ran = at
+	return ossfake.LifecycleReport{Expired: 2}, nil
 }
 
 // ask sends a request to the management port and returns status and body.
@@ -342,23 +365,32 @@ func TestAHeldEventIsNotHeldForever(t *testing.T) {
 
 func TestCredentialsAreEndedAndVersioningIsSwitched(t *testing.T) {
 	t.Parallel()
-	p := start(t, func(c *management.Config) {
-		set := c.SetVersioning
-		c.SetVersioning = func(status string) error {
-			if status == "Suspended" {
-				return errors.New("not today")
-			}
-			return set(status)
-		}
-	})
+	p := start(t, nil)
 	_, body := p.ask("POST", "/credentials/expire", "")
 	assert.JSONEq(t, `{"expired":3}`, body)
 	status, _ := p.ask("PUT", "/versioning", `{"status":"Enabled"}`)
 	assert.Equal(t, http.StatusOK, status)
-	assert.Equal(t, "Enabled", p.versioning)
+	assert.Equal(t, "Enabled", p.bucket.settings.Versioning)
 	status, body = p.ask("PUT", "/versioning", `{"status":"Suspended"}`)
 	assert.Equal(t, http.StatusBadRequest, status)
 	assert.Contains(t, body, "not today")
+}
+
+func TestTheBucketsSettingsAreChangedMemberByMember(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	status, body := p.ask("PATCH", "/bucket", `{"storageClass":"Archive","encryption":{"algorithm":"KMS","kmsKeyId":"k"},"lifecycle":[{"prefix":"a/","expirationDays":3}]}`)
+	assert.Equal(t, http.StatusOK, status, body)
+	status, body = p.ask("PATCH", "/bucket", `{"retentionDays":7}`)
+	assert.Equal(t, http.StatusOK, status, body)
+	assert.Equal(t, ossfake.BucketSettings{StorageClass: "Archive", RetentionDays: 7, Encryption: ossfake.Encryption{Algorithm: "KMS", KMSKeyID: "k"},
+		Lifecycle: []ossfake.LifecycleRule{{Prefix: "a/", ExpirationDays: 3}}}, p.bucket.settings)
+	_, shown := p.ask("GET", "/bucket", "")
+	assert.Equal(t, body, shown)
+	status, body = p.ask("POST", "/lifecycle", `{"afterDays":3}`)
+	assert.Equal(t, http.StatusOK, status)
+	assert.Contains(t, body, `"expired": 2`)
+	assert.WithinDuration(t, time.Now().Add(72*time.Hour), p.bucket.ran, time.Minute)
 }
 
 func TestMistakesAreAnsweredWithWhatIsAccepted(t *testing.T) {
@@ -386,6 +418,9 @@ func TestMistakesAreAnsweredWithWhatIsAccepted(t *testing.T) {
 		{"POST", "/faults", `{"endpoint":"oss","phase":"reset","id":7}`, 400, "set by the server"},
 		{"POST", "/events/duplicate", `{}`, 400, "enabled is missing"},
 		{"PUT", "/versioning", `{"status":"on"}`, 400, "accepted are"},
+		{"PATCH", "/bucket", `{"retention":7}`, 400, "unknown field"},
+		{"PATCH", "/bucket", `{"versioning":"Suspended"}`, 400, "not today"},
+		{"POST", "/lifecycle", `{"afterDays":-1}`, 400, "accepted is"},
 		{"GET", "/requests?service=ocr", ``, 400, "accepted are oss, gateway, trigger"},
 		{"PATCH", "/ledger", ``, 405, "accepted are DELETE, GET"},
 		{"GET", "/leger", ``, 404, "accepted are /ledger"},
@@ -427,7 +462,7 @@ func TestChaosRepeatsWithItsSeedWhateverTheOrder(t *testing.T) {
 	const images = 2000
 	faults := func(seed uint64, reverse bool) (throttled, lost, twice map[int]bool) {
 		s, err := management.New(management.Config{ExpireCredentials: func() int { return 0 },
-			SetVersioning: func(string) error { return nil }, Chaos: management.DefaultChaos(seed)})
+			Bucket: &bucket{}, Chaos: management.DefaultChaos(seed)})
 		require.NoError(t, err)
 		throttled, lost, twice = map[int]bool{}, map[int]bool{}, map[int]bool{}
 		for n := range images {

@@ -46,7 +46,7 @@ func modeOf(r *http.Request, q parameters) (signatureMode, error) {
 	return anonymous, nil
 }
 
-// authenticate finds out who signed the request, and refuses it if nobody did.
+// authenticate finds out who signed the request. Without any signature the credentials are empty.
 func (s *Server) authenticate(req *request) (Credentials, error) {
 	mode, err := modeOf(req.Request, req.query)
 	if err != nil {
@@ -62,8 +62,7 @@ func (s *Server) authenticate(req *request) (Credentials, error) {
 	case v4Query:
 		return s.checkV4Query(req)
 	default:
-		return Credentials{}, errorf(http.StatusForbidden, "AccessDenied", "0003-00000001",
-			"You have no right to access this object because of bucket acl.")
+		return Credentials{}, nil // ACLs decide
 	}
 }
 

@@ -37,7 +37,7 @@ type bucketEntry struct {
 func (s *Server) bucketEntry(req *request, name string, created time.Time) bucketEntry {
 	return bucketEntry{
 		CreationDate: isoMillis(created), ExtranetEndpoint: req.Host, IntranetEndpoint: req.Host,
-		Location: "oss-" + s.cfg.Region, Name: name, Region: s.cfg.Region, StorageClass: "Standard",
+		Location: "oss-" + s.cfg.Region, Name: name, Region: s.cfg.Region, StorageClass: s.Bucket(name).StorageClass,
 	}
 }
 
@@ -100,11 +100,44 @@ func (s *Server) headBucket(w http.ResponseWriter, _ *request) error {
 	return nil
 }
 
+type bucketConfiguration struct {
+	XMLName            xml.Name `xml:"CreateBucketConfiguration"`
+	StorageClass       string   `xml:"StorageClass"`
+	DataRedundancyType string   `xml:"DataRedundancyType"`
+}
+
 func (s *Server) putBucket(w http.ResponseWriter, req *request) error {
 	if !isBucketName(req.bucket) {
 		return errorf(http.StatusBadRequest, "InvalidBucketName", "", "The specified bucket is not valid.").with("BucketName", req.bucket)
 	}
+	configuration := bucketConfiguration{StorageClass: classStandard, DataRedundancyType: "LRS"}
+	if req.ContentLength != 0 {
+		if err := readXML(w, req, &configuration); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(storageClasses, configuration.StorageClass) || !slices.Contains([]string{"LRS", "ZRS"}, configuration.DataRedundancyType) {
+		return errMalformedXML()
+	}
+	acl := req.Header.Get("x-oss-acl")
+	if acl != "" {
+		if err := s.checkBucketACL(req.bucket, acl); err != nil {
+			return err
+		}
+	}
+	_, err := s.store.root.Stat(req.bucket)
+	isNew := isAbsent(err)
 	if err := s.store.root.MkdirAll(req.bucket, 0o755); err != nil {
+		return err
+	}
+	if err := s.ChangeBucket(req.bucket, func(b *BucketSettings) {
+		if isNew {
+			b.StorageClass = configuration.StorageClass
+		}
+		if acl != "" {
+			b.ACL = acl
+		}
+	}); err != nil {
 		return err
 	}
 	w.Header().Set("Location", "/"+req.bucket)
@@ -120,12 +153,16 @@ func (s *Server) deleteBucket(w http.ResponseWriter, req *request) error {
 	}); err != nil {
 		return err
 	}
+	empty = empty && !s.store.hasVersions(req.bucket)
 	if empty {
 		// Hidden files are no objects but the user's all the same: they keep the bucket alive.
 		empty = s.removeEmptyFolders(req.bucket) == nil
 	}
 	if !empty {
 		return errorf(http.StatusConflict, "BucketNotEmpty", "0015-00000301", "The bucket you tried to delete is not empty.").with("BucketName", req.bucket)
+	}
+	if err := s.forgetSettings(req.bucket); err != nil {
+		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -165,6 +202,10 @@ type bucketInfo struct {
 		ACL                    string `xml:"AccessControlList>Grant"`
 		Versioning             string `xml:"Versioning,omitempty"`
 		BlockPublicAccess      bool   `xml:"BlockPublicAccess"`
+		Encryption             struct {
+			Algorithm string `xml:"SSEAlgorithm"`
+			KMSKeyID  string `xml:"KMSMasterKeyID,omitempty"`
+		} `xml:"ServerSideEncryptionRule"`
 	} `xml:"Bucket"`
 }
 
@@ -180,9 +221,15 @@ func (s *Server) getBucketInfo(w http.ResponseWriter, req *request) error {
 	out.Bucket.CrossRegionReplication = "Disabled"
 	out.Bucket.TransferAcceleration = "Disabled"
 	out.Bucket.Owner = theOwner
-	out.Bucket.ACL = "private"
-	out.Bucket.Versioning = s.versioningOf(req.bucket)
-	out.Bucket.BlockPublicAccess = true
+	settings := s.Bucket(req.bucket)
+	out.Bucket.ACL = settings.ACL
+	out.Bucket.Versioning = settings.Versioning
+	out.Bucket.BlockPublicAccess = !settings.AllowPublicAccess
+	out.Bucket.Encryption.Algorithm = settings.Encryption.Algorithm
+	if settings.Encryption.Algorithm == "" {
+		out.Bucket.Encryption.Algorithm = "None"
+	}
+	out.Bucket.Encryption.KMSKeyID = settings.Encryption.KMSKeyID
 	return writeXML(w, out)
 }
 
@@ -195,27 +242,13 @@ func (s *Server) getBucketLocation(w http.ResponseWriter, _ *request) error {
 	return writeXML(w, locationConstraint{Value: "oss-" + s.cfg.Region})
 }
 
-type accessControlPolicy struct {
-	XMLName xml.Name `xml:"AccessControlPolicy"`
-	Owner   owner    `xml:"Owner"`
-	Grant   string   `xml:"AccessControlList>Grant"`
-}
-
-func aclDocument(grant string) accessControlPolicy {
-	return accessControlPolicy{Owner: theOwner, Grant: grant}
-}
-
-func (s *Server) getBucketACL(w http.ResponseWriter, _ *request) error {
-	return writeXML(w, aclDocument("private"))
-}
-
 type versioningConfiguration struct {
 	XMLName xml.Name `xml:"VersioningConfiguration"`
 	Status  string   `xml:"Status,omitempty"`
 }
 
 func (s *Server) getBucketVersioning(w http.ResponseWriter, req *request) error {
-	return writeXML(w, versioningConfiguration{Status: s.versioningOf(req.bucket)})
+	return writeXML(w, versioningConfiguration{Status: s.Bucket(req.bucket).Versioning})
 }
 
 func (s *Server) putBucketVersioning(w http.ResponseWriter, req *request) error {
@@ -223,12 +256,8 @@ func (s *Server) putBucketVersioning(w http.ResponseWriter, req *request) error 
 	if err := readXML(w, req, &in); err != nil {
 		return err
 	}
-	if in.Status != "Enabled" && in.Status != "Suspended" {
+	if in.Status != versioningEnabled && in.Status != versioningSuspended {
 		return errMalformedXML()
 	}
-	if err := s.SetVersioning(req.bucket, in.Status); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil
+	return s.changeBucket(w, req, http.StatusOK, func(b *BucketSettings) { b.Versioning = in.Status })
 }

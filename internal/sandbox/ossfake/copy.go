@@ -13,25 +13,33 @@ import (
 // caller closes the file.
 func (s *Server) copySource(req *request) (metadata, *os.File, error) {
 	value := req.Header.Get("x-oss-copy-source")
-	raw, _, _ := strings.Cut(strings.TrimPrefix(value, "/"), "?")
+	raw, query, _ := strings.Cut(strings.TrimPrefix(value, "/"), "?")
+	version, hasVersion := strings.CutPrefix(query, "versionId=")
 	bucket, key, ok := strings.Cut(raw, "/")
 	// The SDKs write a space as "+" here, as in a form.
 	key, err := url.QueryUnescape(key)
-	if !ok || err != nil || key == "" {
+	if !ok || err != nil || key == "" || query != "" && !hasVersion {
 		return metadata{}, nil, errInvalidArgument("x-oss-copy-source", value, "The copy source must be /bucket/key, with the key URL-encoded.")
 	}
 	if err := s.requireBucket(bucket); err != nil {
 		return metadata{}, nil, err
 	}
-	if err := s.authorize(req, "oss:GetObject", bucket, key); err != nil {
+	action := "oss:GetObject"
+	if hasVersion {
+		action = versionAction(action)
+	}
+	if err := s.authorize(req, action, bucket, key); err != nil {
 		return metadata{}, nil, err
 	}
-	m, f, err := s.store.open(bucket, key)
+	m, f, err := s.store.open(bucket, key, version)
 	if errors.Is(err, errNotFound) {
 		return metadata{}, nil, errNoSuchKey(key)
 	}
 	if err != nil {
 		return metadata{}, nil, err
+	}
+	if !m.isReadable(req.now) {
+		return metadata{}, nil, errors.Join(errInvalidObjectState(), f.Close())
 	}
 	conditions := http.Header{}
 	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
@@ -63,29 +71,37 @@ func (s *Server) copyObject(w http.ResponseWriter, req *request) error {
 		// https://www.alibabacloud.com/help/doc-detail/91099.htm: appendable objects cannot be copied.
 		return errorf(http.StatusBadRequest, "OperationNotSupported", "", "An appendable object cannot be copied.")
 	}
-	m := source
+	m, err := s.newMetadata(req, req.Header)
+	if err != nil {
+		return err
+	}
 	switch directive := strings.ToUpper(req.Header.Get("x-oss-metadata-directive")); directive {
 	case "", "COPY":
+		m.ContentType, m.Header, m.User = source.ContentType, source.Header, source.User
 	case "REPLACE":
-		replaced, err := newMetadata(req.Header)
-		if err != nil {
-			return err
-		}
-		m.ContentType, m.Header, m.User = replaced.ContentType, replaced.Header, replaced.User
 	default:
 		return errInvalidArgument("x-oss-metadata-directive", directive, "The metadata directive must be COPY or REPLACE.")
+	}
+	switch directive := strings.ToUpper(req.Header.Get("x-oss-tagging-directive")); directive {
+	case "", "COPY":
+		m.Tags = source.Tags
+	case "REPLACE":
+	default:
+		return errInvalidArgument("x-oss-tagging-directive", directive, "The tagging directive must be COPY or REPLACE.")
 	}
 	st, err := s.store.stage(f)
 	if err != nil {
 		return err
 	}
-	m.Type, m.Unreported, m.CRC64, m.ETag = typeNormal, false, st.crc, st.etag()
-	old, now, err := s.store.commit(req.bucket, req.key, st, m, permit)
+	m.CRC64, m.ETag = st.crc, st.etag()
+	old, now, err := s.store.commit(req.bucket, req.key, st, m, s.guard(req.bucket, permit))
 	if err != nil {
 		return err
 	}
 	s.emit(req, "ObjectCreated:CopyObject", req.key, now, sizeDelta(old, now))
-	setETag(w.Header(), now.ETag)
-	setCRC(w.Header(), now.CRC64)
+	setStored(w.Header(), now)
+	if source.VersionID != "" {
+		w.Header().Set("x-oss-copy-source-version-id", source.VersionID)
+	}
 	return writeXML(w, copyResult{ETag: `"` + now.ETag + `"`, LastModified: isoMillis(now.LastModified)})
 }

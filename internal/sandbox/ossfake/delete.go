@@ -7,21 +7,50 @@ import (
 )
 
 func (s *Server) deleteObject(w http.ResponseWriter, req *request) error {
-	m, err := s.store.remove(req.bucket, req.key)
-	if err == nil {
-		s.emit(req, "ObjectRemoved:DeleteObject", req.key, metadata{}, -m.Size)
-	} else if !errors.Is(err, errNotFound) {
+	done, err := s.removeObject(req, "ObjectRemoved:DeleteObject", req.key, req.query.get("versionId"))
+	if err != nil {
 		return err
+	}
+	h := w.Header()
+	switch {
+	case done.marker != nil:
+		h.Set("x-oss-delete-marker", "true")
+		setVersion(h, *done.marker)
+	case done.removed != nil && req.query.has("versionId"):
+		h.Set("x-oss-version-id", done.removed.versionID())
+		if done.removed.DeleteMarker {
+			h.Set("x-oss-delete-marker", "true")
+		}
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// removeObject removes the current object, or the version if one is named, and reports it. It is no error if there is none.
+func (s *Server) removeObject(req *request, event, key, versionID string) (removal, error) {
+	if versionID == "" {
+		done, err := s.store.remove(req.bucket, key, s.guard(req.bucket, nil))
+		if err == nil && done.removed != nil {
+			s.emit(req, event, key, metadata{}, -done.removed.Size)
+		}
+		return done, err
+	}
+	done, err := s.store.removeVersion(req.bucket, key, versionID, func(m *metadata) error { return s.checkRetention(req.bucket, *m) })
+	if errors.Is(err, errNoSuchVersion) {
+		return removal{}, nil
+	}
+	if err == nil && !done.removed.DeleteMarker {
+		s.emit(req, event, key, metadata{}, -done.removed.Size)
+	}
+	return done, err
 }
 
 type deleteRequest struct {
 	XMLName xml.Name `xml:"Delete"`
 	Quiet   bool     `xml:"Quiet"`
 	Objects []struct {
-		Key string `xml:"Key"`
+		Key       string `xml:"Key"`
+		VersionID string `xml:"VersionId"`
 	} `xml:"Object"`
 }
 
@@ -32,7 +61,10 @@ type deleteResult struct {
 }
 
 type deleted struct {
-	Key string `xml:"Key"`
+	Key             string `xml:"Key"`
+	VersionID       string `xml:"VersionId,omitempty"`
+	DeleteMarker    bool   `xml:"DeleteMarker,omitempty"`
+	MarkerVersionID string `xml:"DeleteMarkerVersionId,omitempty"`
 }
 
 // deleteObjects serves POST ?delete: up to 1,000 keys at once.
@@ -48,7 +80,11 @@ func (s *Server) deleteObjects(w http.ResponseWriter, req *request) error {
 		if err := checkKey(o.Key); err != nil || o.Key == "" {
 			return errMalformedXML()
 		}
-		if err := s.authorize(req, "oss:DeleteObject", req.bucket, o.Key); err != nil {
+		action := "oss:DeleteObject"
+		if o.VersionID != "" {
+			action = versionAction(action)
+		}
+		if err := s.authorize(req, action, req.bucket, o.Key); err != nil {
 			return err
 		}
 	}
@@ -58,15 +94,21 @@ func (s *Server) deleteObjects(w http.ResponseWriter, req *request) error {
 		return err
 	}
 	for _, o := range in.Objects {
-		m, err := s.store.remove(req.bucket, o.Key)
-		if err == nil {
-			s.emit(req, "ObjectRemoved:DeleteObjects", o.Key, metadata{}, -m.Size)
-		} else if !errors.Is(err, errNotFound) {
+		done, err := s.removeObject(req, "ObjectRemoved:DeleteObjects", o.Key, o.VersionID)
+		if err != nil {
 			return err
 		}
-		if !in.Quiet {
-			out.Deleted = append(out.Deleted, deleted{encode(o.Key)})
+		if in.Quiet {
+			continue
 		}
+		d := deleted{Key: encode(o.Key), VersionID: o.VersionID}
+		switch {
+		case done.marker != nil:
+			d.DeleteMarker, d.MarkerVersionID = true, done.marker.versionID()
+		case done.removed != nil && done.removed.DeleteMarker:
+			d.DeleteMarker, d.MarkerVersionID = true, o.VersionID
+		}
+		out.Deleted = append(out.Deleted, d)
 	}
 	return writeXML(w, out)
 }

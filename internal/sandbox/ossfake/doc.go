@@ -6,14 +6,17 @@
 //
 // Path-style requests (/bucket/key) signed with V1 or V4, in the Authorization header or in the query (presigned URL),
 // with long-term or STS credentials: service, bucket, object, append, copy, multi-object delete, form (PostObject) and
-// multipart operations, conditional and range reads, image processing (x-oss-process) on real pictures, RAM policies
-// for STS callers, and the event notification that triggers a function.
+// multipart operations, conditional and range reads, versions, tags, ACLs, encryption headers, storage classes with archive and
+// restore, retention, lifecycle rules, image processing (x-oss-process) on real pictures, RAM policies for STS callers, and the
+// event notification that triggers a function. BucketSettings are the properties of a bucket that change these answers; ChangeBucket
+// sets them in one call.
 //
 // # Where things are
 //
 // An object whose key is a safe relative path is the file Dir/<bucket>/<key>. Every other key ("..", "//", a trailing
 // "/", names over 255 bytes, control characters, a key that is also a folder) is a file under Dir/.oss/objects.
-// Content type, user metadata, ETag and CRC are kept in Dir/.oss/meta. A file that was copied into a bucket's folder
+// Content type, user metadata, ETag and CRC are kept in Dir/.oss/meta, older versions and delete markers in Dir/.oss/versions,
+// settings of buckets in Dir/.oss/buckets. A file that was copied into a bucket's folder
 // by hand is an object too; files whose name starts with "." or looks like an unfinished download (.part, .partial,
 // .crdownload, .tmp, .swp, trailing "~") are not, until they are renamed. Symbolic links never are. Server.Watch reports
 // what is copied in and removed by hand.
@@ -21,12 +24,16 @@
 // # Limitations
 //
 //   - Path style only; the real service refuses it and wants the bucket in the host name.
-//   - Versioning can be switched on and then changes what x-oss-forbid-overwrite does (it is ignored, as documented),
-//     but no old version is kept: a delete deletes, and versionId is not implemented.
-//   - Access control is all or nothing: every long-term key owns every bucket; RAM policies apply to STS callers only and
-//     know Effect, Action and Resource, no Condition. Bucket and object ACLs are not enforced: nothing is public.
-//   - Not implemented, and answered with 501 NotImplemented: tagging, lifecycle, CORS, symlinks, restore, select,
-//     callbacks, encryption settings, replication, live channels, image styles, saveas and asynchronous processing.
+//   - A file that is changed or removed by hand leaves no older version and no delete marker.
+//   - Every long-term key owns every bucket; RAM policies apply to STS callers only and know Effect, Action and Resource, no
+//     Condition. There are no bucket policies.
+//   - Nothing is encrypted: the headers are kept and answered, and the permissions for an own KMS key are checked.
+//   - A retention policy is set by ChangeBucket only, and is locked at once. Lifecycle rules know prefix, tags and days, and run when
+//     ApplyLifecycle is called.
+//   - Where the documentation names a refusal but not its error code, the code is a guess: AppendObject with an own KMS key
+//     (InvalidEncryptionRequest) and in an Archive bucket (OperationNotSupported).
+//   - Not implemented, and answered with 501 NotImplemented: CORS, symlinks, select, callbacks, replication, live channels, image
+//     styles, saveas and asynchronous processing, ListMultipartUploads with a delimiter.
 //   - Image processing knows resize, auto-orient, rotate (multiples of 90), quality, format and info. It reads JPEG, PNG, GIF (first
 //     frame), BMP, TIFF and WebP and writes JPEG, PNG, GIF, BMP and TIFF. HEIC and AVIF are refused with the service's
 //     words for an unknown format, and WebP is not written: no decoder or encoder without cgo is used here. EXIF data is not

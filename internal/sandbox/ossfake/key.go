@@ -1,9 +1,6 @@
 package ossfake
 
 import (
-
-	//nolint:gosec // The ETag of a normal object is its MD5 by definition.
-
 	"crypto/sha256"
 	"encoding/hex"
 	"path"

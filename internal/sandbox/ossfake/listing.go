@@ -103,7 +103,7 @@ func (s *Server) listObjects(w http.ResponseWriter, req *request) error {
 	withOwner := !v2 || q.get("fetch-owner") == "true"
 	for _, m := range page.objects {
 		e := listEntry{
-			Key: encode(m.Key), LastModified: isoMillis(m.LastModified), ETag: `"` + m.ETag + `"`, Type: m.Type, Size: m.Size, StorageClass: "Standard",
+			Key: encode(m.Key), LastModified: isoMillis(m.LastModified), ETag: `"` + m.ETag + `"`, Type: m.Type, Size: m.Size, StorageClass: m.StorageClass,
 		}
 		if withOwner {
 			e.Owner = &theOwner
@@ -194,3 +194,107 @@ func (s *Server) list(bucket, prefix, delimiter, after string, limit int) (listP
 // successor returns a string after every string that starts with p and before every other that follows p. Keys are UTF-8,
 // which has no byte 0xff.
 func successor(p string) string { return p + "\xff" }
+
+type versionEntry struct {
+	XMLName      xml.Name
+	Key          string `xml:"Key"`
+	VersionID    string `xml:"VersionId"`
+	IsLatest     bool   `xml:"IsLatest"`
+	LastModified string `xml:"LastModified"`
+	ETag         string `xml:"ETag,omitempty"`
+	Type         string `xml:"Type,omitempty"`
+	Size         *int64 `xml:"Size"`
+	StorageClass string `xml:"StorageClass,omitempty"`
+	Owner        owner  `xml:"Owner"`
+}
+
+type listVersionsResult struct {
+	XMLName             xml.Name       `xml:"ListVersionsResult"`
+	Name                string         `xml:"Name"`
+	Prefix              string         `xml:"Prefix"`
+	KeyMarker           string         `xml:"KeyMarker"`
+	VersionIDMarker     string         `xml:"VersionIdMarker"`
+	NextKeyMarker       string         `xml:"NextKeyMarker,omitempty"`
+	NextVersionIDMarker string         `xml:"NextVersionIdMarker,omitempty"`
+	MaxKeys             int            `xml:"MaxKeys"`
+	Delimiter           string         `xml:"Delimiter"`
+	EncodingType        string         `xml:"EncodingType,omitempty"`
+	IsTruncated         bool           `xml:"IsTruncated"`
+	Versions            []versionEntry `xml:",any"`
+	CommonPrefixes      []commonPrefix `xml:"CommonPrefixes"`
+}
+
+// listObjectVersions serves GET ?versions: all versions and delete markers, by key and newest first.
+func (s *Server) listObjectVersions(w http.ResponseWriter, req *request) error {
+	q := req.query
+	limit, err := maxKeys(req, "max-keys")
+	if err != nil {
+		return err
+	}
+	encode, err := keyEncoder(req)
+	if err != nil {
+		return err
+	}
+	prefix, delimiter, keyMarker, idMarker := q.get("prefix"), q.get("delimiter"), q.get("key-marker"), q.get("version-id-marker")
+	if idMarker != "" && keyMarker == "" {
+		return errInvalidArgument("version-id-marker", idMarker, "A version-id marker cannot be specified without a key marker.")
+	}
+	keys, err := s.allKeys(req.bucket)
+	if err != nil {
+		return err
+	}
+	out := listVersionsResult{
+		Name: req.bucket, Prefix: encode(prefix), KeyMarker: encode(keyMarker), VersionIDMarker: idMarker, MaxKeys: limit,
+		Delimiter: encode(delimiter), EncodingType: q.get("encoding-type"),
+	}
+	count := 0
+	// room counts an entry of the page, or ends the page before it.
+	room := func(key, id string) bool {
+		if out.IsTruncated = count == limit; out.IsTruncated {
+			return false
+		}
+		count++
+		out.NextKeyMarker, out.NextVersionIDMarker = encode(key), id
+		return true
+	}
+	for _, key := range keys {
+		if !strings.HasPrefix(key, prefix) || key < keyMarker || key == keyMarker && idMarker == "" || out.IsTruncated {
+			continue
+		}
+		if i := strings.Index(key[len(prefix):], delimiter); delimiter != "" && i >= 0 {
+			common := key[:len(prefix)+i+len(delimiter)]
+			last := len(out.CommonPrefixes) - 1
+			if common != keyMarker && (last < 0 || out.CommonPrefixes[last].Prefix != encode(common)) && room(common, "") {
+				out.CommonPrefixes = append(out.CommonPrefixes, commonPrefix{encode(common)})
+			}
+			continue
+		}
+		versions, err := s.store.allVersions(req.bucket, key)
+		if err != nil {
+			return err
+		}
+		passed := key != keyMarker // the versions up to the marker were on the page before
+		for n, m := range versions {
+			if !passed {
+				passed = m.versionID() == idMarker
+				continue
+			}
+			if !room(key, m.versionID()) {
+				break
+			}
+			e := versionEntry{
+				XMLName: xml.Name{Local: "DeleteMarker"}, Key: encode(key), VersionID: m.versionID(), IsLatest: n == 0,
+				LastModified: isoMillis(m.LastModified), Owner: theOwner,
+			}
+			if !m.DeleteMarker {
+				e.XMLName.Local = "Version"
+				e.ETag, e.Type, e.Size, e.StorageClass = `"`+m.ETag+`"`, m.Type, &m.Size, m.StorageClass
+			}
+			out.Versions = append(out.Versions, e)
+		}
+	}
+	if !out.IsTruncated {
+		out.NextKeyMarker, out.NextVersionIDMarker = "", ""
+	}
+	return writeXML(w, out)
+}

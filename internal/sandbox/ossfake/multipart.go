@@ -94,7 +94,7 @@ type initiateResult struct {
 }
 
 func (s *Server) initiateMultipartUpload(w http.ResponseWriter, req *request) error {
-	m, err := newMetadata(req.Header)
+	m, err := s.newMetadata(req, req.Header)
 	if err != nil {
 		return err
 	}
@@ -255,8 +255,7 @@ func (s *Server) completeMultipartUpload(w http.ResponseWriter, req *request) er
 		return err
 	}
 	s.emit(req, "ObjectCreated:CompleteMultipartUpload", req.key, now, sizeDelta(old, now))
-	setETag(w.Header(), now.ETag)
-	setCRC(w.Header(), now.CRC64)
+	setStored(w.Header(), now)
 	return writeXML(w, completeResult{
 		EncodingType: req.query.get("encoding-type"), Location: "http://" + req.Host + "/" + req.bucket + "/" + percentEncode(req.key, "/"),
 		Bucket: req.bucket, Key: encode(req.key), ETag: `"` + now.ETag + `"`,
@@ -307,7 +306,7 @@ func (s *Server) assemble(req *request, in completeRequest, all bool, permit fun
 	m := u.Metadata
 	m.CRC64 = whole.crc
 	m.ETag = strings.ToUpper(hex.EncodeToString(sums.Sum(nil))) + "-" + strconv.Itoa(len(chosen))
-	old, now, err := s.store.commit(req.bucket, req.key, whole, m, permit)
+	old, now, err := s.store.commit(req.bucket, req.key, whole, m, s.guard(req.bucket, permit))
 	if err != nil {
 		return nil, metadata{}, err
 	}

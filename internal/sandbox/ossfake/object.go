@@ -3,11 +3,13 @@ package ossfake
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -20,10 +22,10 @@ const (
 )
 
 // storedHeaders are kept with an object and sent back with it.
-var storedHeaders = []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires", "x-oss-server-side-encryption"}
+var storedHeaders = []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires"}
 
-// newMetadata reads an upload's metadata from its headers.
-func newMetadata(h http.Header) (metadata, error) {
+// newMetadata reads an upload's metadata from its headers, or from the fields of its form.
+func (s *Server) newMetadata(req *request, h http.Header) (metadata, error) {
 	m := metadata{Type: typeNormal, ContentType: h.Get("Content-Type")}
 	if m.ContentType == "" {
 		m.ContentType = "application/octet-stream"
@@ -57,7 +59,28 @@ func newMetadata(h http.Header) (metadata, error) {
 	if h.Get("x-oss-callback") != "" {
 		return metadata{}, errNotImplemented("x-oss-callback")
 	}
-	return m, nil
+	encryption, err := s.encryption(req, h)
+	if err != nil {
+		return metadata{}, err
+	}
+	if encryption.Algorithm != "" {
+		m.Encryption = &encryption
+	}
+	if m.StorageClass, err = s.storageClass(req.bucket, h); err != nil {
+		return metadata{}, err
+	}
+	if m.ACL, err = s.objectACL(req.bucket, h.Get("x-oss-object-acl")); err != nil {
+		return metadata{}, err
+	}
+	m.Tags, err = s.newTags(req, h)
+	return m, err
+}
+
+// setVersion writes the header that names a version, which objects from before versioning do not have.
+func setVersion(h http.Header, m metadata) {
+	if m.VersionID != "" {
+		h.Set("x-oss-version-id", m.VersionID)
+	}
 }
 
 // receive stages the body of a request and checks it against Content-MD5.
@@ -98,7 +121,7 @@ func (s *Server) forbidOverwrite(req *request, value string) (func(*metadata) er
 		e.ec = "0017-00000279"
 		return nil, e
 	}
-	if s.versioningOf(req.bucket) != "" {
+	if s.Bucket(req.bucket).Versioning != "" {
 		return nil, nil
 	}
 	return func(existing *metadata) error {
@@ -114,7 +137,7 @@ func (s *Server) putObject(w http.ResponseWriter, req *request) error {
 	if req.Header.Get("x-oss-copy-source") != "" {
 		return s.copyObject(w, req)
 	}
-	m, err := newMetadata(req.Header)
+	m, err := s.newMetadata(req, req.Header)
 	if err != nil {
 		return err
 	}
@@ -127,14 +150,13 @@ func (s *Server) putObject(w http.ResponseWriter, req *request) error {
 		return err
 	}
 	m.ETag, m.CRC64 = st.etag(), st.crc
-	old, now, err := s.store.commit(req.bucket, req.key, st, m, permit)
+	old, now, err := s.store.commit(req.bucket, req.key, st, m, s.guard(req.bucket, permit))
 	if err != nil {
 		return err
 	}
 	s.emit(req, "ObjectCreated:PutObject", req.key, now, sizeDelta(old, now))
 	h := w.Header()
-	setETag(h, now.ETag)
-	setCRC(h, now.CRC64)
+	setStored(h, now)
 	h.Set("Content-MD5", base64.StdEncoding.EncodeToString(st.md5[:]))
 	w.WriteHeader(http.StatusOK)
 	return nil
@@ -150,6 +172,14 @@ func sizeDelta(old *metadata, now metadata) int64 {
 // setETag writes the header in the service's spelling.
 func setETag(h http.Header, etag string) { h["ETag"] = []string{`"` + etag + `"`} }
 
+// setStored writes the headers with which every upload is answered.
+func setStored(h http.Header, m metadata) {
+	setETag(h, m.ETag)
+	setCRC(h, m.CRC64)
+	setVersion(h, m)
+	setEncryption(h, m)
+}
+
 func setCRC(h http.Header, crc uint64) {
 	h.Set("x-oss-hash-crc64ecma", strconv.FormatUint(crc, 10))
 }
@@ -162,15 +192,28 @@ func (s *Server) appendObject(w http.ResponseWriter, req *request) error {
 		e.ec = "0016-00000501"
 		return e
 	}
-	m, err := newMetadata(req.Header)
+	if req.query.has("versionId") {
+		e := errInvalidArgument("versionId", req.query.get("versionId"), "The versionId cannot be specified for an append.")
+		e.ec = "0016-00000504"
+		return e
+	}
+	m, err := s.newMetadata(req, req.Header)
 	if err != nil {
+		return err
+	}
+	if err := s.checkAppendable(req, m); err != nil {
 		return err
 	}
 	chunk, err := s.receive(w, req)
 	if err != nil {
 		return err
 	}
-	now, err := s.store.append(req.bucket, req.key, position, chunk, m)
+	now, err := s.store.append(req.bucket, req.key, position, chunk, m, func(existing *metadata) error {
+		if existing.isArchived() {
+			return errAppendToArchive()
+		}
+		return s.checkRetention(req.bucket, *existing)
+	})
 	var pos *positionError
 	switch {
 	case errors.As(err, &pos):
@@ -184,22 +227,50 @@ func (s *Server) appendObject(w http.ResponseWriter, req *request) error {
 	}
 	s.emit(req, "ObjectCreated:AppendObject", req.key, now, chunk.size)
 	h := w.Header()
-	setETag(h, now.ETag)
-	setCRC(h, now.CRC64)
+	setStored(h, now)
 	h.Set("x-oss-next-append-position", strconv.FormatInt(now.Size, 10))
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
+func errAppendToArchive() *apiError {
+	return errorf(http.StatusBadRequest, "OperationNotSupported", "", "The operation is not supported for this resource: an archived object cannot be appended to.")
+}
+
+// checkAppendable refuses what no appendable object can have: a KMS key of one's own, and the cold archive classes
+// (https://help.aliyun.com/zh/oss/developer-reference/appendobject). Of a bucket whose class is Archive it wants another class by
+// header: the object could not be appended to a second time.
+func (s *Server) checkAppendable(req *request, m metadata) error {
+	switch {
+	case m.Encryption != nil && m.Encryption.KMSKeyID != "":
+		return errorf(http.StatusBadRequest, "InvalidEncryptionRequest", "", "The encryption request you specified is not valid: an appendable object cannot be encrypted with a KMS key ID.")
+	case m.StorageClass == classColdArchive, m.StorageClass == classDeepColdArchive:
+		e := errInvalidArgument("x-oss-storage-class", m.StorageClass, "Appendable object does not support the storage class %s.", m.StorageClass)
+		e.ec = "0016-00000503"
+		return e
+	case m.StorageClass == classArchive && req.Header.Get("x-oss-storage-class") == "":
+		return errAppendToArchive()
+	}
+	return nil
+}
+
 // writeObjectHeaders writes the headers that GetObject and HeadObject share.
-func writeObjectHeaders(h http.Header, m metadata) {
-	setETag(h, m.ETag)
+func writeObjectHeaders(h http.Header, m metadata, now time.Time) {
+	setStored(h, m)
 	h.Set("Last-Modified", m.LastModified.UTC().Format(http.TimeFormat))
 	h.Set("Content-Type", m.ContentType)
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("x-oss-object-type", m.Type)
-	h.Set("x-oss-storage-class", "Standard")
-	setCRC(h, m.CRC64)
+	h.Set("x-oss-storage-class", m.StorageClass)
+	if restore := m.restoreHeader(now); restore != "" {
+		h.Set("x-oss-restore", restore)
+	}
+	if len(m.Tags) > 0 {
+		h.Set("x-oss-tagging-count", strconv.Itoa(len(m.Tags)))
+	}
+	if sum, err := hex.DecodeString(m.ETag); err == nil && m.Type == typeNormal {
+		h.Set("Content-MD5", base64.StdEncoding.EncodeToString(sum))
+	}
 	for name, value := range m.Header {
 		h.Set(name, value)
 	}
@@ -219,7 +290,7 @@ var responseHeaders = map[string]string{
 
 // getObject serves GetObject and HeadObject.
 func (s *Server) getObject(w http.ResponseWriter, req *request) error {
-	m, f, err := s.store.open(req.bucket, req.key)
+	m, f, err := s.store.open(req.bucket, req.key, req.query.get("versionId"))
 	if errors.Is(err, errNotFound) && req.Method == http.MethodGet && req.query.get("x-oss-process") != "" {
 		return errorf(http.StatusNotFound, "NoSuchFile", "", "The specified file does not exist.").with("Key", req.key)
 	}
@@ -227,6 +298,9 @@ func (s *Server) getObject(w http.ResponseWriter, req *request) error {
 		return err
 	}
 	defer f.Close()
+	if req.Method == http.MethodGet && !m.isReadable(req.now) {
+		return errInvalidObjectState()
+	}
 	if err := checkConditions(req.Header, m); err != nil {
 		if ae := (*apiError)(nil); errors.As(err, &ae) && ae.status == http.StatusNotModified {
 			setETag(w.Header(), m.ETag)
@@ -238,7 +312,7 @@ func (s *Server) getObject(w http.ResponseWriter, req *request) error {
 		return s.processImage(w, req, m, f)
 	}
 	h := w.Header()
-	writeObjectHeaders(h, m)
+	writeObjectHeaders(h, m, req.now)
 	for _, p := range req.query {
 		if name, ok := responseHeaders[p.name]; ok {
 			h.Set(name, p.value)
@@ -265,13 +339,14 @@ func (s *Server) getObject(w http.ResponseWriter, req *request) error {
 
 // getObjectMeta serves ?objectMeta: ETag, size and time only.
 func (s *Server) getObjectMeta(w http.ResponseWriter, req *request) error {
-	m, err := s.store.stat(req.bucket, req.key)
+	m, err := s.store.version(req.bucket, req.key, req.query.get("versionId"))
 	if err != nil {
 		return err
 	}
 	h := w.Header()
 	setETag(h, m.ETag)
 	setCRC(h, m.CRC64)
+	setVersion(h, m)
 	h.Set("Last-Modified", m.LastModified.UTC().Format(http.TimeFormat))
 	h.Set("Content-Length", strconv.FormatInt(m.Size, 10))
 	if req.Method == http.MethodGet {
@@ -280,11 +355,4 @@ func (s *Server) getObjectMeta(w http.ResponseWriter, req *request) error {
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
-}
-
-func (s *Server) getObjectACL(w http.ResponseWriter, req *request) error {
-	if _, err := s.store.stat(req.bucket, req.key); err != nil {
-		return err
-	}
-	return writeXML(w, aclDocument("default"))
 }

@@ -325,8 +325,6 @@ func TestWhatIsNotImplementedIsNeverMistakenForAnUpload(t *testing.T) {
 	l := start(t, "")
 	b := l.v4(t)
 	put(t, b, "a", "content")
-	requireCode(t, b.PutObjectTagging("a", aliyun.Tagging{Tags: []aliyun.Tag{{Key: "a", Value: "b"}}}), 501, "NotImplemented")
-	requireCode(t, b.SetObjectACL("a", aliyun.ACLPublicRead), 501, "NotImplemented")
 	requireCode(t, b.PutSymlink("link", "a"), 501, "NotImplemented")
 	assert.Equal(t, "content", get(t, b, "a"))
 	exists, err := b.IsObjectExist("link")

@@ -97,9 +97,14 @@ func (p *Policy) Allows(action, region, bucket, key string) bool {
 	case key != "":
 		target = bucket + "/" + key
 	}
+	return p.allows(action, "oss", region, target)
+}
+
+// allows judges an action on a resource of any service.
+func (p *Policy) allows(action, service, region, target string) bool {
 	allowed := false
 	for _, st := range p.statements {
-		if !st.covers(strings.ToLower(action), region, target) {
+		if !st.covers(strings.ToLower(action), service, region, target) {
 			continue
 		}
 		if st.deny {
@@ -110,7 +115,7 @@ func (p *Policy) Allows(action, region, bucket, key string) bool {
 	return allowed
 }
 
-func (st statement) covers(action, region, target string) bool {
+func (st statement) covers(action, service, region, target string) bool {
 	matched := false
 	for _, a := range st.actions {
 		matched = matched || wildcardMatch(a, action)
@@ -122,9 +127,9 @@ func (st statement) covers(action, region, target string) bool {
 		if r == "*" {
 			return true
 		}
-		// acs:oss:<region>:<account>:<resource>. There is one account here, so its ID is not compared.
+		// acs:<service>:<region>:<account>:<resource>. There is one account here, so its ID is not compared.
 		parts := strings.SplitN(r, ":", 5)
-		if wildcardMatch(parts[0], "acs") && wildcardMatch(parts[1], "oss") &&
+		if wildcardMatch(parts[0], "acs") && wildcardMatch(parts[1], service) &&
 			(wildcardMatch(parts[2], region) || wildcardMatch(parts[2], "oss-"+region)) && wildcardMatch(parts[4], target) {
 			return true
 		}

@@ -275,7 +275,7 @@ func (s *Server) storeForm(w http.ResponseWriter, req *request, f form, limits s
 	if t := f.contentType(); t != "" {
 		h.Set("Content-Type", t)
 	}
-	m, err := newMetadata(h)
+	m, err := s.newMetadata(req, h)
 	if err != nil {
 		return metadata{}, err
 	}
@@ -297,7 +297,7 @@ func (s *Server) storeForm(w http.ResponseWriter, req *request, f form, limits s
 			with("MinSizeAllowed", strconv.FormatInt(limits.min, 10))
 	}
 	m.ETag, m.CRC64 = st.etag(), st.crc
-	old, now, err := s.store.commit(req.bucket, req.key, st, m, permit)
+	old, now, err := s.store.commit(req.bucket, req.key, st, m, s.guard(req.bucket, permit))
 	if err != nil {
 		return metadata{}, err
 	}
@@ -315,8 +315,7 @@ type postResponse struct {
 
 func (s *Server) answerForm(w http.ResponseWriter, req *request, f form, now metadata) error {
 	h := w.Header()
-	setETag(h, now.ETag)
-	setCRC(h, now.CRC64)
+	setStored(h, now)
 	location := "http://" + req.Host + "/" + req.bucket + "/" + percentEncode(req.key, "/")
 	h.Set("Location", location)
 	switch f.fields["success_action_status"] {

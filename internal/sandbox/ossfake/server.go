@@ -40,7 +40,7 @@ type Config struct {
 	Now func() time.Time
 	// Policy restricts callers with STS credentials; nil allows everything.
 	Policy *Policy
-	// Versioning is the state of new buckets. See the limitations in the package documentation.
+	// Versioning switches the versioning of every bucket on in which it is not suspended.
 	Versioning bool
 }
 
@@ -51,8 +51,8 @@ type Server struct {
 	// images limits how many pictures are decoded at once: each may take maxDecodedBytes several times.
 	images chan struct{}
 
-	mu         sync.RWMutex
-	versioning map[string]string
+	mu       sync.RWMutex
+	settings map[string]BucketSettings // of the buckets that were asked for
 }
 
 // New opens the folder and creates the buckets. It fails if the configuration is incomplete or the folder cannot be
@@ -85,11 +85,12 @@ func New(cfg Config) (*Server, error) {
 	if cfg.OnEvent == nil {
 		cfg.OnEvent = func(Event) {}
 	}
-	st, err := openStore(cfg.Dir, cfg.Log, cfg.Now)
+	s := &Server{cfg: cfg, images: make(chan struct{}, 2), settings: map[string]BucketSettings{}}
+	st, err := openStore(cfg.Dir, cfg.Log, cfg.Now, func(bucket string) string { return s.Bucket(bucket).Versioning })
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, store: st, images: make(chan struct{}, 2), versioning: map[string]string{}}
+	s.store = st
 	for _, b := range cfg.Buckets {
 		if err := s.store.root.MkdirAll(b, 0o755); err != nil {
 			return nil, errors.Join(fmt.Errorf("ossfake: cannot make the folder of bucket %s in %s: %w; a file of that name has to go, or another folder be chosen", b, cfg.Dir, err), st.close())
@@ -100,29 +101,6 @@ func New(cfg Config) (*Server, error) {
 
 // Close releases the folder. No request may be under way.
 func (s *Server) Close() error { return s.store.close() }
-
-// SetVersioning switches the versioning of a bucket: "Enabled", "Suspended", or "" for never enabled.
-func (s *Server) SetVersioning(bucket, status string) error {
-	if status != "" && status != "Enabled" && status != "Suspended" {
-		return fmt.Errorf("ossfake: versioning status %q: use Enabled, Suspended or nothing", status)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.versioning[bucket] = status
-	return nil
-}
-
-func (s *Server) versioningOf(bucket string) string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if v, ok := s.versioning[bucket]; ok {
-		return v
-	}
-	if s.cfg.Versioning {
-		return "Enabled"
-	}
-	return ""
-}
 
 // request is one request with what every operation needs of it.
 type request struct {
@@ -173,8 +151,14 @@ func (s *Server) serve(w http.ResponseWriter, req *request) (string, error) {
 		return "", err
 	}
 	op, err := s.route(req)
+	if req.caller.AccessKeyID == "" && (err != nil || !s.anonymousMay(op, req)) {
+		return op.name, errorf(http.StatusForbidden, "AccessDenied", "0003-00000001", "You have no right to access this object because of bucket acl.")
+	}
 	if err != nil {
 		return "", err
+	}
+	if req.query.has("versionId") {
+		op.action = versionAction(op.action)
 	}
 	if err := s.authorize(req, op.action, req.bucket, req.key); err != nil {
 		return op.name, err
@@ -190,6 +174,18 @@ func (s *Server) serve(w http.ResponseWriter, req *request) (string, error) {
 		}
 	}
 	return op.name, op.run(s, w, req)
+}
+
+// versionAction is the action of an operation on a named version
+// (https://help.aliyun.com/zh/oss/user-guide/ram-policy).
+func versionAction(action string) string {
+	switch action {
+	case "oss:GetObject", "oss:GetObjectAcl", "oss:PutObjectAcl", "oss:DeleteObject", "oss:RestoreObject":
+		return strings.Replace(action, "Object", "ObjectVersion", 1)
+	case "oss:GetObjectTagging", "oss:PutObjectTagging", "oss:DeleteObjectTagging":
+		return strings.Replace(action, "Object", "ObjectVersion", 1)
+	}
+	return action
 }
 
 // splitPath takes bucket and key out of a path-style URL without interpreting the key.
@@ -242,6 +238,14 @@ func (s *Server) authorize(req *request, action, bucket, key string) error {
 		with("AuthAction", action)
 }
 
+// authorizeKMS applies the RAM policy to the use of a KMS key.
+func (s *Server) authorizeKMS(req *request, action, keyID string) error {
+	if s.cfg.Policy == nil || req.caller.SecurityToken == "" || s.cfg.Policy.allows(action, "kms", s.cfg.Region, "key/"+keyID) {
+		return nil
+	}
+	return errorf(http.StatusForbidden, "AccessDenied", "", "This operation for KMS is forbidden by your kms role.").with("AuthAction", action)
+}
+
 // asAPIError turns any error into an answer; what is no answer yet is a fault of this server and logged.
 func (s *Server) asAPIError(req *request, op string, err error) *apiError {
 	var ae *apiError
@@ -257,8 +261,8 @@ func (s *Server) asAPIError(req *request, op string, err error) *apiError {
 		return errorf(http.StatusBadRequest, "RequestTimeout", "",
 			"Your socket connection to the server was not read from or written to within the timeout period.")
 	}
-	if errors.Is(err, errNotFound) {
-		return errNoSuchKey(req.key)
+	if ae := s.notThere(req, err); ae != nil {
+		return ae
 	}
 	if !errors.Is(err, context.Canceled) {
 		s.cfg.Log.LogAttrs(req.Context(), slog.LevelError, "the folder of the local OSS cannot be used",
@@ -266,6 +270,30 @@ func (s *Server) asAPIError(req *request, op string, err error) *apiError {
 			slog.String("error", withoutPath(err)), slog.String("fix", diskAdvice(err)))
 	}
 	return errorf(http.StatusInternalServerError, "InternalError", "", "We encountered an internal error. Please try again.")
+}
+
+// notThere is the answer if an error says that an object or version does not exist, else nil.
+func (s *Server) notThere(req *request, err error) *apiError {
+	var marker errDeleteMarker
+	isMarker := errors.As(err, &marker)
+	var answer *apiError
+	switch {
+	case errors.Is(err, errNotFound):
+		settings := s.Bucket(req.bucket)
+		if settings.HideMissing && s.authorize(req, "oss:ListObjects", req.bucket, "") != nil {
+			return errorf(http.StatusForbidden, "AccessDenied", "0003-00000001", "You have no right to access this object.")
+		}
+		answer = errNoSuchKey(req.key)
+	case errors.Is(err, errNoSuchVersion):
+		return errorf(http.StatusNotFound, "NoSuchVersion", "", "The specified version does not exist.").
+			with("Key", req.key).with("VersionId", req.query.get("versionId"))
+	case isMarker:
+		answer = errorf(http.StatusMethodNotAllowed, "MethodNotAllowed", "", "The specified method is not allowed against this resource: the version is a delete marker.")
+	}
+	if isMarker {
+		answer.header = map[string]string{"x-oss-delete-marker": "true", "x-oss-version-id": marker.versionID()}
+	}
+	return answer
 }
 
 func diskAdvice(err error) string {

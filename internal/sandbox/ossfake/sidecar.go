@@ -35,6 +35,16 @@ type metadata struct {
 	ContentType  string            `json:"contentType"`
 	Header       map[string]string `json:"header,omitempty"`
 	User         map[string]string `json:"user,omitempty"`
+	StorageClass string            `json:"storageClass,omitempty"`
+	Restore      *restoration      `json:"restore,omitempty"`
+	Encryption   *Encryption       `json:"encryption,omitempty"`
+	ACL          string            `json:"acl,omitempty"` // empty: the bucket's
+	Tags         []tag             `json:"tags,omitempty"`
+	// VersionID is empty for what was written before versioning was ever enabled.
+	VersionID string `json:"versionId,omitempty"`
+	// Sequence orders the versions of a key.
+	Sequence     int64 `json:"sequence,omitempty"`
+	DeleteMarker bool  `json:"deleteMarker,omitempty"`
 	// Unreported is set on a file found in the folder for which no event was sent yet. ReportedSize is then the size of
 	// the object that it replaced.
 	Unreported   bool  `json:"unreported,omitempty"`
@@ -62,7 +72,7 @@ func (st *store) readSidecar(p string) (metadata, error) {
 	if err != nil {
 		return metadata{}, err
 	}
-	var m metadata
+	m := metadata{StorageClass: classStandard}
 	if err := json.Unmarshal(data, &m); err != nil {
 		return metadata{}, fmt.Errorf("ossfake: damaged metadata: %w", err)
 	}
@@ -93,7 +103,7 @@ func (st *store) writeSidecar(p string, m metadata) error {
 }
 
 // adopt makes metadata for a file that was put into the folder by hand.
-func (st *store) adopt(p, key string) (metadata, error) {
+func (st *store) adopt(bucket, p, key string) (metadata, error) {
 	f, err := st.root.Open(p)
 	if err != nil {
 		return metadata{}, err
@@ -108,11 +118,15 @@ func (st *store) adopt(p, key string) (metadata, error) {
 	if err != nil {
 		return metadata{}, err
 	}
-	return metadata{
-		Key: key, Size: n, FileTime: info.ModTime().UnixNano(), LastModified: info.ModTime().UTC(),
+	m := metadata{
+		Key: key, Size: n, FileTime: info.ModTime().UnixNano(), LastModified: info.ModTime().UTC().Truncate(time.Second),
 		ETag: strings.ToUpper(hex.EncodeToString(sum.Sum(nil))), CRC64: crc.Sum64(), Type: typeNormal,
-		ContentType: contentTypeOf(key), Unreported: true,
-	}, nil
+		ContentType: contentTypeOf(key), Unreported: true, StorageClass: classStandard, Sequence: st.nextSequence(),
+	}
+	if st.versioning(bucket) == versioningEnabled {
+		m.VersionID = newVersionID()
+	}
+	return m, nil
 }
 
 // contentTypeOf guesses the type of a file copied in, as the console of OSS does for an upload.

@@ -27,6 +27,8 @@ const (
 	escapedDir  = reservedDir + "/objects"
 	tempDir     = reservedDir + "/tmp"
 	uploadDir   = reservedDir + "/uploads"
+	versionsDir = reservedDir + "/versions"
+	bucketDir   = reservedDir + "/buckets"
 )
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
@@ -46,11 +48,14 @@ type store struct {
 	// are removed, so that a folder never vanishes under a file on its way in.
 	tree sync.RWMutex
 	// escaped lists the keys that are stored under another name, by bucket.
-	mu      sync.RWMutex
-	escaped map[string]map[string]struct{}
+	mu       sync.RWMutex
+	escaped  map[string]map[string]struct{}
+	sequence int64
+	// versioning returns the state of a bucket's versioning.
+	versioning func(bucket string) string
 }
 
-func openStore(dir string, log *slog.Logger, now func() time.Time) (*store, error) {
+func openStore(dir string, log *slog.Logger, now func() time.Time, versioning func(bucket string) string) (*store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("ossfake: cannot make the folder for objects: %w; choose another one", err)
 	}
@@ -58,7 +63,7 @@ func openStore(dir string, log *slog.Logger, now func() time.Time) (*store, erro
 	if err != nil {
 		return nil, fmt.Errorf("ossfake: cannot open the folder for objects: %w", err)
 	}
-	st := &store{root: root, log: log, now: now, escaped: map[string]map[string]struct{}{}}
+	st := &store{root: root, log: log, now: now, escaped: map[string]map[string]struct{}{}, versioning: versioning}
 	if err := st.prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("ossfake: the folder %s cannot be written: %w; change its permissions or choose another one", dir, err), root.Close())
 	}
@@ -70,7 +75,7 @@ func (st *store) prepare() error {
 	if err := st.root.RemoveAll(tempDir); err != nil {
 		return err
 	}
-	for _, d := range []string{metaDir, escapedDir, tempDir, uploadDir} {
+	for _, d := range []string{metaDir, escapedDir, tempDir, uploadDir, versionsDir, bucketDir} {
 		if err := st.root.MkdirAll(d, 0o755); err != nil {
 			return err
 		}
@@ -106,6 +111,9 @@ func (st *store) prepare() error {
 	}
 	return nil
 }
+
+// time is the time of a change as the service keeps it, in whole seconds.
+func (st *store) time() time.Time { return st.now().UTC().Truncate(time.Second) }
 
 func (st *store) close() error { return st.root.Close() }
 
@@ -163,7 +171,7 @@ func (st *store) locate(bucket, key string) (string, metadata, error) {
 	if isUnfinished(key) {
 		return "", metadata{}, errNotFound
 	}
-	m, err := st.adopt(p, key)
+	m, err := st.adopt(bucket, p, key)
 	if err != nil {
 		return "", metadata{}, err
 	}
@@ -188,13 +196,40 @@ func (st *store) stat(bucket, key string) (metadata, error) {
 	return m, err
 }
 
-// open returns an object's metadata and its bytes as they are at this moment, whatever is written later. The caller
-// closes the file.
-func (st *store) open(bucket, key string) (metadata, *os.File, error) {
+// version returns a version's metadata, the current one's if id is empty.
+func (st *store) version(bucket, key, id string) (metadata, error) {
 	l := st.lock(bucket, key)
 	l.RLock()
 	defer l.RUnlock()
-	p, m, err := st.locate(bucket, key)
+	_, m, err := st.find(bucket, key, id)
+	return m, err
+}
+
+// update changes the metadata of a version, of the current one if id is empty.
+func (st *store) update(bucket, key, id string, change func(*metadata) error) (metadata, error) {
+	l := st.lock(bucket, key)
+	l.Lock()
+	defer l.Unlock()
+	p, m, err := st.find(bucket, key, id)
+	if err != nil {
+		return metadata{}, err
+	}
+	if err := change(&m); err != nil {
+		return metadata{}, err
+	}
+	if p == versionPath(bucket, m) {
+		return m, st.writeSidecar(p+".json", m)
+	}
+	return m, st.writeSidecar(sidecarPath(bucket, key), m)
+}
+
+// open returns a version's metadata and its bytes as they are at this moment, whatever is written later; an empty id means the
+// current version. The caller closes the file.
+func (st *store) open(bucket, key, id string) (metadata, *os.File, error) {
+	l := st.lock(bucket, key)
+	l.RLock()
+	defer l.RUnlock()
+	p, m, err := st.find(bucket, key, id)
 	if err != nil {
 		return metadata{}, nil, err
 	}
@@ -209,7 +244,8 @@ func (st *store) commit(bucket, key string, s *staged, m metadata, permit func(e
 	l := st.lock(bucket, key)
 	l.Lock()
 	defer l.Unlock()
-	if _, existing, err := st.locate(bucket, key); err == nil {
+	p, existing, err := st.locate(bucket, key)
+	if err == nil {
 		old = &existing
 	} else if !errors.Is(err, errNotFound) {
 		return nil, metadata{}, err
@@ -218,6 +254,9 @@ func (st *store) commit(bucket, key string, s *staged, m metadata, permit func(e
 		if err := permit(old); err != nil {
 			return nil, metadata{}, err
 		}
+	}
+	if m.VersionID, err = st.makeRoom(bucket, key, p, old); err != nil {
+		return nil, metadata{}, err
 	}
 	now, err = st.place(bucket, key, s, m)
 	return old, now, err
@@ -228,7 +267,7 @@ func (st *store) commit(bucket, key string, s *staged, m metadata, permit func(e
 func (st *store) place(bucket, key string, s *staged, m metadata) (metadata, error) {
 	m.Key, m.Size, m.FileTime = key, s.size, s.fileTime
 	m.Unreported, m.ReportedSize = false, 0
-	m.LastModified = st.now().UTC()
+	m.LastModified, m.Sequence = st.time(), st.nextSequence()
 	sidecar := sidecarPath(bucket, key)
 	if err := st.writeSidecar(sidecar+pendingSuffix, m); err != nil {
 		return metadata{}, err
@@ -285,8 +324,9 @@ func (e *positionError) Error() string {
 var errNotAppendable = errors.New("ossfake: the object is not appendable")
 
 // append adds a staged chunk to an object if the object is exactly position bytes long, or creates it at position 0. Of
-// several callers with the same position one succeeds. The metadata counts only for a new object.
-func (st *store) append(bucket, key string, position int64, chunk *staged, m metadata) (metadata, error) {
+// several callers with the same position one succeeds. The metadata counts only for a new object. permit may refuse to change the
+// object that is there.
+func (st *store) append(bucket, key string, position int64, chunk *staged, m metadata, permit func(*metadata) error) (metadata, error) {
 	defer st.discard(chunk.path)
 	l := st.lock(bucket, key)
 	l.Lock()
@@ -298,6 +338,9 @@ func (st *store) append(bucket, key string, position int64, chunk *staged, m met
 		}
 		m.Type, m.CRC64 = typeAppendable, chunk.crc
 		m.ETag = appendETag("", chunk)
+		if m.VersionID, err = st.makeRoom(bucket, key, "", nil); err != nil {
+			return metadata{}, err
+		}
 		return st.place(bucket, key, chunk, m)
 	}
 	if err != nil {
@@ -308,6 +351,9 @@ func (st *store) append(bucket, key string, position int64, chunk *staged, m met
 	}
 	if position != old.Size {
 		return metadata{}, &positionError{old.Size}
+	}
+	if err := permit(&old); err != nil {
+		return metadata{}, err
 	}
 	whole, err := st.join(p, chunk.path)
 	if err != nil {
@@ -324,26 +370,6 @@ func (st *store) append(bucket, key string, position int64, chunk *staged, m met
 func appendETag(previous string, chunk *staged) string {
 	sum := md5.Sum(append([]byte(previous), chunk.md5[:]...))
 	return strings.ToUpper(hex.EncodeToString(sum[:12])) + "00000000"
-}
-
-// remove deletes an object and the folders that became empty. It returns errNotFound if there is none.
-func (st *store) remove(bucket, key string) (metadata, error) {
-	l := st.lock(bucket, key)
-	l.Lock()
-	defer l.Unlock()
-	p, m, err := st.locate(bucket, key)
-	if err != nil {
-		return metadata{}, err
-	}
-	if err := st.root.Remove(p); err != nil {
-		return metadata{}, err
-	}
-	if st.isEscaped(bucket, key) {
-		st.setEscaped(bucket, key, false)
-	} else {
-		st.prune(bucket, path.Dir(p))
-	}
-	return m, st.dropSidecar(bucket, key)
 }
 
 // prune removes empty folders from dir up to the bucket.

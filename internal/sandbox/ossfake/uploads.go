@@ -1,9 +1,7 @@
 package ossfake
 
 import (
-
-	//nolint:gosec // The ETag of a multipart object is made of MD5 sums by definition.
-
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"io/fs"
@@ -63,7 +61,7 @@ func (s *Server) listParts(w http.ResponseWriter, req *request) error {
 		return err
 	}
 	out := listPartsResult{
-		EncodingType: req.query.get("encoding-type"), Bucket: req.bucket, Key: encode(req.key), UploadID: u.ID, StorageClass: "Standard",
+		EncodingType: req.query.get("encoding-type"), Bucket: req.bucket, Key: encode(req.key), UploadID: u.ID, StorageClass: u.Metadata.StorageClass,
 		PartNumberMarker: marker, MaxParts: limit,
 	}
 	for _, p := range parts {
@@ -101,6 +99,31 @@ type uploadEntry struct {
 	Initiated    string `xml:"Initiated"`
 }
 
+// uploads returns the uploads of a bucket that are not completed, by key and ID.
+func (s *Server) uploads(bucket string) ([]upload, error) {
+	entries, err := s.store.readDir(uploadDir)
+	if err != nil {
+		return nil, err
+	}
+	var uploads []upload
+	for _, e := range entries {
+		var u upload
+		if err := s.store.readJSON(uploadPath(e.Name())+"/upload.json", &u); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			return nil, err
+		}
+		if u.Bucket == bucket {
+			uploads = append(uploads, u)
+		}
+	}
+	slices.SortFunc(uploads, func(a, b upload) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.ID, b.ID))
+	})
+	return uploads, nil
+}
+
 func (s *Server) listMultipartUploads(w http.ResponseWriter, req *request) error {
 	q := req.query
 	limit := 1000
@@ -117,30 +140,14 @@ func (s *Server) listMultipartUploads(w http.ResponseWriter, req *request) error
 	if err != nil {
 		return err
 	}
-	entries, err := s.store.readDir(uploadDir)
+	prefix, keyMarker, idMarker := q.get("prefix"), q.get("key-marker"), q.get("upload-id-marker")
+	uploads, err := s.uploads(req.bucket)
 	if err != nil {
 		return err
 	}
-	prefix, keyMarker, idMarker := q.get("prefix"), q.get("key-marker"), q.get("upload-id-marker")
-	var uploads []upload
-	for _, e := range entries {
-		var u upload
-		if err := s.store.readJSON(uploadPath(e.Name())+"/upload.json", &u); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			return err
-		}
+	uploads = slices.DeleteFunc(uploads, func(u upload) bool {
 		after := u.Key > keyMarker || u.Key == keyMarker && idMarker != "" && u.ID > idMarker
-		if u.Bucket == req.bucket && strings.HasPrefix(u.Key, prefix) && (keyMarker == "" || after) {
-			uploads = append(uploads, u)
-		}
-	}
-	slices.SortFunc(uploads, func(a, b upload) int {
-		if c := strings.Compare(a.Key, b.Key); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
+		return !strings.HasPrefix(u.Key, prefix) || keyMarker != "" && !after
 	})
 	out := listUploadsResult{
 		EncodingType: q.get("encoding-type"), Bucket: req.bucket, KeyMarker: encode(keyMarker), UploadIDMarker: idMarker, Prefix: encode(prefix),
@@ -148,7 +155,7 @@ func (s *Server) listMultipartUploads(w http.ResponseWriter, req *request) error
 	}
 	for _, u := range uploads[:min(limit, len(uploads))] {
 		out.NextKeyMarker, out.NextUploadIDMarker = encode(u.Key), u.ID
-		out.Uploads = append(out.Uploads, uploadEntry{encode(u.Key), u.ID, "Standard", isoMillis(u.Initiated)})
+		out.Uploads = append(out.Uploads, uploadEntry{encode(u.Key), u.ID, u.Metadata.StorageClass, isoMillis(u.Initiated)})
 	}
 	return writeXML(w, out)
 }
