@@ -235,6 +235,34 @@ func TestAnotherAccountIsUsedForAllOrNothing(t *testing.T) {
 	assert.Equal(t, "acs:mns:cn-hangzhou:6543210987654321:/queues/idcard-ocr-failures-test/messages", p.AsyncInvokeConfig.DestinationConfig.OnFailure["destination"])
 }
 
+// The application package of a release, made into a folder and deployed by the command that its users have.
+func TestApplicationPackageDeploysAfterInit(t *testing.T) {
+	d := newDevs(t)
+	dir := t.TempDir()
+	pack := exec.Command("go", "run", "./deploy/pack", "-release", "-sbom=false", "-platforms=linux/amd64", dir)
+	pack.Dir = ".."
+	output, err := pack.CombinedOutput()
+	require.NoError(t, err, string(output))
+	archive := filepath.Join(dir, "fc-idcard-ocr-application.zip")
+
+	d.copy(archive, "application.zip") // `s init` takes it away
+	refused, _ := d.run("init", "--uri", "./application.zip", "-d", "incomplete", "-y", "--parameters", `{"region": "cn-shanghai"}`)
+	assert.Contains(t, refused, "parameter bucket is required")
+	d.copy(archive, "application.zip")
+	d.ok("init", "--uri", "./application.zip", "-d", "cards", "-y", "--parameters", `{"region": "cn-shanghai", "bucket": "cards", "ocrAppKey": "204000000"}`)
+	d.dir = filepath.Join(d.dir, "cards")
+	d.ok("secret", "add", "--key", "OCR_APP_SECRET", "--value", canarySecret)
+	assert.Contains(t, d.ok("deploy", "-y"), "configuration ok")
+	made := d.deployments()
+	require.Len(t, made, 2)
+	assert.Equal(t, "cards", made[0].Props.Parameters["BucketName"])
+	assert.Equal(t, "./fc-idcard-ocr.zip", made[1].Props.Code)
+	assert.Equal(t, "204000000", made[1].Props.EnvironmentVariables["OCR_APP_KEY"])
+	assert.Equal(t, "idcard-ocr-cn-shanghai", made[1].Props.Role)
+	assert.FileExists(t, filepath.Join(d.dir, "fc-idcard-ocr.zip"))
+	assert.NoFileExists(t, filepath.Join(d.dir, "publish.yaml"))
+}
+
 // What base.yaml hands to ROS are parameters of the template, and they are all that the function does not need.
 func TestBaseHandsOverParametersOfTheTemplate(t *testing.T) {
 	var template struct {

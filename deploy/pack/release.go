@@ -18,9 +18,9 @@ import (
 // sbomTool makes bills of materials in CycloneDX 1.6. It is run at this version and never becomes a requirement of go.mod.
 const sbomTool = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0"
 
-// notices is the file with the licence texts of all that is in the binaries: MIT, BSD and Apache licences ask that copies
+// noticesFile is the file with the licence texts of all that is in the binaries: MIT, BSD and Apache licences ask that copies
 // of the software, binary ones too, carry them.
-const notices = "THIRD-PARTY-LICENSES.txt"
+const noticesFile = "THIRD-PARTY-LICENSES.txt"
 
 // release is what is published beside the function's package.
 type release struct {
@@ -61,7 +61,14 @@ func (r release) run(out io.Writer) error {
 		published = append(published, name)
 		return os.WriteFile(filepath.Join(r.dir, name), content, 0o644)
 	}
-	if err := publish(notices, texts); err != nil {
+	if err := publish(noticesFile, texts); err != nil {
+		return err
+	}
+	app, err := applicationPackage(r.dir, r.version, texts)
+	if err != nil {
+		return err
+	}
+	if err := publish(application, app); err != nil {
 		return err
 	}
 	if r.sbom {
@@ -70,7 +77,7 @@ func (r release) run(out io.Writer) error {
 		}
 	}
 	for i, platform := range r.platforms {
-		entries := []entry{{binaryName(platform), 0o755, contents[i+1]}, {"LICENSE", 0o644, license}, {notices, 0o644, texts}}
+		entries := []entry{{binaryName(platform), 0o755, contents[i+1]}, {"LICENSE", 0o644, license}, {noticesFile, 0o644, texts}}
 		if r.sbom {
 			entries = append(entries, entry{"ocrctl.cdx.json", 0o644, bills[i+1]})
 		}

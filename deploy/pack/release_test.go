@@ -41,20 +41,20 @@ func TestReleaseIsReproducibleAndCarriesItsLicences(t *testing.T) {
 		assert.Equal(t, fmt.Sprintf("%x", sha256.Sum256(content)), sum, name)
 		listed = append(listed, name)
 	}
-	assert.Equal(t, []string{function, notices, tool}, listed)
+	assert.Equal(t, []string{function, noticesFile, application, tool}, listed)
 
 	archive, err := zip.OpenReader(filepath.Join(dir, tool))
 	require.NoError(t, err)
 	defer archive.Close()
 	require.Len(t, archive.File, 3)
-	for i, name := range []string{binaryName(platform), "LICENSE", notices} {
+	for i, name := range []string{binaryName(platform), "LICENSE", noticesFile} {
 		assert.Equal(t, name, archive.File[i].Name)
 	}
 	printed, err := exec.Command(filepath.Join(dir, "build", strings.ReplaceAll(platform, "/", "-"), binaryName(platform)), "--version").Output()
 	require.NoError(t, err)
 	assert.Contains(t, string(printed), "v1.2.3")
 
-	texts, err := os.ReadFile(filepath.Join(dir, notices))
+	texts, err := os.ReadFile(filepath.Join(dir, noticesFile))
 	require.NoError(t, err)
 	for _, each := range []string{"Copyright 2009 The Go Authors", "regions.LICENSE", "Copyright (c) 2015 aliyun.com", "FC Runtime Go SDK based on software developed by Amazon.com",
 		"github.com/spf13/cobra v"} {
