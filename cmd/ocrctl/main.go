@@ -114,7 +114,7 @@ or addresses are wrong; 4 stopped at --limit or --max-charge; 130 interrupted.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Commands:"})
 	s.global(root)
-	for _, command := range []*cobra.Command{newRecognize(s), newStatus(s), newBackfill(s), newExport(s), newDoctor(s)} {
+	for _, command := range []*cobra.Command{newRecognize(s), newStatus(s), newBackfill(s), newExport(s), newDoctor(s), newPause(s), newResume(s), newRedrive(s)} {
 		command.GroupID = "work"
 		check := command.Args
 		command.Args = func(c *cobra.Command, args []string) error {
@@ -127,7 +127,7 @@ or addresses are wrong; 4 stopped at --limit or --max-charge; 130 interrupted.`,
 	}
 	root.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return usageError{fmt.Errorf("unknown command %q; there are recognize, status, backfill, export, doctor and completion", args[0])}
+			return usageError{fmt.Errorf("unknown command %q; there are recognize, status, backfill, export, doctor, pause, resume, redrive and completion", args[0])}
 		}
 		return nil
 	}

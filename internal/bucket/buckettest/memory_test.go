@@ -3,8 +3,8 @@ package buckettest
 import "testing"
 
 func TestMemoryConforms(t *testing.T) {
-	t.Run("plain", func(t *testing.T) { RunConformance(t, &Memory{}, Versioning{}) })
+	t.Run("plain", func(t *testing.T) { RunConformance(t, &Memory{}, false) })
 	t.Run("versioned", func(t *testing.T) {
-		RunConformance(t, &Memory{Versioned: true}, Versioning{Enabled: true, IDs: true})
+		RunConformance(t, &Memory{Versioned: true}, true)
 	})
 }

@@ -229,8 +229,10 @@ func (c *Client) once(ctx context.Context, method, action, path string, body []b
 	if err != nil {
 		return answer{}, &Error{err: errors.New("the request cannot be made")}
 	}
-	if method == http.MethodPost {
+	if len(body) > 0 {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if method == http.MethodPost {
 		r.Header.Set("X-Fc-Invocation-Type", "Async")
 	}
 	sign(r, query, action, body, key, time.Now())
