@@ -31,8 +31,9 @@ import (
 
 const (
 	maxBytes = 4 << 20
-	// nonceWindow is how long the gateway remembers a nonce (15 minutes), less a minute for clocks and the way.
-	nonceWindow = 14 * time.Minute
+	// nonceWindow is how long the gateway remembers a nonce, less a minute for clocks and the way.
+	nonceWindow = nonceMemory - time.Minute
+	nonceMemory = 15 * time.Minute
 	// releaseMargin is the part of the lease that must be left for a DELETE that is sent again: the time that OSS has for
 	// one request, twice.
 	releaseMargin = 10 * time.Second
@@ -222,6 +223,13 @@ func (c Call) Sent(at time.Time) Call {
 	if !c.Indeterminate {
 		c.since = at
 	}
+	return c
+}
+
+// Used returns the call as it is known after the gateway refused its nonce at the given time, because somebody else had sent
+// it: at any time that the gateway remembers.
+func (c Call) Used(at time.Time) Call {
+	c.since = at.Add(-nonceMemory)
 	return c
 }
 

@@ -109,6 +109,9 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 		l.observe(callErr)
 		next = l.retry.after(answer, callErr, l.p.breaker.allowsSecondCall)
 		l.consumed = next.consumed
+		if next.failure != nil && next.failure.Code == result.InProgress {
+			l.current = l.current.Used(time.Now())
+		}
 		if next.action == acceptAnswer {
 			return answer, nil, nil
 		}
@@ -196,6 +199,7 @@ func (l *callLoop) waitForRateLimit(ctx context.Context, lastErr *result.Error) 
 
 func (l *callLoop) call(ctx context.Context, request ocrclient.Request) (*ocrclient.Response, error) {
 	request.Nonce = l.current.Nonce
+	l.current.Indeterminate = l.retry.indeterminate
 	l.current = l.current.Sent(time.Now())
 	l.retry.attempts++
 	timeout := l.p.options.Timeout
