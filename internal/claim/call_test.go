@@ -239,6 +239,8 @@ func TestANonceIsAsOldAsItCanBe(t *testing.T) {
 		call.Indeterminate = true
 		assert.False(t, call.Sent(sent).Valid(time.Now().Add(nonceWindow)), "one that may have been sent before is not made younger")
 
+		assert.False(t, call.Used(sent).Valid(sent), "another holder's may have been sent at any time that the gateway remembers")
+
 		young := Version{ETag: "E2", LastModified: time.Now().Add(5 * time.Minute)}
 		assert.True(t, c.Call(young).Valid(young.LastModified.Add(nonceWindow-1)), "no call is older than its version")
 		assert.False(t, c.Call(young).Valid(young.LastModified.Add(nonceWindow)))
