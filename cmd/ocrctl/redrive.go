@@ -10,6 +10,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/redrive"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/time/rate"
 )
 
 // redriveFlags are what the command line says beside the options of the job.
@@ -73,7 +74,7 @@ func (s *settings) redrive(ctx context.Context, f redriveFlags) error {
 		k, err := source(ctx)
 		return redrive.Key{ID: k.AccessKeyID, Secret: k.AccessKeySecret, Token: k.SecurityToken}, err
 	}
-	j := &redrive.Job{Queue: queue, Invoker: client, Function: client.Function, Rate: f.rate, Limit: f.limit, DryRun: f.dryRun}
+	j := &redrive.Job{Queue: queue, Invoker: client, Function: client.Function, Limiter: rate.NewLimiter(rate.Limit(f.rate), 1), Limit: f.limit, DryRun: f.dryRun}
 	report, err := j.Run(ctx)
 	if printErr := s.printRedrive(report, f.dryRun); err == nil {
 		err = printErr

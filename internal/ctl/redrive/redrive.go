@@ -20,14 +20,11 @@ type Invoker interface {
 type Job struct {
 	Queue    *Queue
 	Invoker  Invoker
-	Function string  // whose events are submitted; messages of others stay
-	Rate     float64 // messages per second
-	Limit    int64   // at most so many messages; 0 means all that were waiting at the start
-	DryRun   bool
-	// Progress is called after each message.
-	Progress func(Report)
-	// Pause waits; nil waits on the clock.
-	Pause func(context.Context, time.Duration) error
+	Function string // whose events are submitted; messages of others stay
+	// Limiter is asked before each message; *rate.Limiter is one.
+	Limiter interface{ Wait(context.Context) error }
+	Limit   int64 // at most so many messages; 0 means all that were waiting at the start
+	DryRun  bool
 }
 
 // Report is what became of the messages.
@@ -63,6 +60,9 @@ func (j *Job) Run(ctx context.Context) (report Report, err error) {
 	}
 	began := time.Now()
 	for ; left > 0; left-- {
+		if err := j.Limiter.Wait(ctx); err != nil {
+			return report, err
+		}
 		m, err := j.Queue.receive(ctx)
 		if errors.Is(err, errEmpty) {
 			return report, nil
@@ -76,14 +76,6 @@ func (j *Job) Run(ctx context.Context) (report Report, err error) {
 		if err := j.redrive(ctx, m, &report); err != nil {
 			return report, err
 		}
-		if j.Progress != nil {
-			j.Progress(report)
-		}
-		if left > 1 {
-			if err := j.pause(ctx, time.Duration(float64(time.Second)/j.Rate)); err != nil {
-				return report, err
-			}
-		}
 	}
 	return report, nil
 }
@@ -95,7 +87,7 @@ func (j *Job) redrive(ctx context.Context, m Message, report *Report) error {
 		return nil
 	}
 	if _, err := j.Invoker.InvokeAsync(ctx, event); err != nil {
-		// Whoever comes next shall find it; that it could not be released is told by nobody needing to know.
+		// Whoever comes next shall find it at once.
 		return errors.Join(err, j.Queue.release(context.WithoutCancel(ctx), m.Receipt))
 	}
 	// The event is on its way: the message goes even if the run is being stopped.
@@ -137,18 +129,4 @@ func (j *Job) event(m Message) (event []byte, ok bool) {
 		event = []byte(text)
 	}
 	return event, len(event) > 1 && (event[0] == '{' || event[0] == '[') && json.Valid(event)
-}
-
-func (j *Job) pause(ctx context.Context, d time.Duration) error {
-	if j.Pause != nil {
-		return j.Pause(ctx, d)
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -105,6 +105,16 @@ func (f *fakeFunction) InvokeAsync(_ context.Context, payload []byte) (string, e
 	return "1-b", nil
 }
 
+// limiter counts, and refuses from a number on.
+type limiter struct{ asked, atMost int }
+
+func (l *limiter) Wait(context.Context) error {
+	if l.asked++; l.atMost > 0 && l.asked > l.atMost {
+		return context.Canceled
+	}
+	return nil
+}
+
 func newJob(t *testing.T, bodies ...string) (*Job, *fakeQueue, *fakeFunction) {
 	queue := &fakeQueue{t: t, received: map[string]Message{}}
 	for i, body := range bodies {
@@ -114,10 +124,7 @@ func newJob(t *testing.T, bodies ...string) (*Job, *fakeQueue, *fakeFunction) {
 	t.Cleanup(server.Close)
 	function := &fakeFunction{}
 	return &Job{Queue: &Queue{Endpoint: server.URL, Name: "failures", Key: func(context.Context) (Key, error) { return Key{"id", "secret", "token"}, nil }},
-		Invoker: function, Function: "idcard-ocr", Rate: 5, Pause: func(_ context.Context, d time.Duration) error {
-			assert.Equal(t, 200*time.Millisecond, d)
-			return nil
-		}}, queue, function
+		Invoker: function, Function: "idcard-ocr", Limiter: &limiter{}}, queue, function
 }
 
 func TestAMessageLeavesTheQueueOnlyAfterItsEventWasAccepted(t *testing.T) {
@@ -180,6 +187,14 @@ func TestARunEndsThoughFailuresComeBack(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, Report{Waiting: 3, Submitted: 2}, got)
 	assert.Len(t, function.events, 2)
+	assert.Equal(t, 2, j.Limiter.(*limiter).asked, "each message waits for its turn")
+
+	j, queue, _ = newJob(t, report("idcard-ocr", event), report("idcard-ocr", event))
+	j.Limiter = &limiter{atMost: 1}
+	got, err = j.Run(t.Context())
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, Report{Waiting: 2, Submitted: 1}, got)
+	assert.Len(t, queue.waiting, 1, "a run that is stopped has taken no message in vain")
 }
 
 func TestAnAcceptedEventThatCannotBeDeletedIsTold(t *testing.T) {
