@@ -75,8 +75,7 @@ type Holder struct {
 type Claim struct {
 	object Object
 	last   line
-	length int64  // of the object as far as it is known
-	crc    uint64 // likewise
+	extent // of the object as far as it is known
 	// Replaced says that an object that could not be authenticated was in the claim's place.
 	Replaced bool
 }
@@ -127,16 +126,16 @@ func Acquire(ctx context.Context, o Object, h Holder) (*Claim, error) {
 // create writes the first line of a claim that is not there.
 func (c *Claim) create(ctx context.Context, own *line) error {
 	data := c.object.Auth.encode(own, c.object.Image)
-	done, err := c.object.Store.Append(ctx, c.object.Key, 0, data)
+	_, err := c.object.Store.Append(ctx, c.object.Key, 0, data)
 	if err == nil {
-		c.last, c.length, c.crc = *own, done.Length, crc64.Checksum(data, crcTable)
+		c.last, c.extent = *own, extentOf(data)
 	}
 	return err
 }
 
 // take makes a claim that was found one's own, if its holder has stopped or has released it.
 func (c *Claim) take(ctx context.Context, found content, own line) error {
-	c.length, c.crc = found.length, found.crc
+	c.extent = found.extent
 	now := time.Now()
 	switch last := found.last; {
 	case last == nil: // nothing in it can be believed; whoever appends first begins the chain
@@ -165,12 +164,16 @@ func (c *Claim) next(s State) line {
 // append writes the claim's next line and makes sure that it counts. ErrHeld means that it does not: somebody else took the
 // claim over, or removed it.
 func (c *Claim) append(ctx context.Context, next line) error {
-	data := c.object.Auth.encode(&next, c.object.Image)
+	encoded := c.object.Auth.encode(&next, c.object.Image)
 	for range appendTries {
+		data := encoded
+		if c.torn {
+			data = append([]byte("\n"), encoded...)
+		}
 		done, err := c.object.Store.Append(ctx, c.object.Key, c.length, data)
 		crc := crc64.Update(c.crc, crcTable, data)
 		if err == nil && done.HasCRC && done.CRC64 == crc {
-			c.last, c.length, c.crc = next, done.Length, crc
+			c.last, c.extent = next, extent{length: done.Length, crc: crc}
 			return nil
 		}
 		// The response was lost, somebody's line came in between, or the object is another one of the same length.
@@ -183,13 +186,13 @@ func (c *Claim) append(ctx context.Context, next line) error {
 		}
 		switch {
 		case found.last != nil && found.last.MAC == next.MAC:
-			c.last, c.length, c.crc = next, found.length, found.crc
+			c.last, c.extent = next, found.extent
 			return nil
 		case c.last.MAC == "" && found.last == nil && found.ours: // no chain has begun yet
 		case found.last == nil || found.last.MAC != c.last.MAC:
 			return ErrHeld
 		}
-		c.length, c.crc = found.length, found.crc
+		c.extent = found.extent
 	}
 	return ErrHeld
 }

@@ -163,19 +163,29 @@ func minTime(a, b time.Time) time.Time {
 
 // content is what a reader believes of a claim object.
 type content struct {
-	last   *line  // the last line that fits; nil if none does
-	length int64  // of the whole object
-	crc    uint64 // CRC-64/ECMA of the whole object
+	extent
+	last *line // the last line that fits; nil if none does
 	// ours: lines are there, and look like those of this program. Without a last line they were written with another key, by
 	// an older release, or by somebody who knows the format.
 	ours bool
+}
+
+// extent is where an object ends.
+type extent struct {
+	length int64
+	crc    uint64 // CRC-64/ECMA of the whole object
+	torn   bool   // it ends within somebody's line: the next one needs a line feed before it
+}
+
+func extentOf(body []byte) extent {
+	return extent{length: int64(len(body)), crc: crc64.Checksum(body, crcTable), torn: len(body) > 0 && body[len(body)-1] != '\n'}
 }
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // parse follows the chain through an object's lines.
 func (k Key) parse(body []byte, image string, now time.Time) content {
-	c := content{length: int64(len(body)), crc: crc64.Checksum(body, crcTable)}
+	c := content{extent: extentOf(body)}
 	for text := range bytes.Lines(body) {
 		var l line
 		if json.Unmarshal(text, &l) != nil || l.Owner == "" {
