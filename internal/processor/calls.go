@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/claim"
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/result"
@@ -133,12 +134,12 @@ func (l *callLoop) firstNonce(ctx context.Context) (decision, error) {
 		l.current = claim.Call{Nonce: ocrclient.NewNonce()}
 		return decision{action: retrySameNonce}, nil
 	}
-	if l.input.archived && l.retry.source == config.URL {
-		return stopWith(result.Errorf(result.ImageArchived, true, "the image is archived; restore it, and deliver its event again")), nil
-	}
 	l.current = l.claim.Call(l.input.version)
 	l.retry.possibleExtraCharges, l.retry.paidAgain = l.current.PossibleExtraCharges, l.current.PaidAgain
 	l.retry.indeterminate, l.retry.replayed = l.current.Indeterminate, l.current.Indeterminate
+	if l.input.archived && l.retry.source == config.URL {
+		return stopWith(imageError(bucket.ErrArchived)), nil
+	}
 	if !l.force {
 		return decision{action: retrySameNonce}, nil
 	}
