@@ -127,6 +127,14 @@ func TestErrorsAreSortedAndRetriedByKind(t *testing.T) {
 		"bad request":        {400, "<Error><Code>InvalidArgument</Code></Error>", bucket.ErrInvalid, 1},
 		"public endpoint":    {400, "<Error><Code>PublicEndpointForbidden</Code></Error>", bucket.ErrWrongEndpoint, 1},
 		"position":           {409, "<Error><Code>PositionNotEqualToLength</Code></Error>", bucket.ErrPositionMismatch, 1},
+		"not appendable":     {409, "<Error><Code>ObjectNotAppendable</Code></Error>", bucket.ErrNotAppendable, 1},
+		"exists":             {409, "<Error><Code>FileAlreadyExists</Code></Error>", bucket.ErrExists, 1},
+		"archived":           {403, "<Error><Code>InvalidObjectState</Code></Error>", bucket.ErrArchived, 1},
+		"no appends here":    {400, "<Error><Code>OperationNotSupported</Code></Error>", bucket.ErrInvalid, 1},
+		"storage class":      {400, "<Error><Code>InvalidStorageClass</Code></Error>", bucket.ErrInvalid, 1},
+		"encryption":         {400, "<Error><Code>InvalidEncryptionRequest</Code></Error>", bucket.ErrInvalid, 1},
+		"method":             {405, "<Error><Code>MethodNotAllowed</Code></Error>", bucket.ErrInvalid, 1},
+		"retention":          {409, "<Error><Code>FileImmutable</Code></Error>", bucket.ErrInvalid, 1},
 		"slow body":          {400, "<Error><Code>RequestTimeout</Code></Error>", bucket.ErrUnavailable, 3},
 		"throttled":          {429, "", bucket.ErrUnavailable, 3},
 		"internal":           {500, "<Error><Code>InternalError</Code></Error>", bucket.ErrUnavailable, 3},
@@ -210,6 +218,80 @@ func TestRetriesAreToldWithTheirReason(t *testing.T) {
 	require.Error(t, err)
 	assert.Equal(t, 2, strings.Count(log.String(), `"msg":"retry","call":"OSS HEAD","reason":"Service Unavailable"`), log.String())
 	assert.NotContains(t, log.String(), "canary")
+}
+
+// Without a class of its own what is written gets the bucket's, and in an Archive bucket could not be read any more.
+func TestWhatIsWrittenIsOfTheStandardClass(t *testing.T) {
+	var mu sync.Mutex
+	classes := map[string]string{}
+	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		classes[r.Method] = r.Header.Get("X-Oss-Storage-Class")
+	}))
+	_, err := b.Append(t.Context(), "a.ocr.claim", 0, []byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, b.Put(t.Context(), "a.ocr.json", []byte("x"), bucket.PutOptions{}))
+	assert.Equal(t, map[string]string{"POST": "Standard", "PUT": "Standard"}, classes)
+}
+
+func TestAVersionIsNamedInItsRequests(t *testing.T) {
+	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("x-oss-version-id", r.URL.Query().Get("versionId")+"null")
+	}))
+	_, o, err := b.Read(t.Context(), "a.jpg", bucket.ReadOptions{VersionID: "CAEQ", Limit: 1})
+	require.NoError(t, err)
+	assert.Equal(t, "CAEQnull", o.VersionID)
+	_, o, err = b.Read(t.Context(), "a.jpg", bucket.ReadOptions{Limit: 1})
+	require.NoError(t, err)
+	assert.Empty(t, o.VersionID, "null is of before versioning, and can be overwritten in place")
+	signed, err := b.SignURL("a.jpg", "image/resize,l_2048", "CAEQ", time.Minute)
+	require.NoError(t, err)
+	u, err := url.Parse(signed)
+	require.NoError(t, err)
+	assert.Equal(t, "CAEQ", u.Query().Get("versionId"))
+	signed, err = b.SignURL("a.jpg", "", "", time.Minute)
+	require.NoError(t, err)
+	assert.NotContains(t, signed, "versionId")
+}
+
+func TestObjectsThatHaveToBeRestored(t *testing.T) {
+	for _, test := range []struct {
+		class, restore string
+		archived       bool
+	}{
+		{"Standard", "", false}, {"IA", "", false}, {"", "", false}, {"Archive", "", true}, {"ColdArchive", "", true}, {"DeepColdArchive", "", true},
+		{"Archive", `ongoing-request="true"`, true}, {"Archive", `ongoing-request="false", expiry-date="Wed, 02 Dec 2026 00:00:00 GMT"`, false},
+	} {
+		b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("x-oss-storage-class", test.class)
+			w.Header().Set("x-oss-restore", test.restore)
+		}))
+		o, err := b.Head(t.Context(), "a.jpg")
+		require.NoError(t, err)
+		assert.Equal(t, test.archived, o.Archived(), test)
+	}
+}
+
+// An appender that cannot trust the length has the CRC of the whole object, if OSS tells it.
+func TestAnAppendTellsTheWholeObject(t *testing.T) {
+	for name, test := range map[string]struct {
+		header map[string]string
+		want   bucket.Appended
+	}{
+		"length and CRC": {map[string]string{"x-oss-next-append-position": "9", "x-oss-hash-crc64ecma": "18446744073709551615"}, bucket.Appended{Length: 9, CRC64: 1<<64 - 1, HasCRC: true}},
+		"no CRC":         {map[string]string{"x-oss-next-append-position": "9"}, bucket.Appended{Length: 9}},
+		"nothing":        {nil, bucket.Appended{Length: 8}},
+	} {
+		b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for k, v := range test.header {
+				w.Header().Set(k, v)
+			}
+		}))
+		a, err := b.Append(t.Context(), "a.ocr.claim", 5, []byte("abc"))
+		require.NoError(t, err, name)
+		assert.Equal(t, test.want, a, name)
+	}
 }
 
 // A DELETE has no condition: the second one could remove what somebody else has written meanwhile.
