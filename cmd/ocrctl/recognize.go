@@ -28,7 +28,8 @@ picture from standard input. Every call is paid, also for a picture that was rec
 
 Calls are retried, charges counted and cards checked as the function does it, by the same code and with the same variables
 (OCR_APP_KEY, OCR_APP_SECRET or OCR_APP_CODE, OCR_ENDPOINT, OCR_TIMEOUT, OCR_MAX_ATTEMPTS, OCR_ON_LOST_ANSWER, MAX_IMAGE_BYTES).
-With --output json each picture gives one line {"file","document"} or {"file","error"}.`,
+With --output json each picture gives one line {"file","document"} or {"file","error"}, or all three if an answer came that
+cannot be read and may have been charged.`,
 		Example: `  ocrctl recognize card.jpg
   ocrctl recognize --no-mask *.jpg
   ocrctl recognize --source url 'https://example.com/card.jpg'
@@ -147,7 +148,7 @@ func newRecognizer(c config.Config, byURL bool) recognizer {
 	}
 	return recognizer{byURL: byURL, images: processor.New(processor.Options{
 		OCR: calls, ImageSource: config.Data, Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
-		OnLostAnswer: c.OnLostAnswer,
+		OnLostAnswer: c.OnLostAnswer, SecondLook: c.SecondLook, Retention: result.Retention{DropRaw: !c.Raw, Fields: c.ResultFields},
 	})}
 }
 
@@ -164,7 +165,11 @@ func (a recognizer) recognize(ctx context.Context, file string, picture []byte, 
 	deadline := time.Now().Add(time.Duration(c.MaxAttempts+1) * (c.Timeout + between))
 	o := a.images.ProcessPicture(ctx, processor.Invocation{Deadline: deadline}, processor.Picture{Image: picture, Size: int64(len(picture))})
 	if o.Status == result.Failed {
-		return recognition{File: file, Error: o.Err}
+		r := recognition{File: file, Error: o.Err}
+		if o.Document != nil && o.Document.RawText != "" {
+			r.Document = o.Document
+		}
+		return r
 	}
 	if a.byURL {
 		o.Document.OCR.ImageSource, o.Document.Image.Size = config.URL, 0
@@ -185,7 +190,11 @@ func (s *settings) printRecognition(r recognition) error {
 		file = result.MaskKey(file)
 	}
 	if r.Error != nil {
-		_, err := fmt.Fprintf(s.stdout, "%s: failed, %s: %s\n", file, r.Error.Code, r.Error.Message)
+		text := fmt.Sprintf("%s: failed, %s: %s\n", file, r.Error.Code, r.Error.Message)
+		if s.noMask && r.Document != nil {
+			text += fmt.Sprintf("  %-10s %q\n", "answer", r.Document.RawText)
+		}
+		_, err := io.WriteString(s.stdout, text)
 		return err
 	}
 	d := *r.Document

@@ -64,7 +64,7 @@ func distance(a, b string) int {
 func (p *problems) characters(values map[string]string) {
 	for _, name := range Names() {
 		value := []rune(values[name])
-		if i := slices.IndexFunc(value, unseen); i >= 0 && name != "HTTP_ALLOW" {
+		if i := slices.IndexFunc(value, Unseen); i >= 0 && name != "HTTP_ALLOW" {
 			p.add(name, "holds %U, a character that is not seen", value[i])
 		}
 		if len(value) > 1 && slices.Contains([]string{`""`, "''", "``", "“”", "‘’"}, string([]rune{value[0], value[len(value)-1]})) {
@@ -73,6 +73,7 @@ func (p *problems) characters(values map[string]string) {
 	}
 }
 
-func unseen(r rune) bool {
+// Unseen reports whether a character has no picture of its own: control and format characters, line separators, fillers.
+func Unseen(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
 }

@@ -28,6 +28,7 @@ type callLoop struct {
 
 	current  claim.Call // the nonce that is next, or was last, and what is known of it
 	consumed bool       // its outcome is known: it is not to be sent again
+	unread   []byte     // what came of an answer that was not understood, or broke off, and may have been charged
 }
 
 func (p *Processor) newCallLoop(in imageInput, deadline time.Time, log *slog.Logger) *callLoop {
@@ -59,10 +60,11 @@ func (l *callLoop) run(ctx context.Context, d *result.Document) error {
 		return err
 	case answer != nil:
 		d.ApplyResponse(answer, time.Now())
-		l.p.options.Retention.Apply(d)
 	default:
 		d.Fail(failure)
+		d.KeepAnswer(l.unread)
 	}
+	l.p.options.Retention.Apply(d)
 	return nil
 }
 
@@ -212,9 +214,13 @@ func (l *callLoop) call(ctx context.Context, request ocrclient.Request) (*ocrcli
 	return l.p.options.OCR.Recognize(ctx, request)
 }
 
-// observe tells budget and breaker how a call ended.
+// observe tells budget and breaker how a call ended, and keeps what came of its answer.
 func (l *callLoop) observe(err error) {
 	l.spending.settle(err)
+	var e *ocrclient.Error
+	if errors.As(err, &e) && len(e.Body) > 0 {
+		l.unread = e.Body
+	}
 	switch outcome := ocrclient.OutcomeOf(err); {
 	case err == nil || outcome == ocrclient.Malformed:
 		l.p.breaker.answered(l.log)

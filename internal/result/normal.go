@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/idnumber"
 	"fc-idcard-ocr/ocrclient"
 
@@ -36,7 +37,7 @@ func tidy(s string) string {
 		switch {
 		case r == '\t' || unicode.Is(unicode.Zs, r):
 			return ' '
-		case unseen(r):
+		case config.Unseen(r) || r >= 0xfe00 && r <= 0xfe0f: // the latter select between forms of the character before
 			return -1
 		}
 		return r
@@ -62,11 +63,6 @@ func tidy(s string) string {
 
 // folded is tidy for text in which every width and form of a character is the same: numbers, dates, single words.
 func folded(s string) string { return tidy(norm.NFKC.String(s)) }
-
-// unseen tells characters that have no picture of their own.
-func unseen(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point) || r >= 0xfe00 && r <= 0xfe0f
-}
 
 // widened tells characters that look like others and are compared as them: radicals, compatibility ideographs, full-width letters
 // and digits. Full-width punctuation is what Chinese text has.

@@ -20,8 +20,13 @@ func TestOnlyWhatIsKeptStays(t *testing.T) {
 	for _, name := range config.CardFields {
 		d := full()
 		Retention{Fields: []string{name}}.Apply(d)
+		assert.Empty(t, d.Raw, "each field stands in it once more")
+		assert.Empty(t, d.RawText)
 		assert.Equal(t, 1, len(d.Card.Name+d.Card.Sex+d.Card.Ethnicity+d.Card.BirthDate+d.Card.Address+d.Card.IDNumber), name)
 	}
+	d = full()
+	Retention{Fields: config.CardFields}.Apply(d)
+	assert.Equal(t, full(), d)
 	failed := &Document{Status: Failed}
 	Retention{DropRaw: true, Fields: []string{"name"}}.Apply(failed)
 	assert.Equal(t, &Document{Status: Failed}, failed)

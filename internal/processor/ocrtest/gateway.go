@@ -31,6 +31,9 @@ var (
 	WrongClock           = refused(ocrclient.Configuration, ocrclient.ClockSkew, 400)
 )
 
+// GarbledBody is what Garbled answers.
+const GarbledBody = "<html>canary-name"
+
 // The outcomes of a call that the gateway accepts.
 var (
 	Recognized        = Outcome{charged: true, response: `{"showapi_res_code":0,"showapi_res_id":"642644970de376872d071c9f","showapi_res_body":` + cardBody + `}`}
@@ -41,7 +44,8 @@ var (
 	PaidFailure       = Outcome{charged: true, response: `{"showapi_res_code":-4,"showapi_fee_num":1,"showapi_res_error":"x"}`}                      // of the provider's platform
 
 	LostAfterCharge = Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Indeterminate, Code: ocrclient.Timeout}}
-	Garbled         = Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Malformed, Code: ocrclient.BadAnswer, StatusCode: 200}}
+	BrokenOff       = Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Indeterminate, Code: ocrclient.Unavailable, StatusCode: 200, Body: []byte(cardBody[:60])}}
+	Garbled         = Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Malformed, Code: ocrclient.BadAnswer, StatusCode: 200, Body: []byte(GarbledBody)}}
 )
 
 // ThrottledFor is Throttled with the time after which the gateway wants to be called again.
