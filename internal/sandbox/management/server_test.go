@@ -379,12 +379,12 @@ func TestCredentialsAreEndedAndVersioningIsSwitched(t *testing.T) {
 func TestTheBucketsSettingsAreChangedMemberByMember(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
-	status, body := p.ask("PATCH", "/bucket", `{"storageClass":"Archive","encryption":{"algorithm":"KMS","kmsKeyId":"k"},"lifecycle":[{"prefix":"a/","expirationDays":3}]}`)
+	status, body := p.ask("PATCH", "/bucket", `{"storageClass":"Archive","encryption":{"algorithm":"KMS","kmsKeyId":"k"},"lifecycle":[{"prefix":"a/","expiration":{"days":3}}]}`)
 	assert.Equal(t, http.StatusOK, status, body)
 	status, body = p.ask("PATCH", "/bucket", `{"retentionDays":7}`)
 	assert.Equal(t, http.StatusOK, status, body)
 	assert.Equal(t, ossfake.BucketSettings{StorageClass: "Archive", RetentionDays: 7, Encryption: ossfake.Encryption{Algorithm: "KMS", KMSKeyID: "k"},
-		Lifecycle: []ossfake.LifecycleRule{{Prefix: "a/", ExpirationDays: 3}}}, p.bucket.settings)
+		Lifecycle: []ossfake.LifecycleRule{{Prefix: "a/", Expiration: ossfake.LifecycleAge{Days: 3}}}}, p.bucket.settings)
 	_, shown := p.ask("GET", "/bucket", "")
 	assert.Equal(t, body, shown)
 	status, body = p.ask("POST", "/lifecycle", `{"afterDays":3}`)

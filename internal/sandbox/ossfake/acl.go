@@ -74,9 +74,17 @@ func (s *Server) getBucketACL(w http.ResponseWriter, req *request) error {
 
 func (s *Server) putBucketACL(w http.ResponseWriter, req *request) error {
 	acl := req.Header.Get("x-oss-acl")
+	if !isBucketName(req.bucket) {
+		return errInvalidBucketName(req.bucket)
+	}
 	if err := s.checkBucketACL(req.bucket, acl); err != nil {
 		return err
 	}
+	// A bucket that does not exist is made.
+	if err := s.store.root.MkdirAll(req.bucket, 0o755); err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/"+req.bucket)
 	return s.changeBucket(w, req, http.StatusOK, func(b *BucketSettings) { b.ACL = acl })
 }
 

@@ -56,6 +56,10 @@ func errNoSuchBucket(bucket string) *apiError {
 	return errorf(http.StatusNotFound, "NoSuchBucket", "0015-00000101", "The specified bucket does not exist.").with("BucketName", bucket)
 }
 
+func errInvalidBucketName(bucket string) *apiError {
+	return errorf(http.StatusBadRequest, "InvalidBucketName", "", "The specified bucket is not valid.").with("BucketName", bucket)
+}
+
 func errMethodNotAllowed(method string) *apiError {
 	return errorf(http.StatusMethodNotAllowed, "MethodNotAllowed", "", "The specified method is not allowed against this resource.").with("Method", method)
 }
@@ -87,6 +91,7 @@ func (e *apiError) document(requestID, host string) []byte {
 	}
 	if e.ec != "" {
 		element("EC", e.ec)
+		element("RecommendDoc", "https://api.aliyun.com/troubleshoot?q="+e.ec)
 	}
 	b.WriteString("</Error>\n")
 	return b.Bytes()

@@ -33,10 +33,10 @@ type bucketEntry struct {
 	StorageClass     string `xml:"StorageClass"`
 }
 
-// bucketEntry describes a bucket. Both endpoints are this server's address, because nothing else would lead here.
-func (s *Server) bucketEntry(req *request, name string, created time.Time) bucketEntry {
+// bucketEntry describes a bucket. The endpoints are those of the service, which do not lead here.
+func (s *Server) bucketEntry(name string, created time.Time) bucketEntry {
 	return bucketEntry{
-		CreationDate: isoMillis(created), ExtranetEndpoint: req.Host, IntranetEndpoint: req.Host,
+		CreationDate: isoMillis(created), ExtranetEndpoint: "oss-" + s.cfg.Region + ".aliyuncs.com", IntranetEndpoint: "oss-" + s.cfg.Region + "-internal.aliyuncs.com",
 		Location: "oss-" + s.cfg.Region, Name: name, Region: s.cfg.Region, StorageClass: s.Bucket(name).StorageClass,
 	}
 }
@@ -74,7 +74,7 @@ func (s *Server) listBuckets(w http.ResponseWriter, req *request) error {
 		if err != nil {
 			return err
 		}
-		out.Buckets = append(out.Buckets, s.bucketEntry(req, name, info.ModTime()))
+		out.Buckets = append(out.Buckets, s.bucketEntry(name, info.ModTime()))
 	}
 	return writeXML(w, out)
 }
@@ -108,13 +108,11 @@ type bucketConfiguration struct {
 
 func (s *Server) putBucket(w http.ResponseWriter, req *request) error {
 	if !isBucketName(req.bucket) {
-		return errorf(http.StatusBadRequest, "InvalidBucketName", "", "The specified bucket is not valid.").with("BucketName", req.bucket)
+		return errInvalidBucketName(req.bucket)
 	}
 	configuration := bucketConfiguration{StorageClass: classStandard, DataRedundancyType: "LRS"}
-	if req.ContentLength != 0 {
-		if err := readXML(w, req, &configuration); err != nil {
-			return err
-		}
+	if _, err := readOptionalXML(w, req, &configuration); err != nil {
+		return err
 	}
 	if !slices.Contains(storageClasses, configuration.StorageClass) || !slices.Contains([]string{"LRS", "ZRS"}, configuration.DataRedundancyType) {
 		return errMalformedXML()
@@ -215,7 +213,7 @@ func (s *Server) getBucketInfo(w http.ResponseWriter, req *request) error {
 		return err
 	}
 	var out bucketInfo
-	out.Bucket.bucketEntry = s.bucketEntry(req, req.bucket, info.ModTime())
+	out.Bucket.bucketEntry = s.bucketEntry(req.bucket, info.ModTime())
 	out.Bucket.AccessMonitor = "Disabled"
 	out.Bucket.DataRedundancyType = "LRS"
 	out.Bucket.CrossRegionReplication = "Disabled"

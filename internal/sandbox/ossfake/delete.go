@@ -54,6 +54,13 @@ type deleteRequest struct {
 	} `xml:"Object"`
 }
 
+// mapKeys changes the keys after they were decoded.
+func (d *deleteRequest) mapKeys(change func(string) string) {
+	for n := range d.Objects {
+		d.Objects[n].Key = change(d.Objects[n].Key)
+	}
+}
+
 type deleteResult struct {
 	XMLName      xml.Name  `xml:"DeleteResult"`
 	EncodingType string    `xml:"EncodingType,omitempty"`
@@ -61,10 +68,10 @@ type deleteResult struct {
 }
 
 type deleted struct {
-	Key             string `xml:"Key"`
-	VersionID       string `xml:"VersionId,omitempty"`
-	DeleteMarker    bool   `xml:"DeleteMarker,omitempty"`
-	MarkerVersionID string `xml:"DeleteMarkerVersionId,omitempty"`
+	Key             keyText `xml:"Key"`
+	VersionID       string  `xml:"VersionId,omitempty"`
+	DeleteMarker    bool    `xml:"DeleteMarker,omitempty"`
+	MarkerVersionID string  `xml:"DeleteMarkerVersionId,omitempty"`
 }
 
 // deleteObjects serves POST ?delete: up to 1,000 keys at once.

@@ -62,7 +62,7 @@ type encryptionRule struct {
 	XMLName xml.Name `xml:"ServerSideEncryptionRule"`
 	Default struct {
 		Algorithm string `xml:"SSEAlgorithm"`
-		KMSKeyID  string `xml:"KMSMasterKeyID"`
+		KMSKeyID  string `xml:"KMSMasterKeyID,omitempty"`
 	} `xml:"ApplyServerSideEncryptionByDefault"`
 }
 

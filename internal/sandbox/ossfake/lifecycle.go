@@ -11,38 +11,64 @@ import (
 )
 
 // LifecycleRule says what happens to objects as they age. Prefix and Tags must both match; there is no rule for suffixes, as there
-// is none in the service (https://help.aliyun.com/zh/oss/user-guide/lifecycle-rules-based-on-the-last-modified-time). Numbers of days
-// count from the last change; 0 means never.
+// is none in the service (https://help.aliyun.com/zh/oss/user-guide/lifecycle-rules-based-on-the-last-modified-time).
 type LifecycleRule struct {
 	ID       string            `json:"id"`
 	Prefix   string            `json:"prefix"`
 	Tags     map[string]string `json:"tags,omitempty"`
 	Disabled bool              `json:"disabled,omitempty"`
-	// ExpirationDays is when objects are removed; with versioning they become older versions.
-	ExpirationDays int `json:"expirationDays,omitempty"`
-	// NoncurrentDays is when versions that are not current are deleted, counted from when they were replaced.
-	NoncurrentDays int `json:"noncurrentDays,omitempty"`
+	// Expiration is when objects are removed; with versioning they become older versions.
+	Expiration LifecycleAge `json:"expiration,omitzero"`
 	// ExpiredDeleteMarker removes delete markers behind which there is no version left.
 	ExpiredDeleteMarker bool `json:"expiredDeleteMarker,omitempty"`
-	// AbortMultipartDays is when uploads that were not completed are aborted.
-	AbortMultipartDays int `json:"abortMultipartDays,omitempty"`
-	// TransitionDays is when objects change to TransitionClass.
-	TransitionDays  int    `json:"transitionDays,omitempty"`
-	TransitionClass string `json:"transitionClass,omitempty"`
+	// AbortMultipart is when uploads that were not completed are aborted.
+	AbortMultipart LifecycleAge `json:"abortMultipart,omitzero"`
+	// Transitions are when objects change their storage class.
+	Transitions []LifecycleTransition `json:"transitions,omitempty"`
+	// Noncurrent is when versions that are not current are deleted, and NoncurrentTransitions when they change their storage class,
+	// counted from when they were replaced.
+	Noncurrent            LifecycleAge          `json:"noncurrent,omitzero"`
+	NoncurrentTransitions []LifecycleTransition `json:"noncurrentTransitions,omitempty"`
+}
+
+// LifecycleAge is a number of days since the last change, or a time before which the last change was. The zero value means never.
+type LifecycleAge struct {
+	Days          int       `json:"days,omitempty"`
+	CreatedBefore time.Time `json:"createdBefore,omitzero"`
+}
+
+// LifecycleTransition is a change to a colder storage class.
+type LifecycleTransition struct {
+	LifecycleAge
+	StorageClass string `json:"storageClass"`
+}
+
+// reached tells whether what was last changed at a time is of that age.
+func (a LifecycleAge) reached(changed, at time.Time) bool {
+	byDays := a.Days > 0 && !changed.After(at.Add(-time.Duration(a.Days)*24*time.Hour))
+	return byDays || changed.Before(a.CreatedBefore)
 }
 
 func (r LifecycleRule) check() error {
-	if min(r.ExpirationDays, r.NoncurrentDays, r.AbortMultipartDays, r.TransitionDays) < 0 {
-		return errors.New("days must be 1 or more")
+	ages := []LifecycleAge{r.Expiration, r.AbortMultipart, r.Noncurrent}
+	isIdle := !r.ExpiredDeleteMarker
+	for _, t := range slices.Concat(r.Transitions, r.NoncurrentTransitions) {
+		if err := oneOf("storageClass", t.StorageClass, storageClasses[1:]...); err != nil {
+			return err
+		}
+		if t.LifecycleAge == (LifecycleAge{}) {
+			return errors.New("a transition needs an age")
+		}
+		ages = append(ages, t.LifecycleAge)
 	}
-	if r.ExpirationDays+r.NoncurrentDays+r.AbortMultipartDays+r.TransitionDays == 0 && !r.ExpiredDeleteMarker {
+	for _, age := range ages {
+		if age.Days < 0 {
+			return errors.New("days must be 1 or more")
+		}
+		isIdle = isIdle && age == LifecycleAge{}
+	}
+	if isIdle {
 		return errors.New("it does nothing: give a number of days")
-	}
-	if (r.TransitionDays > 0) != (r.TransitionClass != "") {
-		return errors.New("transitionDays and transitionClass need each other")
-	}
-	if r.TransitionDays > 0 {
-		return oneOf("transitionClass", r.TransitionClass, storageClasses[1:]...)
 	}
 	return nil
 }
@@ -57,15 +83,6 @@ func (r LifecycleRule) matches(m metadata) bool {
 		}
 	}
 	return true
-}
-
-func daysBefore(at time.Time, days int) time.Time {
-	return at.Add(-time.Duration(days) * 24 * time.Hour)
-}
-
-// isDue tells whether something that happens after a number of days is due for what was changed at a time.
-func isDue(days int, changed, at time.Time) bool {
-	return days > 0 && !changed.After(daysBefore(at, days))
 }
 
 // LifecycleReport counts what a run of the lifecycle rules did.
@@ -112,7 +129,7 @@ func (s *Server) ApplyLifecycle(bucket string, at time.Time) (LifecycleReport, e
 	}
 	for _, u := range uploads {
 		if slices.ContainsFunc(rules, func(r LifecycleRule) bool {
-			return !r.Disabled && strings.HasPrefix(u.Key, r.Prefix) && isDue(r.AbortMultipartDays, u.Initiated, at)
+			return !r.Disabled && strings.HasPrefix(u.Key, r.Prefix) && r.AbortMultipart.reached(u.Initiated, at)
 		}) {
 			if err := s.endUpload(u.ID); err != nil {
 				return report, err
@@ -125,48 +142,61 @@ func (s *Server) ApplyLifecycle(bucket string, at time.Time) (LifecycleReport, e
 
 // age applies the rules to one version; newer is the one that replaced it, nil for the current one.
 func (s *Server) age(bucket string, m metadata, newer *metadata, isOldest bool, rules []LifecycleRule, at time.Time, report *LifecycleReport) error {
-	matching := slices.DeleteFunc(slices.Clone(rules), func(r LifecycleRule) bool { return !r.matches(m) })
-	due := func(days func(LifecycleRule) int, changed time.Time) bool {
-		return slices.ContainsFunc(matching, func(r LifecycleRule) bool { return isDue(days(r), changed, at) })
-	}
-	keep := func(existing *metadata) error { return s.checkRetention(bucket, *existing) }
+	rules = slices.DeleteFunc(slices.Clone(rules), func(r LifecycleRule) bool { return !r.matches(m) })
 	switch {
 	case newer != nil:
-		if !due(func(r LifecycleRule) int { return r.NoncurrentDays }, newer.LastModified) {
-			return nil
+		if slices.ContainsFunc(rules, func(r LifecycleRule) bool { return r.Noncurrent.reached(newer.LastModified, at) }) {
+			return s.deleteAged(bucket, m, &report.Versions)
 		}
-		_, err := s.store.removeVersion(bucket, m.Key, m.versionID(), keep)
-		if err == nil {
-			report.Versions++
+		for _, r := range rules {
+			if err := s.transition(bucket, &m, m.versionID(), r.NoncurrentTransitions, newer.LastModified, at, report); err != nil {
+				return err
+			}
 		}
-		return err
 	case m.DeleteMarker:
-		if !isOldest || !slices.ContainsFunc(matching, func(r LifecycleRule) bool { return r.ExpiredDeleteMarker }) {
-			return nil
+		if isOldest && slices.ContainsFunc(rules, func(r LifecycleRule) bool { return r.ExpiredDeleteMarker }) {
+			return s.deleteAged(bucket, m, &report.DeleteMarkers)
 		}
-		_, err := s.store.removeVersion(bucket, m.Key, m.versionID(), keep)
-		if err == nil {
-			report.DeleteMarkers++
-		}
-		return err
-	case due(func(r LifecycleRule) int { return r.ExpirationDays }, m.LastModified):
+	case slices.ContainsFunc(rules, func(r LifecycleRule) bool { return r.Expiration.reached(m.LastModified, at) }):
 		_, err := s.store.remove(bucket, m.Key, s.guard(bucket, nil))
 		if err == nil {
 			report.Expired++
 		}
 		return err
-	}
-	for _, r := range matching {
-		if isDue(r.TransitionDays, m.LastModified, at) && isColder(r.TransitionClass, m.StorageClass) {
-			if _, err := s.store.update(bucket, m.Key, "", func(m *metadata) error {
-				m.StorageClass, m.Restore = r.TransitionClass, nil
-				return nil
-			}); err != nil {
+	default:
+		for _, r := range rules {
+			if err := s.transition(bucket, &m, "", r.Transitions, m.LastModified, at, report); err != nil {
 				return err
 			}
-			m.StorageClass = r.TransitionClass
-			report.Transitioned++
 		}
+	}
+	return nil
+}
+
+// deleteAged deletes a version that is not current, or a delete marker, for good.
+func (s *Server) deleteAged(bucket string, m metadata, count *int) error {
+	_, err := s.store.removeVersion(bucket, m.Key, m.versionID(), func(existing *metadata) error { return s.checkRetention(bucket, *existing) })
+	if err == nil {
+		*count++
+	}
+	return err
+}
+
+// transition changes the storage class of a version if it is of the age for a colder one.
+func (s *Server) transition(bucket string, m *metadata, id string, transitions []LifecycleTransition, changed, at time.Time, report *LifecycleReport) error {
+	for _, t := range transitions {
+		if m.DeleteMarker || !t.reached(changed, at) || !isColder(t.StorageClass, m.StorageClass) {
+			continue
+		}
+		updated, err := s.store.update(bucket, m.Key, id, func(m *metadata) error {
+			m.StorageClass, m.Restore = t.StorageClass, nil
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		*m = updated
+		report.Transitioned++
 	}
 	return nil
 }
@@ -195,24 +225,37 @@ type lifecycleConfiguration struct {
 }
 
 type lifecycleXML struct {
-	ID         string         `xml:"ID"`
-	Prefix     string         `xml:"Prefix"`
-	Status     string         `xml:"Status"`
-	Tags       []tag          `xml:"Tag"`
-	Expiration *lifecycleStep `xml:"Expiration"`
-	Noncurrent *lifecycleStep `xml:"NoncurrentVersionExpiration"`
-	Abort      *lifecycleStep `xml:"AbortMultipartUpload"`
-	Transition *lifecycleStep `xml:"Transition"`
-	Unknown    []skip         `xml:",any"`
+	ID                    string          `xml:"ID"`
+	Prefix                string          `xml:"Prefix"`
+	Status                string          `xml:"Status"`
+	Tags                  []tag           `xml:"Tag"`
+	Expiration            *lifecycleStep  `xml:"Expiration"`
+	Abort                 *lifecycleStep  `xml:"AbortMultipartUpload"`
+	Transitions           []lifecycleStep `xml:"Transition"`
+	Noncurrent            *lifecycleStep  `xml:"NoncurrentVersionExpiration"`
+	NoncurrentTransitions []lifecycleStep `xml:"NoncurrentVersionTransition"`
+	// Days and Date are the expiration in the first form of the rules.
+	Days    int    `xml:"Days,omitempty"`
+	Date    string `xml:"Date,omitempty"`
+	Unknown []skip `xml:",any"`
 }
 
-// lifecycleStep is any of the four steps; each has some of the elements.
+// lifecycleStep is any of the steps; each has some of the elements.
 type lifecycleStep struct {
 	Days           int    `xml:"Days,omitempty"`
+	CreatedBefore  string `xml:"CreatedBeforeDate,omitempty"`
 	NoncurrentDays int    `xml:"NoncurrentDays,omitempty"`
 	DeleteMarker   bool   `xml:"ExpiredObjectDeleteMarker,omitempty"`
 	StorageClass   string `xml:"StorageClass,omitempty"`
 	Unknown        []skip `xml:",any"`
+}
+
+func newLifecycleStep(age LifecycleAge, class string) lifecycleStep {
+	step := lifecycleStep{Days: age.Days, StorageClass: class}
+	if !age.CreatedBefore.IsZero() {
+		step.CreatedBefore = isoMillis(age.CreatedBefore)
+	}
+	return step
 }
 
 // skip is an element that this server does not know.
@@ -233,21 +276,32 @@ func (x lifecycleXML) rule() (LifecycleRule, error) {
 		}
 		r.Tags[t.Key] = t.Value
 	}
-	part := func(step *lifecycleStep) lifecycleStep {
-		if step == nil {
-			return lifecycleStep{}
-		}
+	var malformed bool
+	age := func(step lifecycleStep) LifecycleAge {
 		unknown = append(unknown, step.Unknown...)
-		return *step
+		age := LifecycleAge{Days: step.Days + step.NoncurrentDays}
+		if step.CreatedBefore != "" {
+			var err error
+			age.CreatedBefore, err = time.Parse(time.RFC3339, step.CreatedBefore)
+			malformed = malformed || err != nil
+		}
+		return age
 	}
-	expiration, transition := part(x.Expiration), part(x.Transition)
-	r.ExpirationDays, r.ExpiredDeleteMarker = expiration.Days, expiration.DeleteMarker
-	r.TransitionDays, r.TransitionClass = transition.Days, transition.StorageClass
-	r.NoncurrentDays, r.AbortMultipartDays = part(x.Noncurrent).NoncurrentDays, part(x.Abort).Days
+	transitions := func(steps []lifecycleStep) (out []LifecycleTransition) {
+		for _, step := range steps {
+			out = append(out, LifecycleTransition{age(step), step.StorageClass})
+		}
+		return out
+	}
+	old := &lifecycleStep{Days: x.Days, CreatedBefore: x.Date}
+	expiration := *cmp.Or(x.Expiration, old)
+	r.Expiration, r.ExpiredDeleteMarker = age(expiration), expiration.DeleteMarker
+	r.AbortMultipart, r.Noncurrent = age(*cmp.Or(x.Abort, &lifecycleStep{})), age(*cmp.Or(x.Noncurrent, &lifecycleStep{}))
+	r.Transitions, r.NoncurrentTransitions = transitions(x.Transitions), transitions(x.NoncurrentTransitions)
 	if len(unknown) > 0 {
 		return r, errNotImplemented("The lifecycle element " + unknown[0].XMLName.Local)
 	}
-	if r.check() != nil {
+	if malformed || r.check() != nil {
 		return r, errMalformedXML()
 	}
 	return r, nil
@@ -294,17 +348,23 @@ func (r LifecycleRule) xml() (x lifecycleXML) {
 		x.Tags = append(x.Tags, tag{key, value})
 	}
 	slices.SortFunc(x.Tags, func(a, b tag) int { return strings.Compare(a.Key, b.Key) })
-	if r.ExpirationDays > 0 || r.ExpiredDeleteMarker {
-		x.Expiration = &lifecycleStep{Days: r.ExpirationDays, DeleteMarker: r.ExpiredDeleteMarker}
+	if r.Expiration != (LifecycleAge{}) || r.ExpiredDeleteMarker {
+		step := newLifecycleStep(r.Expiration, "")
+		step.DeleteMarker = r.ExpiredDeleteMarker
+		x.Expiration = &step
 	}
-	if r.NoncurrentDays > 0 {
-		x.Noncurrent = &lifecycleStep{NoncurrentDays: r.NoncurrentDays}
+	if r.AbortMultipart != (LifecycleAge{}) {
+		step := newLifecycleStep(r.AbortMultipart, "")
+		x.Abort = &step
 	}
-	if r.AbortMultipartDays > 0 {
-		x.Abort = &lifecycleStep{Days: r.AbortMultipartDays}
+	for _, t := range r.Transitions {
+		x.Transitions = append(x.Transitions, newLifecycleStep(t.LifecycleAge, t.StorageClass))
 	}
-	if r.TransitionDays > 0 {
-		x.Transition = &lifecycleStep{Days: r.TransitionDays, StorageClass: r.TransitionClass}
+	if r.Noncurrent.Days > 0 {
+		x.Noncurrent = &lifecycleStep{NoncurrentDays: r.Noncurrent.Days}
+	}
+	for _, t := range r.NoncurrentTransitions {
+		x.NoncurrentTransitions = append(x.NoncurrentTransitions, lifecycleStep{NoncurrentDays: t.Days, StorageClass: t.StorageClass})
 	}
 	return x
 }

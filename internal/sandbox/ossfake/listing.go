@@ -10,32 +10,33 @@ import (
 )
 
 type listEntry struct {
-	Key          string `xml:"Key"`
-	LastModified string `xml:"LastModified"`
-	ETag         string `xml:"ETag"`
-	Type         string `xml:"Type"`
-	Size         int64  `xml:"Size"`
-	StorageClass string `xml:"StorageClass"`
-	Owner        *owner `xml:"Owner,omitempty"`
+	Key          keyText `xml:"Key"`
+	LastModified string  `xml:"LastModified"`
+	ETag         string  `xml:"ETag"`
+	Type         string  `xml:"Type"`
+	Size         int64   `xml:"Size"`
+	StorageClass string  `xml:"StorageClass"`
+	RestoreInfo  string  `xml:"RestoreInfo,omitempty"`
+	Owner        *owner  `xml:"Owner,omitempty"`
 }
 
 type commonPrefix struct {
-	Prefix string `xml:"Prefix"`
+	Prefix keyText `xml:"Prefix"`
 }
 
 // listResult is the answer of both versions of ListObjects; what belongs to one only is a pointer.
 type listResult struct {
 	XMLName               xml.Name       `xml:"ListBucketResult"`
 	Name                  string         `xml:"Name"`
-	Prefix                string         `xml:"Prefix"`
-	Marker                *string        `xml:"Marker"`
-	StartAfter            *string        `xml:"StartAfter"`
+	Prefix                keyText        `xml:"Prefix"`
+	Marker                *keyText       `xml:"Marker"`
+	StartAfter            *keyText       `xml:"StartAfter"`
 	ContinuationToken     *string        `xml:"ContinuationToken"`
 	MaxKeys               int            `xml:"MaxKeys"`
-	Delimiter             string         `xml:"Delimiter"`
+	Delimiter             keyText        `xml:"Delimiter"`
 	EncodingType          string         `xml:"EncodingType,omitempty"`
 	IsTruncated           bool           `xml:"IsTruncated"`
-	NextMarker            *string        `xml:"NextMarker"`
+	NextMarker            *keyText       `xml:"NextMarker"`
 	NextContinuationToken *string        `xml:"NextContinuationToken"`
 	KeyCount              *int           `xml:"KeyCount"`
 	Contents              []listEntry    `xml:"Contents"`
@@ -56,12 +57,12 @@ func maxKeys(req *request, name string) (int, error) {
 }
 
 // keyEncoder applies encoding-type, which keeps characters that XML 1.0 cannot hold out of the answer.
-func keyEncoder(req *request) (func(string) string, error) {
+func keyEncoder(req *request) (func(string) keyText, error) {
 	switch t := req.query.get("encoding-type"); t {
 	case "":
-		return func(s string) string { return s }, nil
+		return func(s string) keyText { return keyText(s) }, nil
 	case "url":
-		return func(s string) string { return percentEncode(s, "/") }, nil
+		return func(s string) keyText { return keyText(percentEncode(s, "/")) }, nil
 	default:
 		return nil, errInvalidArgument("encoding-type", t, "Invalid Encoding Method specified in Request: only url is known.")
 	}
@@ -104,6 +105,7 @@ func (s *Server) listObjects(w http.ResponseWriter, req *request) error {
 	for _, m := range page.objects {
 		e := listEntry{
 			Key: encode(m.Key), LastModified: isoMillis(m.LastModified), ETag: `"` + m.ETag + `"`, Type: m.Type, Size: m.Size, StorageClass: m.StorageClass,
+			RestoreInfo: m.restoreHeader(req.now),
 		}
 		if withOwner {
 			e.Owner = &theOwner
@@ -197,27 +199,28 @@ func successor(p string) string { return p + "\xff" }
 
 type versionEntry struct {
 	XMLName      xml.Name
-	Key          string `xml:"Key"`
-	VersionID    string `xml:"VersionId"`
-	IsLatest     bool   `xml:"IsLatest"`
-	LastModified string `xml:"LastModified"`
-	ETag         string `xml:"ETag,omitempty"`
-	Type         string `xml:"Type,omitempty"`
-	Size         *int64 `xml:"Size"`
-	StorageClass string `xml:"StorageClass,omitempty"`
-	Owner        owner  `xml:"Owner"`
+	Key          keyText `xml:"Key"`
+	VersionID    string  `xml:"VersionId"`
+	IsLatest     bool    `xml:"IsLatest"`
+	LastModified string  `xml:"LastModified"`
+	ETag         string  `xml:"ETag,omitempty"`
+	Type         string  `xml:"Type,omitempty"`
+	Size         *int64  `xml:"Size"`
+	StorageClass string  `xml:"StorageClass,omitempty"`
+	RestoreInfo  string  `xml:"RestoreInfo,omitempty"`
+	Owner        owner   `xml:"Owner"`
 }
 
 type listVersionsResult struct {
 	XMLName             xml.Name       `xml:"ListVersionsResult"`
 	Name                string         `xml:"Name"`
-	Prefix              string         `xml:"Prefix"`
-	KeyMarker           string         `xml:"KeyMarker"`
+	Prefix              keyText        `xml:"Prefix"`
+	KeyMarker           keyText        `xml:"KeyMarker"`
 	VersionIDMarker     string         `xml:"VersionIdMarker"`
-	NextKeyMarker       string         `xml:"NextKeyMarker,omitempty"`
+	NextKeyMarker       keyText        `xml:"NextKeyMarker,omitempty"`
 	NextVersionIDMarker string         `xml:"NextVersionIdMarker,omitempty"`
 	MaxKeys             int            `xml:"MaxKeys"`
-	Delimiter           string         `xml:"Delimiter"`
+	Delimiter           keyText        `xml:"Delimiter"`
 	EncodingType        string         `xml:"EncodingType,omitempty"`
 	IsTruncated         bool           `xml:"IsTruncated"`
 	Versions            []versionEntry `xml:",any"`
@@ -289,6 +292,7 @@ func (s *Server) listObjectVersions(w http.ResponseWriter, req *request) error {
 			if !m.DeleteMarker {
 				e.XMLName.Local = "Version"
 				e.ETag, e.Type, e.Size, e.StorageClass = `"`+m.ETag+`"`, m.Type, &m.Size, m.StorageClass
+				e.RestoreInfo = m.restoreHeader(req.now)
 			}
 			out.Versions = append(out.Versions, e)
 		}

@@ -3,6 +3,7 @@ package ossfake
 import (
 	"bytes"
 	"crypto/md5" //nolint:gosec // The ETag of a multipart object is made of MD5 sums by definition.
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
@@ -66,21 +67,27 @@ func (st *store) readJSON(p string, doc any) error {
 	return json.Unmarshal(data, doc)
 }
 
-func errNoSuchUpload(id string) error {
-	return errorf(http.StatusNotFound, "NoSuchUpload", "0042-00000311",
+// noSuchUploadEC are the error numbers of NoSuchUpload, which differ by operation.
+var noSuchUploadEC = map[string]string{
+	"UploadPart": "0042-00000104", "UploadPartCopy": "0042-00000311", "CompleteMultipartUpload": "0042-00000201",
+	"AbortMultipartUpload": "0042-00000002", "ListParts": "0042-00000002",
+}
+
+func errNoSuchUpload(operation, id string) error {
+	return errorf(http.StatusNotFound, "NoSuchUpload", noSuchUploadEC[operation],
 		"The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.").with("UploadId", id)
 }
 
 // findUpload returns the upload that a request names. IDs are checked before they become a path.
-func (s *Server) findUpload(req *request) (upload, error) {
+func (s *Server) findUpload(req *request, operation string) (upload, error) {
 	id := req.query.get("uploadId")
-	if len(id) != 24 || strings.Trim(id, "0123456789ABCDEF") != "" {
-		return upload{}, errNoSuchUpload(id)
+	if len(id) != 32 || strings.Trim(id, "0123456789ABCDEF") != "" {
+		return upload{}, errNoSuchUpload(operation, id)
 	}
 	var u upload
 	err := s.store.readJSON(uploadPath(id)+"/upload.json", &u)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && (u.Bucket != req.bucket || u.Key != req.key) {
-		return upload{}, errNoSuchUpload(id)
+		return upload{}, errNoSuchUpload(operation, id)
 	}
 	return u, err
 }
@@ -89,7 +96,7 @@ type initiateResult struct {
 	XMLName      xml.Name `xml:"InitiateMultipartUploadResult"`
 	EncodingType string   `xml:"EncodingType,omitempty"`
 	Bucket       string   `xml:"Bucket"`
-	Key          string   `xml:"Key"`
+	Key          keyText  `xml:"Key"`
 	UploadID     string   `xml:"UploadId"`
 }
 
@@ -117,12 +124,20 @@ func (s *Server) initiateMultipartUpload(w http.ResponseWriter, req *request) er
 		}
 	}
 	m.Type = typeMultipart
-	u := upload{ID: newRequestID(), Bucket: req.bucket, Key: req.key, Initiated: s.cfg.Now().UTC(), Metadata: m}
+	u := upload{ID: newUploadID(), Bucket: req.bucket, Key: req.key, Initiated: s.cfg.Now().UTC(), Metadata: m}
 	if err := s.store.writeJSON(uploadPath(u.ID)+"/upload.json", u); err != nil {
 		return err
 	}
 	s.emit(req, "ObjectCreated:InitiateMultipartUpload", req.key, metadata{ContentType: m.ContentType}, 0)
+	setEncryption(w.Header(), m)
 	return writeXML(w, initiateResult{EncodingType: req.query.get("encoding-type"), Bucket: req.bucket, Key: encode(req.key), UploadID: u.ID})
+}
+
+// newUploadID makes an ID of the service's form: 32 upper-case hexadecimal digits.
+func newUploadID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // crypto/rand never fails
+	return strings.ToUpper(hex.EncodeToString(b[:]))
 }
 
 type copyPartResult struct {
@@ -137,12 +152,16 @@ func (s *Server) uploadPart(w http.ResponseWriter, req *request) error {
 	if err != nil || number < 1 || number > maxPartNumber {
 		return errInvalidArgument("partNumber", req.query.get("partNumber"), "Part number must be an integer between 1 and %d, inclusive.", maxPartNumber)
 	}
-	u, err := s.findUpload(req)
+	isCopy := req.Header.Get("x-oss-copy-source") != ""
+	operation := "UploadPart"
+	if isCopy {
+		operation = "UploadPartCopy"
+	}
+	u, err := s.findUpload(req, operation)
 	if err != nil {
 		return err
 	}
 	var st *staged
-	isCopy := req.Header.Get("x-oss-copy-source") != ""
 	if isCopy {
 		st, err = s.stagePartCopy(req)
 	} else {
@@ -153,16 +172,16 @@ func (s *Server) uploadPart(w http.ResponseWriter, req *request) error {
 	}
 	defer s.store.discard(st.path)
 	p := part{Number: number, Size: st.size, ETag: st.etag(), CRC64: st.crc, LastModified: s.cfg.Now().UTC()}
-	if err := s.storePart(u, st, p); err != nil {
+	if err := s.storePart(operation, u, st, p); err != nil {
 		return err
 	}
-	if isCopy {
-		s.emit(req, "ObjectCreated:UploadPartCopy", req.key, metadata{}, 0)
-		return writeXML(w, copyPartResult{ETag: `"` + p.ETag + `"`, LastModified: isoMillis(p.LastModified)})
-	}
-	s.emit(req, "ObjectCreated:UploadPart", req.key, metadata{}, 0)
+	s.emit(req, "ObjectCreated:"+operation, req.key, metadata{}, 0)
 	setETag(w.Header(), p.ETag)
 	setCRC(w.Header(), p.CRC64)
+	w.Header().Set("Content-MD5", st.contentMD5())
+	if isCopy {
+		return writeXML(w, copyPartResult{ETag: `"` + p.ETag + `"`, LastModified: isoMillis(p.LastModified)})
+	}
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
@@ -183,12 +202,12 @@ func (s *Server) stagePartCopy(req *request) (*staged, error) {
 }
 
 // storePart moves a part into its upload, unless the upload ended meanwhile.
-func (s *Server) storePart(u upload, st *staged, p part) error {
+func (s *Server) storePart(operation string, u upload, st *staged, p part) error {
 	l := s.store.lock("upload", u.ID)
 	l.Lock()
 	defer l.Unlock()
 	if _, err := s.store.root.Stat(uploadPath(u.ID) + "/upload.json"); err != nil {
-		return errNoSuchUpload(u.ID)
+		return errNoSuchUpload(operation, u.ID)
 	}
 	if err := s.store.rename(st.path, partPath(u.ID, p.Number)); err != nil {
 		return err
@@ -230,17 +249,23 @@ type completeResult struct {
 	EncodingType string   `xml:"EncodingType,omitempty"`
 	Location     string   `xml:"Location"`
 	Bucket       string   `xml:"Bucket"`
-	Key          string   `xml:"Key"`
+	Key          keyText  `xml:"Key"`
 	ETag         string   `xml:"ETag"`
 }
 
 func (s *Server) completeMultipartUpload(w http.ResponseWriter, req *request) error {
 	var in completeRequest
 	all := strings.EqualFold(req.Header.Get("x-oss-complete-all"), "yes")
-	if !all {
-		if err := readXML(w, req, &in); err != nil {
-			return err
-		}
+	hasBody, err := readOptionalXML(w, req, &in)
+	switch {
+	case all && hasBody:
+		e := errInvalidArgument("x-oss-complete-all", "yes", "Should not specify body if x-oss-complete-all is set.")
+		e.ec = "0042-00000216"
+		return e
+	case err != nil:
+		return err
+	case !all && !hasBody:
+		return errMalformedXML()
 	}
 	encode, err := keyEncoder(req)
 	if err != nil {
@@ -264,7 +289,7 @@ func (s *Server) completeMultipartUpload(w http.ResponseWriter, req *request) er
 
 // assemble makes the object of the chosen parts and ends the upload.
 func (s *Server) assemble(req *request, in completeRequest, all bool, permit func(*metadata) error) (*metadata, metadata, error) {
-	u, err := s.findUpload(req)
+	u, err := s.findUpload(req, "CompleteMultipartUpload")
 	if err != nil {
 		return nil, metadata{}, err
 	}
@@ -282,9 +307,6 @@ func (s *Server) assemble(req *request, in completeRequest, all bool, permit fun
 	if err != nil {
 		return nil, metadata{}, err
 	}
-	if len(chosen) == 0 {
-		return nil, metadata{}, errMalformedXML()
-	}
 	var paths []string
 	sums := md5.New()
 	for i, p := range chosen {
@@ -292,11 +314,8 @@ func (s *Server) assemble(req *request, in completeRequest, all bool, permit fun
 			return nil, metadata{}, errorf(http.StatusBadRequest, "EntityTooSmall", "", "Your proposed upload smaller than the minimum allowed size.").
 				with("MinSizeAllowed", strconv.Itoa(minPartSize)).with("PartNumber", strconv.Itoa(p.Number))
 		}
-		sum, err := hex.DecodeString(p.ETag)
-		if err != nil {
-			return nil, metadata{}, err
-		}
-		sums.Write(sum)
+		// Unlike S3's, the sum is over the ETags as they are written.
+		sums.Write([]byte(p.ETag))
 		paths = append(paths, partPath(u.ID, p.Number))
 	}
 	whole, err := s.store.join(paths...)
@@ -342,7 +361,7 @@ func (s *Server) endUpload(id string) error {
 }
 
 func (s *Server) abortMultipartUpload(w http.ResponseWriter, req *request) error {
-	u, err := s.findUpload(req)
+	u, err := s.findUpload(req, "AbortMultipartUpload")
 	if err != nil {
 		return err
 	}

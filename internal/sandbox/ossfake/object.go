@@ -104,7 +104,7 @@ func (s *Server) receive(w http.ResponseWriter, req *request) (*staged, error) {
 		return nil, errorf(http.StatusBadRequest, "InvalidDigest", "",
 			"The Content-MD5 you specified did not match what we received.").
 			with("ExpectedDigest", base64.StdEncoding.EncodeToString(want)).
-			with("CalculatedDigest", base64.StdEncoding.EncodeToString(st.md5[:]))
+			with("CalculatedDigest", st.contentMD5())
 	}
 	return st, nil
 }
@@ -157,7 +157,7 @@ func (s *Server) putObject(w http.ResponseWriter, req *request) error {
 	s.emit(req, "ObjectCreated:PutObject", req.key, now, sizeDelta(old, now))
 	h := w.Header()
 	setStored(h, now)
-	h.Set("Content-MD5", base64.StdEncoding.EncodeToString(st.md5[:]))
+	h.Set("Content-MD5", st.contentMD5())
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -48,6 +48,9 @@ func (s *Server) route(req *request) (operation, error) {
 	if op, ok := operations[target+" "+req.Method+" "+sub]; ok {
 		return op, nil
 	}
+	if sub == "" && req.Method == http.MethodPost && req.query.has("x-oss-process") {
+		sub = "x-oss-process"
+	}
 	if sub != "" {
 		return operation{}, errNotImplemented(req.Method + " ?" + sub)
 	}

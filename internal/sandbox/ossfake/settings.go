@@ -106,7 +106,7 @@ func (s *Server) loadSettings(bucket string) BucketSettings {
 	if settings, known := s.settings[bucket]; known {
 		return settings
 	}
-	var settings BucketSettings
+	settings := BucketSettings{AllowPublicAccess: s.cfg.AllowPublicAccess}
 	err := s.store.readJSON(settingsPath(bucket), &settings)
 	if settings.Versioning == "" && s.cfg.Versioning {
 		settings.Versioning = versioningEnabled

@@ -294,8 +294,8 @@ func TestSettingsThatMakeNoSenseAreRefused(t *testing.T) {
 		"kmsKeyId":       func(b *ossfake.BucketSettings) { b.Encryption.KMSKeyID = "k" },
 		"retentionDays":  func(b *ossfake.BucketSettings) { b.RetentionDays = -1 },
 		"lifecycle rule": func(b *ossfake.BucketSettings) { b.Lifecycle = []ossfake.LifecycleRule{{Prefix: "a"}} },
-		"transitionClass": func(b *ossfake.BucketSettings) {
-			b.Lifecycle = []ossfake.LifecycleRule{{TransitionDays: 1, TransitionClass: "Frozen"}}
+		"Frozen": func(b *ossfake.BucketSettings) {
+			b.Lifecycle = []ossfake.LifecycleRule{{Transitions: []ossfake.LifecycleTransition{{StorageClass: "Frozen"}}}}
 		},
 	} {
 		assert.ErrorContains(t, l.ChangeBucket(testBucket, change), word)
@@ -335,7 +335,9 @@ func TestLifecycleRulesGoByPrefixAndTag(t *testing.T) {
 
 	l.change(t, func(b *ossfake.BucketSettings) {
 		b.Versioning = "Enabled"
-		b.Lifecycle = []ossfake.LifecycleRule{{ExpirationDays: 1, NoncurrentDays: 2, ExpiredDeleteMarker: true}}
+		b.Lifecycle = []ossfake.LifecycleRule{{
+			Expiration: ossfake.LifecycleAge{Days: 1}, Noncurrent: ossfake.LifecycleAge{Days: 2}, ExpiredDeleteMarker: true,
+		}}
 	})
 	assert.Equal(t, ossfake.LifecycleReport{Expired: 2}, after(1))
 	assert.Equal(t, ossfake.LifecycleReport{Versions: 2}, after(3))

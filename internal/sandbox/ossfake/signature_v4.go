@@ -139,8 +139,9 @@ type v4Claim struct {
 	signature  string
 	// signatureParameter is the query parameter that carries the signature and so cannot be signed; empty in a header.
 	signatureParameter string
-	// regionEC is the error number for a foreign region, which differs between header and query.
-	regionEC string
+	// regionEC and regionText are the error number and text for a foreign region, which differ between header and query
+	// (https://help.aliyun.com/zh/oss/user-guide/0002-00000228 and 0002-00000226).
+	regionEC, regionText string
 }
 
 // checkV4 is the part that header and query signatures share: scope, then signature.
@@ -150,7 +151,7 @@ func (s *Server) checkV4(req *request, cred Credentials, claim v4Claim) error {
 		return errInvalidArgument("Credential", scope.String(), "The date in the credential is not the date of the request.")
 	}
 	if scope.region != s.cfg.Region {
-		e := errInvalidArgument("Credential", scope.String(), "Invalid signing region in credential: this bucket is in %s.", s.cfg.Region)
+		e := errInvalidArgument("Credential", scope.String(), "%s", claim.regionText)
 		e.ec = claim.regionEC
 		return e
 	}
@@ -211,7 +212,7 @@ func (s *Server) checkV4Header(req *request) (Credentials, error) {
 	}
 	return cred, s.checkV4(req, cred, v4Claim{
 		scope: scope, dateText: dateText, date: date, additional: additional,
-		signature: fields["Signature"], regionEC: "0002-00000228",
+		signature: fields["Signature"], regionEC: "0002-00000228", regionText: "Invalid signing region in Authorization header.",
 	})
 }
 
@@ -253,6 +254,6 @@ func (s *Server) checkV4Query(req *request) (Credentials, error) {
 	}
 	return cred, s.checkV4(req, cred, v4Claim{
 		scope: scope, dateText: dateText, date: date, additional: additional,
-		signature: q.get("x-oss-signature"), signatureParameter: "x-oss-signature", regionEC: "0002-00000226",
+		signature: q.get("x-oss-signature"), signatureParameter: "x-oss-signature", regionEC: "0002-00000226", regionText: "Invalid signing region in x-oss-credential.",
 	})
 }

@@ -3,6 +3,7 @@ package ossfake
 import (
 	"crypto/md5" //nolint:gosec // The ETag of a normal object is its MD5 by definition.
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"hash/crc64"
@@ -21,6 +22,8 @@ type staged struct {
 	md5      [md5.Size]byte
 	crc      uint64
 }
+
+func (s *staged) contentMD5() string { return base64.StdEncoding.EncodeToString(s.md5[:]) }
 
 func (s *staged) etag() string { return strings.ToUpper(hex.EncodeToString(s.md5[:])) }
 

@@ -86,11 +86,10 @@ var maxRestoreDays = map[string]int{classArchive: 7, classColdArchive: 365, clas
 // restoreObject serves POST ?restore.
 func (s *Server) restoreObject(w http.ResponseWriter, req *request) error {
 	in := restoreRequest{Days: 1}
-	if req.ContentLength != 0 {
-		if err := readXML(w, req, &in); err != nil {
-			return err
-		}
+	if _, err := readOptionalXML(w, req, &in); err != nil {
+		return err
 	}
+	hasTier := in.JobParameters.Tier != ""
 	if in.JobParameters.Tier == "" {
 		in.JobParameters.Tier = "Standard"
 	}
@@ -100,7 +99,7 @@ func (s *Server) restoreObject(w http.ResponseWriter, req *request) error {
 			return errorf(http.StatusBadRequest, "OperationNotSupported", "", "The operation is not supported for this resource: only archived objects are restored.")
 		}
 		duration, ok := restoreTimes[m.StorageClass+" "+in.JobParameters.Tier]
-		if !ok || in.Days < 1 || in.Days > maxRestoreDays[m.StorageClass] {
+		if !ok || hasTier && m.StorageClass == classArchive || in.Days < 1 || in.Days > maxRestoreDays[m.StorageClass] {
 			return errMalformedXML()
 		}
 		if seconds := s.Bucket(req.bucket).RestoreSeconds; seconds > 0 {

@@ -15,7 +15,7 @@ type listPartsResult struct {
 	XMLName              xml.Name    `xml:"ListPartsResult"`
 	EncodingType         string      `xml:"EncodingType,omitempty"`
 	Bucket               string      `xml:"Bucket"`
-	Key                  string      `xml:"Key"`
+	Key                  keyText     `xml:"Key"`
 	UploadID             string      `xml:"UploadId"`
 	StorageClass         string      `xml:"StorageClass"`
 	PartNumberMarker     int         `xml:"PartNumberMarker"`
@@ -52,7 +52,7 @@ func (s *Server) listParts(w http.ResponseWriter, req *request) error {
 	if err != nil {
 		return err
 	}
-	u, err := s.findUpload(req)
+	u, err := s.findUpload(req, "ListParts")
 	if err != nil {
 		return err
 	}
@@ -82,21 +82,21 @@ type listUploadsResult struct {
 	XMLName            xml.Name      `xml:"ListMultipartUploadsResult"`
 	EncodingType       string        `xml:"EncodingType,omitempty"`
 	Bucket             string        `xml:"Bucket"`
-	KeyMarker          string        `xml:"KeyMarker"`
+	KeyMarker          keyText       `xml:"KeyMarker"`
 	UploadIDMarker     string        `xml:"UploadIdMarker"`
-	NextKeyMarker      string        `xml:"NextKeyMarker"`
+	NextKeyMarker      keyText       `xml:"NextKeyMarker"`
 	NextUploadIDMarker string        `xml:"NextUploadIdMarker"`
-	Prefix             string        `xml:"Prefix"`
+	Prefix             keyText       `xml:"Prefix"`
 	MaxUploads         int           `xml:"MaxUploads"`
 	IsTruncated        bool          `xml:"IsTruncated"`
 	Uploads            []uploadEntry `xml:"Upload"`
 }
 
 type uploadEntry struct {
-	Key          string `xml:"Key"`
-	UploadID     string `xml:"UploadId"`
-	StorageClass string `xml:"StorageClass"`
-	Initiated    string `xml:"Initiated"`
+	Key          keyText `xml:"Key"`
+	UploadID     string  `xml:"UploadId"`
+	StorageClass string  `xml:"StorageClass"`
+	Initiated    string  `xml:"Initiated"`
 }
 
 // uploads returns the uploads of a bucket that are not completed, by key and ID.
