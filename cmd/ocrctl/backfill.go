@@ -30,35 +30,30 @@ func newBackfill(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "backfill (--prefix PREFIX | --all)",
 		Short: "Submit the images of a bucket that have no result yet to the function",
-		Long: `Submit the images of a bucket that have no result yet to the function, as if they had just been uploaded. The command lists
-and submits, asynchronously; the function recognises, and pays. Start with --dry-run.
+		Long: `Submit the images of a bucket that have no result yet to the function, as if they had just been uploaded. The command lists and submits, asynchronously; the function recognises, and pays. Start with --dry-run.
 
-An image is submitted if it has no document; if its document is older than it is; or if a claim older than --claim-age lies
-beside it. The listing tells times and no ETags of documents, so an image that was replaced within the very second in which
-its document was written counts as done. With --retry-failed each document is read, and the chosen failures are submitted
-again; the document of a final failure is removed just before, as the function would let it stand.
+An image is submitted if it has no document; if its document is older than it is; or if a claim older than --claim-age lies beside it. The listing tells times and no ETags of documents, so an image that was replaced within the very second in which its document was written counts as done. With --retry-failed each document is read: one that names another ETag than the image's is submitted, and so are the chosen failures; the document of a final failure is removed just before, as the function would let it stand. A document that cannot be read or removed is named, the run goes on, and the exit code is 1.
 
-The run can be stopped (Ctrl-C) or killed at any time; the same command goes on where it stopped, from a checkpoint file.
-Nothing is paid twice by that: what is submitted twice is recognised once. A run ends early at --limit (of this run) or
---max-charge (of all runs of the same job), and at the first request that fails for good.`,
+The run can be stopped (Ctrl-C) or killed at any time; the same command goes on where it stopped, from a checkpoint file. Nothing is paid twice by that: what is submitted twice is recognised once. A run ends early at --limit (of this run) or --max-charge (of all runs of the same job), and at the first request that fails for good.`,
 		Example: `  ocrctl backfill -b cards -r cn-hangzhou --prefix 2026/ --dry-run --price 0.02
-  ocrctl backfill -b cards -r cn-hangzhou --account 1234567890123456 --prefix 2026/ --rate 5 --max-charge 1000
-  ocrctl backfill -b cards -r cn-hangzhou --account 1234567890123456 --all --retry-failed Throttled,QuotaExhausted
+  ocrctl backfill -b cards -r cn-hangzhou --account 1234567890 --prefix 2026/ --max-charge 1000
+  ocrctl backfill -b cards -r cn-hangzhou --account 1234567890 --all --retry-failed Timeout,Internal
   ocrctl backfill --sandbox --all`,
 		Args: cobra.NoArgs,
 	}
 	flags := c.Flags()
-	s.listingFlags(flags, &f.Prefix, &f.Parallel)
+	s.listingFlags(c, &f.Prefix, &f.Parallel)
 	s.functionFlags(flags)
 	flags.BoolVar(&f.all, "all", false, "the whole bucket; required if there is no --prefix, as it costs money")
 	flags.StringVar(&f.since, "since", "", "only images changed since this `time`: a date, a time, or a duration back from now (48h)")
-	flags.StringVar(&f.retry, "retry-failed", "", "submit failures again: `codes` separated by commas, retryable, or all (status failed)")
+	flags.StringVar(&f.retry, "retry-failed", "", "read the documents and submit failures again: `codes` separated by commas, retryable, all (status failed), or stale (documents of another version, which any of them submits)")
+	completeList(c, "retry-failed", backfill.Words())
 	flags.BoolVarP(&f.DryRun, "dry-run", "n", false, "list and count only: nothing is written or called")
 	flags.Float64Var(&f.Rate, "rate", 10, "images submitted per `second`, more than 0 and at most 1000")
 	flags.Int64Var(&f.Limit, "limit", 0, "submit at most this `number` of images in this run; 0 means no limit")
 	flags.Int64Var(&f.MaxCharge, "max-charge", 0, "stop before all runs together cause more than this `number` of paid calls, one per image; 0 means no limit")
 	flags.Float64Var(&f.price, "price", 0, "`price` of a call, for the estimate")
-	flags.DurationVar(&f.ClaimAge, "claim-age", claimAge, "`age` from which a claim counts as left behind; more than the function's time-out")
+	claimAgeFlag(flags, &f.ClaimAge)
 	flags.StringVar(&f.checkpoint, "checkpoint", "", "`file` to go on from (default: one per job in ocrctl's folder of the user's cache)")
 	flags.BoolVar(&f.restart, "restart", false, "forget the checkpoint and begin anew")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -90,13 +85,12 @@ func (f *backfillFlags) check() (err error) {
 		return usageError{errors.New("--limit and --max-charge: accepted are whole numbers from 0")}
 	case !(f.price >= 0 && f.price < 1e6):
 		return usageError{fmt.Errorf("--price %v: accepted is 0 or more, such as 0.02", f.price)}
-	case f.ClaimAge <= 0:
-		return usageError{fmt.Errorf("--claim-age %s: accepted is more than 0", f.ClaimAge)}
 	}
-	return checkParallel(f.Parallel)
+	return nil
 }
 
 func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
+	s.parallel = f.Parallel
 	conf, bucket, err := s.open()
 	if err != nil {
 		return err
@@ -133,6 +127,10 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 		}
 		bar.at(c.Total())
 	}
+	failed := troubles{s: s}
+	j.Failed = func(key string, why backfill.Skip, cause string) {
+		failed.add(key, map[backfill.Skip]string{backfill.Unreadable: "read", backfill.Unremovable: "removed"}[why], cause)
+	}
 	started := time.Now()
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -156,7 +154,7 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	case report.Stopped != "" && !f.DryRun:
 		return exitError{exitStopped, fmt.Sprintf("stopped at the %s; the same command goes on where it stopped", report.Stopped)}
 	}
-	return nil
+	return failed.err()
 }
 
 // count finds out beside the work how much there is to do, so that the bar can tell the time left. It reads the listing a

@@ -60,13 +60,14 @@ type cloud struct {
 	bucket  *bucket.Bucket
 	handler *handler.Handler
 
-	ocrURL string
+	ocrURL, ossURL string
 
 	work sync.WaitGroup
 
 	mu       sync.Mutex
 	idle     bool // events are taken and not worked on
 	requests []string
+	refused  map[string]string // by method and key: OSS's code
 	invoked  []string
 	onInvoke func(n int)
 }
@@ -136,7 +137,13 @@ func start(t testing.TB) *cloud {
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
 		c.requests = append(c.requests, r.Method+" "+r.URL.Path)
+		code := c.refused[r.Method+" "+strings.TrimPrefix(r.URL.Path, "/"+bucketName+"/")]
 		c.mu.Unlock()
+		if code != "" {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", code)
+			return
+		}
 		files.ServeHTTP(w, r)
 	}))
 	t.Cleanup(store.Close)
@@ -151,7 +158,7 @@ func start(t testing.TB) *cloud {
 	t.Cleanup(function.Close)
 	t.Cleanup(c.work.Wait)
 
-	c.ocrURL = ocr.URL + gateway.Path
+	c.ocrURL, c.ossURL = ocr.URL+gateway.Path, store.URL
 	open := bucket.New(bucket.Config{Endpoint: store.URL, PublicEndpoint: store.URL})
 	keys := result.Keys{ImageSuffixes: []string{".jpg"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"}
 	c.handler = handler.New(handler.Options{Keys: keys, Processor: processor.New(processor.Options{

@@ -14,16 +14,14 @@ func newDoctor(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find out what is wrong, and how to put it right",
-		Long: `Find out what is wrong, and how to put it right: configuration, the OCR API's address, this machine's clock, key and
-signature, bucket and permissions, versioning, whether signed URLs can be fetched from outside, function and trigger.
+		Long: `Find out what is wrong, and how to put it right: configuration, the OCR API's address, this machine's clock, key and signature, bucket and permissions, versioning, whether signed URLs can be fetched from outside, function and trigger.
 
-Nothing is changed, and no call is made that can be charged: key and signature are tried with a call that has no picture,
-which the provider refuses for free. What is not named (bucket, account) is skipped. The exit code is 1 if anything fails.`,
+Nothing is changed, and no call is made that can be charged: key and signature are tried with a call that has no picture, which the provider refuses for free. What is not named (bucket, account) is skipped. The exit code is 1 if anything fails.`,
 		Example: `  ocrctl doctor -b cards -r cn-hangzhou --account 1234567890123456
   ocrctl doctor --sandbox`,
 		Args: cobra.NoArgs,
 	}
-	s.bucketFlags(c.Flags())
+	s.bucketFlags(c)
 	s.functionFlags(c.Flags())
 	c.RunE = func(c *cobra.Command, _ []string) error { return s.doctor(c.Context()) }
 	return c

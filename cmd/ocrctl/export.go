@@ -14,6 +14,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// statuses are those of documents.
+var statuses = []result.Status{result.Recognized, result.Unrecognized, result.Failed}
+
 // exportFlags are what the command line says.
 type exportFlags struct {
 	export.Options
@@ -26,26 +29,24 @@ func newExport(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Write the result documents of a bucket as CSV, JSON lines or a table",
-		Long: `Write the result documents of a bucket as CSV, JSON lines or a table, in the order of their keys, read side by side and in
-constant memory. Nothing is written to the bucket.
+		Long: `Write the result documents of a bucket as CSV, JSON lines or a table, in the order of their keys, read side by side and in constant memory. Nothing is written to the bucket.
 
-CSV is made for spreadsheets: UTF-8 with a byte order mark, CRLF, every document on one row. Text that a spreadsheet would take
-for a formula gets an apostrophe in front, and text that is all digits, such as most ID numbers, a tab, as
-spreadsheets round numbers to 15 digits. Programs should read JSON lines, which hold the documents as they are.
+CSV is made for spreadsheets: UTF-8 with a byte order mark, CRLF, every document on one row. Text that a spreadsheet would take for a formula gets an apostrophe in front, and text that is all digits, such as most ID numbers, a tab, as spreadsheets round numbers to 15 digits. Programs should read JSON lines, which hold the documents as they are.
 
-CSV and JSON lines are not masked unless --mask is given; a table is, unless --no-mask is. With --file an export that broke off
-is completed by --resume: what is incomplete at its end is cut off first.`,
+CSV and JSON lines are not masked unless --mask is given; a table is, unless --no-mask is. With --file an export that broke off is completed by --resume: what is incomplete at its end is cut off first.`,
 		Example: `  ocrctl export -b cards -r cn-hangzhou --prefix 2026/ --file cards.csv
   ocrctl export -b cards -r cn-hangzhou --format jsonl --status recognized | jq .card.idNumber
   ocrctl export --sandbox --format table`,
 		Args: cobra.NoArgs,
 	}
 	flags := c.Flags()
-	s.listingFlags(flags, &f.Prefix, &f.Parallel)
+	s.listingFlags(c, &f.Prefix, &f.Parallel)
 	flags.StringVarP(&f.format, "format", "F", "", "`format`: csv, jsonl or table (default csv, or jsonl with --output json)")
+	completeWords(c, "format", []string{"csv", "jsonl", "table"})
 	flags.StringVar(&f.file, "file", "", "`file` to write to, readable by its owner only (default standard output)")
 	flags.BoolVar(&f.resume, "resume", false, "complete the --file of an export that broke off")
 	flags.StringVar(&f.status, "status", "", "only documents of this `status`: recognized, unrecognized or failed")
+	completeWords(c, "status", []string{"recognized", "unrecognized", "failed"})
 	flags.BoolVar(&f.Mask, "mask", false, "mask names, addresses and ID numbers")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if f.format == "" {
@@ -58,15 +59,12 @@ is completed by --resume: what is incomplete at its end is cut off first.`,
 		switch {
 		case !slices.Contains([]string{"csv", "jsonl", "table"}, f.format):
 			return usageError{fmt.Errorf("--format %q: accepted are csv, jsonl and table", f.format)}
-		case f.status != "" && !slices.Contains([]result.Status{result.Recognized, result.Unrecognized, result.Failed}, f.Status):
+		case f.status != "" && !slices.Contains(statuses, f.Status):
 			return usageError{fmt.Errorf("--status %q: accepted are recognized, unrecognized and failed", f.status)}
 		case f.resume && (f.file == "" || f.format == "table"):
 			return usageError{errors.New("--resume needs --file, and csv or jsonl")}
 		case f.resume && f.Mask:
 			return usageError{errors.New("--resume and --mask exclude each other: a masked file does not tell where it ended")}
-		}
-		if err := checkParallel(f.Parallel); err != nil {
-			return err
 		}
 		return s.export(c.Context(), f)
 	}
@@ -74,6 +72,7 @@ is completed by --resume: what is incomplete at its end is cut off first.`,
 }
 
 func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
+	s.parallel = f.Parallel
 	conf, bucket, err := s.open()
 	if err != nil {
 		return err
@@ -110,26 +109,26 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 			return err
 		}
 	}
-	progress := s.progress("exporting documents", -1)
-	if f.file == "" && terminal(s.stdout) {
-		progress = bar{} // the documents themselves are seen
+	var progress bar
+	if f.file != "" || !terminal(s.stdout) { // else the documents themselves are seen
+		progress = s.progress("exporting documents", -1)
 	}
+	failed := troubles{s: s}
+	f.Unreadable = func(key, cause string) { failed.add(key, "read", cause) }
 	report, err := export.Run(ctx, bucket, f.Options, w, func(r export.Report) { progress.at(r.Written) })
 	progress.end()
 	if err != nil {
-		if f.file != "" && f.format != "table" {
+		if f.file != "" {
 			s.note("The file is not complete; the same command with --resume completes it.")
 		}
 		return err
 	}
 	if f.file != "" && s.json() {
-		return s.print(report)
+		err = s.print(report)
+	} else {
+		s.note("%d documents written", report.Written)
 	}
-	s.note("%d documents written", report.Written)
-	if report.Unreadable > 0 {
-		s.note("%d objects named like documents are none of this program; they were left out", report.Unreadable)
-	}
-	return nil
+	return errors.Join(err, failed.err())
 }
 
 func openExport(f exportFlags) (*os.File, string, error) {

@@ -9,17 +9,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/fcclient"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 
 	"github.com/spf13/cobra"
 )
-
-// version is set by the linker.
-var version = "dev"
 
 // The exit codes.
 const (
@@ -53,8 +52,8 @@ func (e exitError) Error() string { return e.text }
 
 // run is the program.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	out := &errWriter{to: stdout}
-	root := newRoot(stdin, out, stderr)
+	out, notes := &errWriter{to: stdout}, &console{to: stderr}
+	root := newRoot(stdin, out, notes)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if out.err != nil && !errors.Is(err, out.err) {
@@ -62,60 +61,64 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	var usage usageError
 	var configuration configurationError
-	var status exitError
+	var exit exitError
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &status):
-		if status.text != "" {
-			fmt.Fprintln(stderr, "ocrctl:", status.text)
+	case errors.As(err, &exit):
+		if exit.text != "" {
+			fmt.Fprintln(notes, "ocrctl:", display.Lines(exit.text))
 		}
-		return status.code
+		return exit.code
 	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ctx.Err())):
-		fmt.Fprintln(stderr, "ocrctl: interrupted")
+		fmt.Fprintln(notes, "ocrctl: interrupted")
 		return exitInterrupted
 	}
-	fmt.Fprintln(stderr, "ocrctl:", err)
+	fmt.Fprintln(notes, "ocrctl:", display.Lines(err.Error()))
 	switch {
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "Run the command with -h to see what it accepts.")
+		fmt.Fprintln(notes, "Run the command with -h to see what it accepts.")
 		return exitUsage
 	case errors.As(err, &configuration), ossclient.Configuration(err), fcclient.Configuration(err), errors.Is(err, credentials.ErrNotFound):
-		fmt.Fprintln(stderr, "Run `ocrctl doctor` to find out what has to be set up.")
+		fmt.Fprintln(notes, "Run `ocrctl doctor` to find out what has to be set up.")
 		return exitConfiguration
 	}
 	return exitFailed
 }
 
+// more are commands that a build tag adds.
+var more []func(*settings) *cobra.Command
+
 // newRoot builds the tree of commands.
-func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+func newRoot(stdin io.Reader, stdout io.Writer, stderr *console) *cobra.Command {
 	s := &settings{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := &cobra.Command{
 		Use:   "ocrctl",
 		Short: "Run and look after the ID-card recognition of a bucket",
 		Long: `Run and look after the ID-card recognition of a bucket.
 
-Each setting is taken from its flag, else from the environment variable in brackets, else from its default. The variables
-of the function itself (OCR_APP_KEY, OCR_APP_SECRET, OSS_PUBLIC_ENDPOINT, OSS_PUBLIC_CNAME, IMAGE_SUFFIXES, RESULT_SUFFIX,
-CLAIM_SUFFIX ...) mean the same here. Credentials of Alibaba Cloud are found as by the vendor's own tools: from
-ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, ~/.aliyun/config.json, ~/.alibabacloud/credentials or
-the machine's role.
+Each setting is taken from its flag, else from the environment variable in brackets, else from its default. The variables of the function itself (OCR_APP_KEY, OCR_APP_SECRET, OSS_PUBLIC_ENDPOINT, OSS_PUBLIC_CNAME, IMAGE_SUFFIXES, RESULT_SUFFIX, CLAIM_SUFFIX ...) mean the same here. Credentials of Alibaba Cloud are found as by the vendor's own tools: from ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, ~/.aliyun/config.json, ~/.alibabacloud/credentials or the machine's role.
 
 Text on the terminal masks names, addresses and ID numbers unless --no-mask is given; --output json does not.
 
-Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2 wrong usage; 3 credentials, permissions, names
-or addresses are wrong; 4 stopped at --limit or --max-charge; 130 interrupted.`,
-		Version: version, SilenceErrors: true, SilenceUsage: true,
+Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2 wrong usage; 3 credentials, permissions, names or addresses are wrong; 4 stopped at --limit or --max-charge; 130 interrupted.`,
+		Version: versionText(), SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return s.check(c) },
 	}
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetVersionTemplate("{{.Version}}")
+	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Commands:"})
 	s.global(root)
-	for _, command := range []*cobra.Command{newRecognize(s), newStatus(s), newBackfill(s), newExport(s), newDoctor(s), newPause(s), newResume(s), newRedrive(s)} {
-		command.GroupID = "work"
+	commands := []*cobra.Command{newRecognize(s), newStatus(s), newShow(s), newBackfill(s), newExport(s), newDoctor(s), newPause(s), newResume(s), newRedrive(s), newVersion(s)}
+	for _, newCommand := range more {
+		commands = append(commands, newCommand(s))
+	}
+	for _, command := range commands {
+		command.GroupID, command.Long = "work", reflow(command.Long)
 		check := command.Args
 		command.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
@@ -125,11 +128,15 @@ or addresses are wrong; 4 stopped at --limit or --max-charge; 130 interrupted.`,
 		}
 		root.AddCommand(command)
 	}
-	root.Args = func(_ *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usageError{fmt.Errorf("unknown command %q; there are recognize, status, backfill, export, doctor, pause, resume, redrive and completion", args[0])}
+	root.Long = reflow(root.Long)
+	root.Args = func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return nil
+		case s.sandbox && strings.ContainsAny(args[0], "./\\"):
+			return usageError{fmt.Errorf("unknown command %q; name the sandbox's folder with --sandbox-dir %s", args[0], args[0])}
 		}
-		return nil
+		return usageError{fmt.Errorf("unknown command %q%s", args[0], didYouMean("", root.SuggestionsFor(args[0])))}
 	}
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	return root

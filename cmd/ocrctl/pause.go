@@ -47,7 +47,7 @@ func newResume(s *settings) *cobra.Command {
 
 // placeFlags adds the flags that name a function without its bucket.
 func (s *settings) placeFlags(c *cobra.Command) {
-	s.bucketFlags(c.Flags())
+	s.bucketFlags(c)
 	s.functionFlags(c.Flags())
 	for _, name := range []string{"bucket", "oss-endpoint", "oss-cname", "qualifier"} {
 		c.Flags().Lookup(name).Hidden = true // the same everywhere, and not needed here

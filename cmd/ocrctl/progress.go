@@ -6,16 +6,30 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
+// The least columns of a terminal for a bar with everything, and for the bare count. What is longer than a line cannot be drawn
+// over.
+const (
+	wideTerminal   = 80
+	narrowTerminal = 30
+)
+
 // bar shows how far a command is, on a terminal only.
 type bar struct{ bar *progressbar.ProgressBar }
 
 // progress starts a bar. total is what there is to do, -1 if it is not known yet.
 func (s *settings) progress(what string, total int64) bar {
-	if !terminal(s.stderr) {
+	width := columns(s.stderr)
+	if width < narrowTerminal {
 		return bar{}
 	}
-	return bar{progressbar.NewOptions64(total, progressbar.OptionSetWriter(s.stderr), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true))}
+	options := []progressbar.Option{progressbar.OptionSetWriter(s.stderr.bar()), progressbar.OptionShowCount(), progressbar.OptionThrottle(200 * time.Millisecond),
+		progressbar.OptionClearOnFinish()}
+	if width < wideTerminal {
+		options = append(options, progressbar.OptionSetWidth(5), progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false))
+	} else {
+		options = append(options, progressbar.OptionSetDescription(what), progressbar.OptionSetWidth(20), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true))
+	}
+	return bar{progressbar.NewOptions64(total, options...)}
 }
 
 // at says how much is done.

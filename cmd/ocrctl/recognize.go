@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/processor"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/ocrclient"
@@ -23,13 +24,9 @@ func newRecognize(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "recognize FILE... | -",
 		Short: "Recognise pictures on this machine, straight through the OCR API",
-		Long: `Recognise pictures on this machine, straight through the OCR API: no bucket and no function take part. "-" reads one
-picture from standard input. Every call is paid, also for a picture that was recognised before.
+		Long: `Recognise pictures on this machine, straight through the OCR API: no bucket and no function take part. "-" reads one picture from standard input. Every call is paid, also for a picture that was recognised before.
 
-Calls are retried, charges counted and cards checked as the function does it, by the same code and with the same variables
-(OCR_APP_KEY, OCR_APP_SECRET or OCR_APP_CODE, OCR_ENDPOINT, OCR_TIMEOUT, OCR_MAX_ATTEMPTS, OCR_ON_LOST_ANSWER, MAX_IMAGE_BYTES).
-With --output json each picture gives one line {"file","document"} or {"file","error"}, or all three if an answer came that
-cannot be read and may have been charged.`,
+Calls are retried, charges counted and cards checked as the function does it, by the same code and with the same variables (OCR_APP_KEY, OCR_APP_SECRET or OCR_APP_CODE, OCR_ENDPOINT, OCR_TIMEOUT, OCR_MAX_ATTEMPTS, OCR_ON_LOST_ANSWER, MAX_IMAGE_BYTES). With --output json each picture gives one line {"file","document"} or {"file","error"}, or all three if an answer came that cannot be read and may have been charged.`,
 		Example: `  ocrctl recognize card.jpg
   ocrctl recognize --no-mask *.jpg
   ocrctl recognize --source url 'https://example.com/card.jpg'
@@ -37,7 +34,12 @@ cannot be read and may have been charged.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	c.Flags().StringVar(&details, "details", "", "ask for more than the number: `true or false` [OCR_DETAILS] (default true)")
+	completeWords(c, "details", []string{"true", "false"})
 	c.Flags().StringVar(&source, "source", "data", "how pictures reach the provider: data (FILE is a file that is sent) or url (FILE is a URL that the provider fetches)")
+	completeWords(c, "source", []string{"data", "url"})
+	c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return []string{"jpg", "jpeg", "png", "bmp", "webp", "heic", "JPG", "JPEG", "PNG"}, cobra.ShellCompDirectiveFilterFileExt
+	}
 	c.RunE = func(c *cobra.Command, files []string) error {
 		if source != "data" && source != "url" {
 			return usageError{fmt.Errorf("--source %q: accepted are data and url", source)}
@@ -186,44 +188,56 @@ func (s *settings) printRecognition(r recognition) error {
 	if strings.Contains(file, "://") { // a signed URL is a secret
 		file, _, _ = strings.Cut(file, "?")
 	}
-	if !s.noMask {
-		file = result.MaskKey(file)
-	}
+	file = display.Printable(s.key(file))
 	if r.Error != nil {
-		text := fmt.Sprintf("%s: failed, %s: %s\n", file, r.Error.Code, r.Error.Message)
+		text := fmt.Sprintf("%s: failed, %s: %s\n", file, r.Error.Code, display.Printable(r.Error.Message))
 		if s.noMask && r.Document != nil {
 			text += fmt.Sprintf("  %-10s %q\n", "answer", r.Document.RawText)
 		}
 		_, err := io.WriteString(s.stdout, text)
 		return err
 	}
-	d := *r.Document
+	var b strings.Builder
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "  %-10s %s\n", name, display.Printable(value))
+		}
+	}
+	fmt.Fprintf(&b, "%s: %s (%s)\n", file, r.Document.Status, paid(r.Document))
+	s.printDocument(&b, row, *r.Document)
+	_, err := io.WriteString(s.stdout, b.String())
+	return err
+}
+
+// paid says what the calls of a document cost.
+func paid(d *result.Document) string {
+	text := "free"
+	if d.OCR.Charged {
+		text = "charged"
+	}
+	if d.OCR.PossibleExtraCharges > 0 {
+		text += fmt.Sprintf(", and perhaps %d calls more", d.OCR.PossibleExtraCharges)
+	}
+	return text
+}
+
+// printDocument shows card, checks and failure of a document, masked unless they may be seen.
+func (s *settings) printDocument(b *strings.Builder, row func(name, value string), d result.Document) {
 	if !s.noMask {
 		d = d.Mask()
 	}
-	paid := "free"
-	if d.OCR.Charged {
-		paid = "charged"
-	}
-	if d.OCR.PossibleExtraCharges > 0 {
-		paid += fmt.Sprintf(", and perhaps %d calls more", d.OCR.PossibleExtraCharges)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s (%s)\n", file, d.Status, paid)
 	if d.Error != nil {
-		fmt.Fprintf(&b, "  %s: %s\n", d.Error.Code, d.Error.Message)
+		fmt.Fprintf(b, "  %s: %s\n", display.Printable(string(d.Error.Code)), display.Printable(d.Error.Message))
 	}
 	if d.Card != nil {
-		for _, field := range []struct{ name, value string }{{"name", d.Card.Name}, {"sex", d.Card.Sex}, {"ethnicity", d.Card.Ethnicity},
-			{"birth date", d.Card.BirthDate}, {"address", d.Card.Address}, {"ID number", d.Card.IDNumber}} {
-			if field.value != "" {
-				fmt.Fprintf(&b, "  %-10s %s\n", field.name, field.value)
-			}
-		}
-		fmt.Fprintf(&b, "  %-10s %s\n", "valid", valid(d.Validation))
+		row("name", d.Card.Name)
+		row("sex", d.Card.Sex)
+		row("ethnicity", d.Card.Ethnicity)
+		row("birth date", d.Card.BirthDate)
+		row("address", d.Card.Address)
+		row("ID number", d.Card.IDNumber)
+		row("valid", valid(d.Validation))
 	}
-	_, err := io.WriteString(s.stdout, b.String())
-	return err
 }
 
 // valid says in words what the checks found.
@@ -235,10 +249,12 @@ func valid(v *result.Validation) string {
 	for i, reason := range v.Reasons {
 		reasons[i] = string(reason)
 	}
-	switch v.Verdict {
-	case result.Consistent:
+	switch {
+	case v.Verdict == "" && !v.Valid: // of a release before 0.2, which told no reasons
+		return "no"
+	case v.Valid:
 		return "yes"
-	case result.Doubtful:
+	case v.Verdict == result.Doubtful:
 		return "doubtful: " + strings.Join(reasons, ", ")
 	}
 	return "no: " + strings.Join(reasons, ", ")

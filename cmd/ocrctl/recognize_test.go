@@ -19,7 +19,9 @@ func TestRecognizeGivesOutAnAnswerThatCannotBeRead(t *testing.T) {
 	const code = "own-code"
 	api := ocrclienttest.NewServer(ocrclient.AppCode(code))
 	defer api.Close()
-	api.Answer = func(ocrclienttest.Call) ocrclienttest.Answer { return ocrclienttest.Answer{Body: "<html>11010519491231002X"} }
+	api.Answer = func(ocrclienttest.Call) ocrclienttest.Answer {
+		return ocrclienttest.Answer{Body: "<html>11010519491231002X"}
+	}
 	t.Setenv("OCR_ENDPOINT", api.URL)
 	t.Setenv("OCR_APP_CODE", code)
 	recognize := func(args ...string) string {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +16,7 @@ import (
 
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/fcclient"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/result"
@@ -21,20 +24,22 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 )
 
 // settings are what all commands share. Values come from flags, else the environment, else defaults.
 type settings struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
+	stdin  io.Reader
+	stdout io.Writer
+	stderr *console
 
-	output  string // text or json
-	noMask  bool
-	sandbox string
-	profile string
+	output     string // text or json
+	noMask     bool
+	sandbox    bool
+	sandboxDir string
+	profile    string
 
 	bucket, region, endpoint string
+	parallel                 int // requests at a time, 0 if the command makes one after the other
 	cname                    bool
 
 	function, qualifier, accountID, fcEndpoint string
@@ -46,17 +51,21 @@ type settings struct {
 func (s *settings) global(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVarP(&s.output, "output", "o", "text", "`format` of what is printed: text or json")
+	completeWords(root, "output", []string{"text", "json"})
 	flags.BoolVar(&s.noMask, "no-mask", false, "do not mask names, addresses and ID numbers in text")
 	flags.BoolVar(&s.noMask, "show", false, "")
 	flags.MarkHidden("show") //nolint:errcheck // the flag is there
-	flags.StringVar(&s.sandbox, "sandbox", "", "use the sandbox on this machine instead of Alibaba Cloud; its `address` is its folder or the URL of its HTTP port (default "+sandboxinfo.DefaultDir+")")
-	flags.Lookup("sandbox").NoOptDefVal = sandboxinfo.DefaultDir
+	flags.Var(sandboxFlag{s}, "sandbox", "use the sandbox on this machine instead of Alibaba Cloud")
+	flags.Lookup("sandbox").NoOptDefVal = "true"
+	flags.StringVar(&s.sandboxDir, "sandbox-dir", "", "`folder` of the sandbox, or the URL of its HTTP port; implies --sandbox (default "+sandboxinfo.DefaultDir+")")
 	flags.StringVar(&s.profile, "profile", "", "`name` of the profile with the credentials [ALIBABA_CLOUD_PROFILE]")
 }
 
 // bucketFlags adds the flags of commands that look into a bucket.
-func (s *settings) bucketFlags(flags *pflag.FlagSet) {
+func (s *settings) bucketFlags(c *cobra.Command) {
+	flags := c.Flags()
 	flags.StringVarP(&s.bucket, "bucket", "b", "", "`name` of the bucket [OCRCTL_BUCKET]")
+	c.RegisterFlagCompletionFunc("bucket", s.completeBuckets) //nolint:errcheck // the flag is there
 	flags.StringVarP(&s.region, "region", "r", "", "`region` of bucket and function, such as cn-hangzhou [OCRCTL_REGION, ALIBABA_CLOUD_REGION_ID]")
 	flags.StringVar(&s.endpoint, "oss-endpoint", "", "`URL` of OSS [OSS_PUBLIC_ENDPOINT] (default https://oss-<region>.aliyuncs.com)")
 	flags.BoolVar(&s.cname, "oss-cname", false, "the endpoint is a custom domain bound to the bucket [OSS_PUBLIC_CNAME]")
@@ -64,18 +73,36 @@ func (s *settings) bucketFlags(flags *pflag.FlagSet) {
 
 // listingFlags adds the flags of commands that go through a bucket's listing, and puts what they say into the options
 // of the command's own package.
-func (s *settings) listingFlags(flags *pflag.FlagSet, prefix *string, parallel *int) {
-	s.bucketFlags(flags)
+func (s *settings) listingFlags(c *cobra.Command, prefix *string, parallel *int) {
+	s.bucketFlags(c)
+	flags := c.Flags()
 	flags.StringVarP(prefix, "prefix", "p", "", "only keys that begin with this `prefix`")
-	flags.IntVar(parallel, "parallel", 16, "`number` of requests at a time, 1 to 256")
+	*parallel = 16
+	flags.Var(number{parallel, 1, maxParallel}, "parallel", fmt.Sprintf("`number` of requests at a time, 1 to %d", maxParallel))
 }
 
-func checkParallel(n int) error {
-	if n < 1 || n > 256 {
-		return usageError{fmt.Errorf("--parallel %d: accepted is 1 to 256", n)}
+// completeBuckets names the buckets that the credentials may list, or nothing if that cannot be found out soon.
+func (s *settings) completeBuckets(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(c.Context(), 3*time.Second)
+	defer cancel()
+	conf, err := s.config(false)
+	if err != nil || s.findSandbox() != nil {
+		return nil, cobra.ShellCompDirectiveError
 	}
-	return nil
+	region := first(s.region, os.Getenv("OCRCTL_REGION"), os.Getenv("ALIBABA_CLOUD_REGION_ID"), "cn-hangzhou")
+	endpoint := first(s.endpoint, conf.OSSPublicEndpoint)
+	if s.sandboxInfo != nil {
+		region, endpoint = s.sandboxInfo.Region, s.sandboxInfo.OSS
+	}
+	names, err := ossclient.Buckets(ctx, ossclient.Config{Region: region, Endpoint: endpoint, Credentials: s.credentials()})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
+
+// maxParallel is the most requests at a time.
+const maxParallel = 256
 
 // functionFlags adds the flags of commands that call the function.
 func (s *settings) functionFlags(flags *pflag.FlagSet) {
@@ -93,15 +120,21 @@ func (s *settings) check(c *cobra.Command) error {
 	if c.Flags().Changed("show") { // cobra's own notice of a deprecated flag goes to standard output
 		s.note("--show is deprecated; use --no-mask")
 	}
-	if !c.Flags().Changed("sandbox") {
+	return s.findSandbox()
+}
+
+// findSandbox reads where the sandbox is, if it is to be used.
+func (s *settings) findSandbox() error {
+	if s.sandboxDir == "" && !s.sandbox {
 		return nil
 	}
-	found, err := sandboxinfo.Find(s.sandbox)
+	where := first(s.sandboxDir, sandboxinfo.DefaultDir)
+	found, err := sandboxinfo.Find(where)
 	if err != nil {
 		return configurationError{err}
 	}
 	if err := checkReachable(found.OSS); err != nil {
-		return configurationError{fmt.Errorf("no sandbox runs there: it has ended without taking its note %s away, as nothing answers at %s; start it with `go run ./cmd/sandbox`", s.sandbox, found.OSS)}
+		return configurationError{fmt.Errorf("no sandbox runs there: it has ended without taking its note %s away, as nothing answers at %s; start it with `go run ./cmd/sandbox`", where, found.OSS)}
 	}
 	s.sandboxInfo = &found
 	return nil
@@ -191,7 +224,7 @@ func (s *settings) openBucket(c config.Config) (*ossclient.Bucket, error) {
 		return nil, err
 	}
 	endpoint, cname := first(s.endpoint, c.OSSPublicEndpoint), s.cname || (s.endpoint == "" && c.OSSPublicCNAME)
-	opened, err := ossclient.Open(ossclient.Config{Bucket: s.bucket, Region: s.region, Endpoint: endpoint, CNAME: cname, Credentials: s.credentials()})
+	opened, err := ossclient.Open(ossclient.Config{Bucket: s.bucket, Region: s.region, Endpoint: endpoint, CNAME: cname, Credentials: s.credentials(), Parallel: s.parallel})
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -214,8 +247,8 @@ func (s *settings) functions() (*fcclient.Client, error) {
 		}
 		endpoint = fcclient.Endpoint(id, s.region)
 	}
-	if !strings.HasPrefix(endpoint, "https://") && s.sandboxInfo == nil {
-		return nil, usageError{fmt.Errorf("--fc-endpoint %q: accepted is an https:// URL", endpoint)}
+	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !config.Loopback(u.Hostname())) {
+		return nil, usageError{fmt.Errorf("--fc-endpoint %q: accepted are an https:// URL, and http:// for loopback (127.0.0.1, [::1], localhost)", endpoint)}
 	}
 	return &fcclient.Client{Endpoint: endpoint, Function: s.functionName(), Qualifier: s.qualifier, Credentials: s.credentials()}, nil
 }
@@ -234,21 +267,14 @@ func (s *settings) json() bool { return s.output == "json" }
 
 // print writes v as JSON.
 func (s *settings) print(v any) error {
-	encoder := json.NewEncoder(s.stdout)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
-}
-
-// note writes a line for people: to stderr, so that stdout stays what the command makes.
-func (s *settings) note(format string, args ...any) { fmt.Fprintf(s.stderr, format+"\n", args...) }
-
-// terminal reports whether w is one.
-func terminal(w io.Writer) bool {
-	if s, ok := w.(*errWriter); ok {
-		w = s.to
+	if err := encoder.Encode(v); err != nil {
+		return err
 	}
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	_, err := s.stdout.Write(display.JSON(text.Bytes()))
+	return err
 }
 
 // parseSince reads the text of --since.

@@ -5,82 +5,214 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
 )
 
-// claimAge is the default age from which a claim counts as left behind: longer than the function's time-out in any of the
-// deployments here.
-const claimAge = 15 * time.Minute
+// statusFlags are what the command line says beside the options of the count.
+type statusFlags struct {
+	inventory.Options
+	listingOnly bool
+	list        string
+	watch       time.Duration
+}
 
 func newStatus(s *settings) *cobra.Command {
-	o := inventory.Options{}
-	var listingOnly bool
-	var watch time.Duration
+	var f statusFlags
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Count a bucket's images by what became of them",
-		Long: `Count a bucket's images by what became of them: recognised, unrecognised, failed (by code), without a document, still
-in work. One pass over the listing, in constant memory, and one read for each document unless --listing-only.
+		Short: "Count a bucket's images by what became of them, or list some of them",
+		Long: `Count a bucket's images by what became of them: recognised, unrecognised, failed (by code), without a document, still in work. One pass over the listing, in constant memory, and one read for each document unless --listing-only.
 
-Whether a document is about the image as it is now is judged by time: it counts if it is not older than the image.
-Nothing is written. An image without a document, long after its upload, has lost its event: ocrctl backfill submits it.`,
+A document counts if it is not older than the image and, where it is read, if it names the image's present ETag; one that names another is stale. A document that cannot be read is counted and named, and the exit code is 1. Nothing is written. An image without a document, long after its upload, has lost its event: ocrctl backfill submits it.
+
+With --list the images themselves are printed, one a line: those of a status, an error code or a state (missing, outdated, stale, inProgress, staleClaim, unreadable), retryable failures, contradictory cards, or those that may have been paid more than once (twice-called).`,
 		Example: `  ocrctl status --bucket cards --region cn-hangzhou
   ocrctl status -b cards -r cn-hangzhou --prefix 2026/ --watch 30s
+  ocrctl status -b cards -r cn-hangzhou --list contradictory --no-mask
   ocrctl status --sandbox --output json`,
 		Args: cobra.NoArgs,
 	}
-	s.listingFlags(c.Flags(), &o.Prefix, &o.Parallel)
-	c.Flags().DurationVar(&o.ClaimAge, "claim-age", claimAge, "`age` from which a claim counts as stale; more than the function's time-out")
-	c.Flags().BoolVar(&listingOnly, "listing-only", false, "read no document: neither statuses nor codes are counted")
-	c.Flags().DurationVar(&watch, "watch", 0, "count again after this `pause`, until Ctrl-C; at least 1s")
+	s.listingFlags(c, &f.Prefix, &f.Parallel)
+	claimAgeFlag(c.Flags(), &f.ClaimAge)
+	c.Flags().BoolVar(&f.listingOnly, "listing-only", false, "read no document: neither statuses nor codes are counted")
+	c.Flags().DurationVar(&f.watch, "watch", 0, "count again after this `pause`, until Ctrl-C; at least 1s")
+	c.Flags().StringVar(&f.list, "list", "", "print the images of this `kind`: a status, an error code, a state, retryable, contradictory or twice-called")
+	completeWords(c, "list", listKinds())
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch {
-		case watch != 0 && watch < time.Second:
-			return usageError{fmt.Errorf("--watch %s: accepted is 1s or more", watch)}
-		case o.ClaimAge <= 0:
-			return usageError{fmt.Errorf("--claim-age %s: accepted is more than 0", o.ClaimAge)}
+		case f.watch != 0 && f.watch < time.Second:
+			return usageError{fmt.Errorf("--watch %s: accepted is 1s or more", f.watch)}
+		case f.list != "" && !slices.Contains(listKinds(), f.list):
+			return usageError{fmt.Errorf("--list %q: accepted are %s", f.list, strings.Join(listKinds(), ", "))}
+		case f.list != "" && (f.listingOnly || f.watch != 0):
+			return usageError{fmt.Errorf("--list does not go with --listing-only or --watch")}
 		}
-		if err := checkParallel(o.Parallel); err != nil {
-			return err
-		}
-		o.Read = !listingOnly
-		return s.status(c.Context(), o, watch)
+		f.Read = !f.listingOnly
+		return s.status(c.Context(), f)
 	}
 	return c
 }
 
-func (s *settings) status(ctx context.Context, o inventory.Options, watch time.Duration) error {
+// The kinds of --list beside states, statuses and codes.
+const (
+	listRetryable     = "retryable"
+	listContradictory = "contradictory"
+	listTwiceCalled   = "twice-called"
+)
+
+var listStates = []inventory.State{inventory.Missing, inventory.Outdated, inventory.Stale, inventory.InProgress, inventory.StaleClaim, inventory.Unreadable}
+
+// listKinds are the words that --list takes.
+func listKinds() []string {
+	kinds := []string{listContradictory, listRetryable, listTwiceCalled}
+	for _, state := range listStates {
+		kinds = append(kinds, string(state))
+	}
+	for _, status := range statuses {
+		kinds = append(kinds, string(status))
+	}
+	for _, code := range result.Codes {
+		kinds = append(kinds, string(code))
+	}
+	return kinds
+}
+
+// ofKind reports whether --list prints the image.
+func ofKind(kind string, i inventory.Image) bool {
+	d := i.Document
+	switch {
+	case string(i.State) == kind:
+		return true
+	case d == nil || i.State != inventory.Documented:
+		return false
+	case kind == listContradictory:
+		return i.Contradictory()
+	case kind == listTwiceCalled:
+		return d.OCR.PossibleExtraCharges > 0
+	case kind == listRetryable:
+		return d.Error != nil && d.Error.Retryable
+	}
+	return string(d.Status) == kind || d.Error != nil && string(d.Error.Code) == kind
+}
+
+func (s *settings) status(ctx context.Context, f statusFlags) error {
+	s.parallel = f.Parallel
 	conf, bucket, err := s.open()
 	if err != nil {
 		return err
 	}
-	o.Keys = keys(conf)
+	f.Keys, f.Ordered = keys(conf), f.list != ""
 	for {
 		bar := s.progress("counting images", -1)
-		report, err := inventory.Count(ctx, bucket, o, time.Now(), func(r inventory.Report) { bar.at(r.Images) })
+		if f.list != "" && terminal(s.stdout) {
+			bar.end()
+			bar.bar = nil // the images themselves are seen
+		}
+		failed := troubles{s: s}
+		listed, lost := int64(0), error(nil)
+		report, err := inventory.Count(ctx, bucket, f.Options, time.Now(), func(i inventory.Image, r inventory.Report) {
+			switch {
+			case f.list != "" && lost == nil && ofKind(f.list, i):
+				listed++
+				lost = s.printListed(i)
+			case f.list == "" && i.State == inventory.Unreadable:
+				failed.add(i.Key, "read", i.Cause)
+			}
+			bar.at(r.Images)
+		})
 		bar.end()
+		if err == nil {
+			err = lost
+		}
 		if err != nil {
 			return err
 		}
-		if err := s.printStatus(report, o.Read); err != nil || watch == 0 {
+		if f.list != "" {
+			s.note("%d of %d images", listed, report.Images)
+			if help := kindHint(f.list); help != "" && listed > 0 {
+				s.note("%s", help)
+			}
+			return nil
+		}
+		if f.watch != 0 && !s.json() {
+			s.printStamp()
+		}
+		if err := s.printStatus(report, f.Read); err != nil {
 			return err
 		}
-		timer := time.NewTimer(watch)
+		if f.watch == 0 {
+			return failed.err()
+		}
+		timer := time.NewTimer(f.watch)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
 		}
-		if !s.json() {
-			fmt.Fprintln(s.stdout)
+	}
+}
+
+// printStamp begins a count of --watch: in the place of the last one on a terminal, below it anywhere else.
+func (s *settings) printStamp() {
+	if terminal(s.stdout) {
+		fmt.Fprint(s.stdout, "\x1b[H\x1b[2J")
+	}
+	fmt.Fprintln(s.stdout, time.Now().Format(time.DateTime))
+}
+
+// kindHint is what helps images of a kind.
+func kindHint(kind string) string {
+	switch kind {
+	case listRetryable:
+		return "`ocrctl backfill --retry-failed retryable` submits them again (" + onePaidCall + ")"
+	case listContradictory:
+		return "`ocrctl show KEY --open` shows one beside its picture (free)"
+	}
+	if help, ok := stateHints[inventory.State(kind)]; ok {
+		return help
+	}
+	return hintFor(result.Code(kind))
+}
+
+// printListed prints one image of --list.
+func (s *settings) printListed(i inventory.Image) error {
+	status, code := result.Status(""), result.Code("")
+	if i.Document != nil {
+		status = i.Document.Status
+		if i.Document.Error != nil {
+			code = i.Document.Error.Code
 		}
 	}
+	if s.json() {
+		return s.print(struct {
+			Key    string          `json:"key"`
+			State  inventory.State `json:"state"`
+			Status result.Status   `json:"status,omitempty"`
+			Code   result.Code     `json:"code,omitempty"`
+			Cause  string          `json:"cause,omitempty"`
+		}{i.Key, i.State, status, code, i.Cause})
+	}
+	what := string(i.State)
+	switch {
+	case i.Cause != "":
+		what = i.Cause
+	case i.State != inventory.Documented:
+	case code != "":
+		what = string(code)
+	default:
+		what = string(status)
+	}
+	_, err := fmt.Fprintf(s.stdout, "%-16s  %s\n", display.Printable(what), display.Printable(s.key(i.Key)))
+	return err
 }
 
 func (s *settings) printStatus(r inventory.Report, read bool) error {
@@ -104,13 +236,16 @@ func (s *settings) printStatus(r inventory.Report, read bool) error {
 		line("    ", string(status), r.Statuses[status], "")
 	}
 	for _, code := range slices.Sorted(maps.Keys(r.Codes)) {
-		line("      ", string(code), r.Codes[code], "")
+		line("      ", string(code), r.Codes[code], hintFor(code))
 	}
 	if r.Unreadable > 0 {
-		line("    ", "unreadable", r.Unreadable, "not documents of this program")
+		line("    ", "unreadable", r.Unreadable, "`ocrctl status --list unreadable` names them")
 	}
 	line("  ", "without a document", r.Missing, fixFor(r.Missing, "lost events, or on their way; `ocrctl backfill` submits them"))
 	line("  ", "document older than the image", r.Outdated, fixFor(r.Outdated, "`ocrctl backfill` submits them"))
+	if read {
+		line("  ", "document of another version", r.Stale, fixFor(r.Stale, "`ocrctl backfill --retry-failed stale` submits them"))
+	}
 	line("  ", "in work", r.InProgress, "")
 	line("  ", "stale claim", r.StaleClaims, fixFor(r.StaleClaims, "work broke off; `ocrctl backfill` submits them"))
 	if r.OrphanDocuments+r.OrphanClaims > 0 {
@@ -119,9 +254,9 @@ func (s *settings) printStatus(r inventory.Report, read bool) error {
 	}
 	if read {
 		line("", "charged", r.Charged, "")
-		line("", "possible extra charges", r.Extra, "")
+		line("", "possible extra charges", r.Extra, fixFor(r.Extra, "`ocrctl status --list twice-called` names the images"))
 		line("", "retryable failures", r.Retryable, fixFor(r.Retryable, "`ocrctl backfill --retry-failed retryable`"))
-		line("", "cards that contradict themselves", r.Invalid, "")
+		line("", "cards that contradict themselves", r.Invalid, fixFor(r.Invalid, "`ocrctl status --list contradictory` names them"))
 	}
 	return w.Flush()
 }

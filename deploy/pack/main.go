@@ -50,7 +50,7 @@ func run(dir, version string, out io.Writer) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	content, err := build("fc-idcard-ocr", "linux/amd64", version, filepath.Join(dir, "main"))
+	content, err := build("fc-idcard-ocr", "linux/amd64", "-X main.version="+version, filepath.Join(dir, "main"))
 	if err != nil {
 		return err
 	}
@@ -74,11 +74,11 @@ func run(dir, version string, out io.Writer) error {
 	return nil
 }
 
-// build compiles a command of this module into file and returns its bytes. They depend on source, toolchain, platform and
-// version only: not on the folder, the machine's settings or the state of git.
-func build(command, platform, version, file string) ([]byte, error) {
+// build compiles a command of this module into file, with the symbols that the linker is to set, and returns its bytes. They depend on source, toolchain, platform and
+// symbols only: not on the folder, the machine's settings or the state of git.
+func build(command, platform, symbols, file string) ([]byte, error) {
 	system, architecture, _ := strings.Cut(platform, "/")
-	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -X main.version="+version, "-o", file, command)
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= "+symbols, "-o", file, command)
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+architecture, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=")
 	if output, err := c.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building %s for %s: %w\n%s", command, platform, err, output)
@@ -111,6 +111,18 @@ func pack(entries ...entry) ([]byte, error) {
 	}
 	err := w.Close() // writes the directory, so it comes before Bytes
 	return b.Bytes(), err
+}
+
+// gitCommit names the commit and its time, in UTC.
+func gitCommit() (commit, date string) {
+	log := exec.Command("git", "log", "-1", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "--format=%H %cd")
+	log.Env = append(os.Environ(), "TZ=UTC")
+	output, err := log.Output()
+	if err != nil {
+		return "unknown", "1970-01-01T00:00:00Z"
+	}
+	commit, date, _ = strings.Cut(strings.TrimSpace(string(output)), " ")
+	return commit, date
 }
 
 // gitVersion names the commit; a changed work tree is marked.

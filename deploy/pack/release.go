@@ -38,9 +38,15 @@ func (r release) run(out io.Writer) error {
 	}
 	files := []string{filepath.Join(r.dir, "main")} // the binaries: the function, then ocrctl for each platform
 	contents := [][]byte{nil}
+	commit, date := gitCommit()
+	symbols := fmt.Sprintf("-X main.version=%s -X main.commit=%s -X main.date=%s", r.version, commit, date)
+	manual, err := r.manual(symbols)
+	if err != nil {
+		return err
+	}
 	for _, platform := range r.platforms {
 		file := filepath.Join(r.dir, "build", strings.ReplaceAll(platform, "/", "-"), binaryName(platform))
-		content, err := build("fc-idcard-ocr/cmd/ocrctl", platform, r.version, file)
+		content, err := build("fc-idcard-ocr/cmd/ocrctl", platform, symbols, file)
 		if err != nil {
 			return err
 		}
@@ -78,6 +84,9 @@ func (r release) run(out io.Writer) error {
 	}
 	for i, platform := range r.platforms {
 		entries := []entry{{binaryName(platform), 0o755, contents[i+1]}, {"LICENSE", 0o644, license}, {noticesFile, 0o644, texts}}
+		if !strings.HasPrefix(platform, "windows/") {
+			entries = append(entries, manual...)
+		}
 		if r.sbom {
 			entries = append(entries, entry{"ocrctl.cdx.json", 0o644, bills[i+1]})
 		}
@@ -99,6 +108,30 @@ func (r release) run(out io.Writer) error {
 	}
 	fmt.Fprint(out, sums.String())
 	return os.WriteFile(filepath.Join(r.dir, "SHA256SUMS"), []byte(sums.String()), 0o644)
+}
+
+// manual makes the manual pages of ocrctl.
+func (r release) manual(symbols string) (pages []entry, err error) {
+	dir := filepath.Join(r.dir, "build", "man")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	make := exec.Command("go", "run", "-tags", "man", "-ldflags", symbols, "./cmd/ocrctl", "man", dir)
+	if output, err := make.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("making the manual pages: %w\n%s", err, output)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.1"))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		pages = append(pages, entry{"man/" + filepath.Base(file), 0o644, content})
+	}
+	return pages, nil
 }
 
 func binaryName(platform string) string {

@@ -132,3 +132,9 @@ func (v *Validation) sum() {
 	}
 	v.Valid = v.Verdict == Consistent
 }
+
+// Contradicts reports whether something on the card does not fit. Documents of releases before 0.2 have no verdict: what was not
+// valid in them did not fit.
+func (v *Validation) Contradicts() bool {
+	return v.Verdict == Contradictory || v.Verdict == "" && !v.Valid
+}

@@ -41,10 +41,15 @@ type Job struct {
 	Checkpoint *Checkpoint
 	// Progress is told the counts after each image, from one goroutine. It must return soon.
 	Progress func(Counts)
-	Now      func() time.Time // nil means time.Now
+	// Failed is told each image that could not be judged or submitted for a reason of its own, likewise; cause is that of an
+	// inventory.UnreadableError.
+	Failed func(key string, why Skip, cause string)
+	Now    func() time.Time // nil means time.Now
 
+	reader   *inventory.Reader
 	limiter  *rate.Limiter
 	mu       sync.Mutex
+	stop     Stop  // why nothing more is submitted
 	reserved int64 // permits of this run
 	charges  int64 // likewise, of paid calls
 	earlier  int64 // paid calls of the runs before
@@ -62,6 +67,7 @@ type handled struct {
 	reason  Reason // if it was submitted
 	charged bool
 	skip    Skip
+	cause   string // of Unreadable and Unremovable
 	stop    Stop
 	err     error
 }
@@ -72,6 +78,7 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 	if j.Now == nil {
 		j.Now = time.Now
 	}
+	j.reader = &inventory.Reader{Bucket: j.Objects}
 	j.limiter = rate.NewLimiter(rate.Limit(j.Rate), 1)
 	report := Report{Counts: Counts{Submitted: map[Reason]int64{}, Skipped: map[Skip]int64{}}}
 	report.Earlier, report.EarlierCharges = j.Checkpoint.Submitted()
@@ -102,16 +109,19 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 			err = r.err
 		}
 		switch {
-		case err != nil && stopped: // what was under way ends, too
-		case err != nil:
+		case err != nil && stopped && report.Stopped != aborted: // what was under way ends, too
+		case err != nil && failed == nil:
 			failed, stopped = err, true
 			stopWorking()
 		case r.stop != "" && !stopped:
 			report.Stopped, stopped = r.stop, true
 			stopPulling()
-		case r.stop != "" || (stopped && r.skip != ""): // the next run looks at it again
+		case err != nil || r.stop != "" || (stopped && r.skip != ""): // the next run looks at it again
 		default:
 			report.count(r)
+			if r.cause != "" && j.Failed != nil {
+				j.Failed(r.entry.Key, r.skip, r.cause)
+			}
 			if !stopped && !j.DryRun {
 				if err := j.Checkpoint.Advance(r.entry.Key, r.after); err != nil {
 					failed, stopped = err, true
@@ -122,6 +132,9 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 		if j.Progress != nil {
 			j.Progress(report.Counts)
 		}
+	}
+	if report.Stopped == aborted {
+		report.Stopped = ""
 	}
 	if ctx.Err() != nil {
 		report.Stopped = Interrupted
@@ -195,20 +208,26 @@ func without(open []inventory.Entry, key string) []inventory.Entry {
 }
 
 // handle decides about one image and submits it. It runs side by side with itself.
-func (j *Job) handle(working, submitting context.Context, i item) handled {
-	r := handled{item: i}
+func (j *Job) handle(working, submitting context.Context, i item) (r handled) {
+	r.item = i
+	defer func() {
+		if r.err != nil {
+			j.abort()
+		}
+	}()
 	if j.Checkpoint.IsSubmitted(i.entry.Key) {
 		r.skip = AlreadySubmitted
+		return r
+	}
+	if r.stop = j.stopping(); r.stop != "" {
 		return r
 	}
 	var document *result.Document
 	r.reason, r.skip = j.classify(i.entry)
 	if r.skip == Done && j.Retry.Any() {
-		if document, r.reason, r.skip, r.err = j.readFailure(working, i.entry); r.err != nil {
-			return r
-		}
+		document = j.readFailure(working, &r)
 	}
-	if r.skip != "" {
+	if r.skip != "" || r.err != nil {
 		return r
 	}
 	r.charged = i.entry.Image.Size > 0 && i.entry.Image.Size <= j.MaxImageBytes
@@ -219,7 +238,10 @@ func (j *Job) handle(working, submitting context.Context, i item) handled {
 		r.stop = Interrupted
 		return r
 	}
-	r.err = j.submit(submitting, i.entry, document)
+	if r.skip, r.cause, r.err = j.submit(submitting, i.entry, document); r.skip != "" {
+		j.giveBack(r.charged)
+		return r
+	}
 	if r.err == nil {
 		r.err = j.Checkpoint.Record(i.entry.Key, r.charged)
 	}
@@ -243,20 +265,43 @@ func (j *Job) classify(e inventory.Entry) (Reason, Skip) {
 	return "", Done
 }
 
-// readFailure reads the document of an image that is otherwise done.
-func (j *Job) readFailure(ctx context.Context, e inventory.Entry) (*result.Document, Reason, Skip, error) {
-	d, err := inventory.ReadDocument(ctx, j.Objects, e.Document.Key)
+// readFailure reads the document of an image that is otherwise done, and returns it if it is a failure to be tried again.
+func (j *Job) readFailure(ctx context.Context, r *handled) *result.Document {
+	var unreadable *inventory.UnreadableError
+	d, err := j.reader.Read(ctx, r.entry.Document.Key)
 	switch {
+	case errors.As(err, &unreadable):
+		r.skip, r.cause = Unreadable, unreadable.Cause
 	case ossclient.NotFound(err):
-		return nil, Missing, "", nil
-	case errors.Is(err, result.ErrForeign):
-		return nil, "", Unreadable, nil
+		r.reason, r.skip = Missing, ""
 	case err != nil:
-		return nil, "", "", err
-	case !j.Retry.Selects(d):
-		return nil, "", Done, nil
+		r.err = err
+	case !inventory.About(d, r.entry.Image):
+		r.reason, r.skip = Stale, ""
+	case j.Retry.Selects(d):
+		r.reason, r.skip = Failed, ""
+		return d
 	}
-	return d, Failed, "", nil
+	return nil
+}
+
+// stopping tells why no further image is to be looked at. What a run has begun runs ahead of what it has dealt with.
+func (j *Job) stopping() Stop {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.stop
+}
+
+// aborted is the Stop of images that come after one that failed.
+const aborted Stop = "aborted"
+
+// abort keeps images from being submitted that run ahead of one that failed.
+func (j *Job) abort() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.stop == "" {
+		j.stop = aborted
+	}
 }
 
 // reserve counts the submission, or tells why there may be none.
@@ -265,9 +310,12 @@ func (j *Job) reserve(charged bool) Stop {
 	defer j.mu.Unlock()
 	switch {
 	case j.Limit > 0 && j.reserved >= j.Limit:
-		return AtLimit
+		j.stop = AtLimit
 	case charged && j.MaxCharge > 0 && j.earlier+j.charges >= j.MaxCharge:
-		return AtChargeLimit
+		j.stop = AtChargeLimit
+	}
+	if j.stop != "" {
+		return j.stop
 	}
 	j.reserved++
 	if charged {
@@ -276,25 +324,41 @@ func (j *Job) reserve(charged bool) Stop {
 	return ""
 }
 
-// submit hands the image to the function. A final failure would count as done there, so its document is removed first, if
-// it is still the one that was read: a kill in between leaves an image without a document, which every run submits.
-func (j *Job) submit(ctx context.Context, e inventory.Entry, failed *result.Document) error {
-	if failed != nil && (failed.Error == nil || !failed.Error.Retryable) {
-		now, err := inventory.ReadDocument(ctx, j.Objects, e.Document.Key)
+// giveBack undoes reserve for an image that is not submitted after all.
+func (j *Job) giveBack(charged bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reserved--
+	if charged {
+		j.charges--
+	}
+}
+
+// submit hands the image to the function, or tells why it must not. A final failure would count as done there, so its document
+// is removed first, if it is still the one that was read: a kill in between leaves an image without a document, which every
+// run submits.
+func (j *Job) submit(ctx context.Context, e inventory.Entry, failed *result.Document) (Skip, string, error) {
+	if failed != nil && failed.Final() {
+		var unreadable *inventory.UnreadableError
+		now, err := j.reader.Read(ctx, e.Document.Key)
 		switch {
+		case errors.As(err, &unreadable):
+			return Unreadable, unreadable.Cause, nil
 		case ossclient.NotFound(err):
 		case err != nil:
-			return err
-		case now.RequestID != failed.RequestID || !now.CompletedAt.Equal(failed.CompletedAt):
-			return nil // made anew in the meantime
+			return "", "", err
+		case now.RequestID != failed.RequestID || !now.CompletedAt.Equal(failed.CompletedAt): // made anew in the meantime
+			return Done, "", nil
 		default:
-			if err := j.Objects.Remove(ctx, e.Document.Key); err != nil {
-				return err
+			if err := j.Objects.Remove(ctx, e.Document.Key); ossclient.OfObject(err) {
+				return Unremovable, inventory.CauseOf(err), nil
+			} else if err != nil {
+				return "", "", err
 			}
 		}
 	}
 	if _, err := j.Invoker.InvokeAsync(ctx, uploadEvent(j.Bucket, j.Region, *e.Image, j.Now())); err != nil {
-		return fmt.Errorf("an image could not be submitted: %w", err)
+		return "", "", fmt.Errorf("an image could not be submitted: %w", err)
 	}
-	return nil
+	return "", "", nil
 }

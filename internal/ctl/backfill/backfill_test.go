@@ -34,6 +34,7 @@ type shelf struct {
 	mu      sync.Mutex
 	objects map[string]ossclient.Object
 	bodies  map[string][]byte
+	refused map[string]error // of reading a key, or of "remove " and a key
 	reads   int
 	removed []string
 	onRead  func(key string)
@@ -82,6 +83,9 @@ func (s *shelf) Read(_ context.Context, key string, _ int64) ([]byte, error) {
 	if s.onRead != nil {
 		s.onRead(key)
 	}
+	if err := s.refused[key]; err != nil {
+		return nil, err
+	}
 	body, ok := s.bodies[key]
 	if !ok {
 		return nil, &ossclient.Error{Status: 404, Code: "NoSuchKey"}
@@ -92,6 +96,9 @@ func (s *shelf) Read(_ context.Context, key string, _ int64) ([]byte, error) {
 func (s *shelf) Remove(_ context.Context, key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.refused["remove "+key]; err != nil {
+		return err
+	}
 	delete(s.objects, key)
 	delete(s.bodies, key)
 	s.removed = append(s.removed, key)
@@ -220,6 +227,44 @@ func TestADocumentMadeAnewInTheMeantimeIsNotRemoved(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, s.removed)
 	assert.Empty(t, f.keys)
+}
+
+func TestOneBadDocumentStopsNothingAndIsNamed(t *testing.T) {
+	s, f := zoo(), &invoker{}
+	s.put("archived.jpg", time.Hour, "x")
+	s.document("archived.jpg", time.Minute, result.Failed, &result.Error{Code: result.Timeout})
+	s.put("kept.jpg", time.Hour, "x")
+	s.document("kept.jpg", time.Minute, result.Failed, &result.Error{Code: result.QuotaExhausted})
+	s.refused = map[string]error{
+		"archived.jpg.ocr.json":    &ossclient.Error{Status: 403, Code: "InvalidObjectState"},
+		"remove kept.jpg.ocr.json": &ossclient.Error{Status: 409, Code: "FileImmutable"},
+	}
+	j := job(t, s, f, file(t), func(o *Options) { o.Retry, o.Parallel = selection(t, "all"), 1 })
+	told := map[string]string{}
+	j.Failed = func(key string, why Skip, cause string) { told[key] = string(why) + " " + cause }
+	report, err := j.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"archived.jpg": "unreadable InvalidObjectState", "foreign.jpg": "unreadable NoDocument", "kept.jpg": "unremovable FileImmutable"}, told)
+	assert.Equal(t, map[Skip]int64{Done: 2, InProgress: 1, Unreadable: 2, Unremovable: 1}, report.Skipped)
+	assert.Equal(t, []string{"abandoned.jpg", "huge.jpg", "missing.jpg", "outdated.jpg", "quota.jpg", "throttled.jpg"}, f.sorted())
+	assert.EqualValues(t, len(f.keys)-1, report.Charges, "what was not submitted after all counts for no limit, and huge.jpg is free")
+}
+
+func TestADocumentOfAnotherVersionIsSubmitted(t *testing.T) {
+	s, f := newShelf(), &invoker{}
+	for key, etag := range map[string]string{"same.jpg": "AB-2", "other.jpg": "CD-2"} {
+		s.put(key, time.Hour, "x")
+		o := s.objects[key]
+		o.ETag = "AB-2"
+		s.objects[key] = o
+		text, _ := json.Marshal(result.Document{SchemaVersion: 1, Status: result.Recognized, Image: result.Image{ETag: etag}})
+		s.put(key+".ocr.json", time.Minute, string(text))
+	}
+	report, err := job(t, s, f, file(t), func(o *Options) { o.Retry = selection(t, "stale") }).Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"other.jpg"}, f.keys)
+	assert.Equal(t, map[Reason]int64{Stale: 1}, report.Submitted)
+	assert.Empty(t, s.removed, "the function pays for another version of the image anyway")
 }
 
 func TestADryRunTouchesNothing(t *testing.T) {

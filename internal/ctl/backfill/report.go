@@ -9,6 +9,7 @@ const (
 	Outdated  Reason = "outdated"  // its document is older than it is
 	Abandoned Reason = "abandoned" // a claim was left behind: its work broke off, or a call's fate is open
 	Failed    Reason = "failed"    // its document tells of a failure that is to be tried again
+	Stale     Reason = "stale"     // its document is about another version of it; told only if documents are read
 )
 
 // Skip says why an image is not submitted.
@@ -20,7 +21,8 @@ const (
 	InProgress       Skip = "inProgress"       // its claim is young: the function is at it
 	OlderThanSince   Skip = "beforeSince"      // not changed since Options.Since
 	AlreadySubmitted Skip = "alreadySubmitted" // by an earlier run of this job
-	Unreadable       Skip = "unreadable"       // its document is not one of this program
+	Unreadable       Skip = "unreadable"       // its document cannot be read
+	Unremovable      Skip = "unremovable"      // the document of its final failure cannot be removed
 )
 
 // Stop says why a run ended before the end of the listing.

@@ -12,12 +12,13 @@ import (
 const (
 	AllFailed = "all"       // every document with the status failed
 	Retryable = "retryable" // those whose error is retryable
+	OnlyStale = "stale"     // none of them: only documents of another version, which are selected whenever documents are read
 )
 
 // Selection says which documents without a card are to be made anew. The zero Selection selects none.
 type Selection struct {
-	all, retryable bool
-	codes          []result.Code
+	all, retryable, stale bool
+	codes                 []result.Code
 }
 
 // ParseSelection reads a comma-separated list of codes, or "all" or "retryable". Empty text selects nothing.
@@ -29,14 +30,12 @@ func ParseSelection(text string) (s Selection, err error) {
 			s.all = true
 		case word == Retryable:
 			s.retryable = true
+		case word == OnlyStale:
+			s.stale = true
 		case slices.Contains(result.Codes, result.Code(word)):
 			s.codes = append(s.codes, result.Code(word))
 		default:
-			names := make([]string, len(result.Codes))
-			for i, code := range result.Codes {
-				names[i] = string(code)
-			}
-			return Selection{}, fmt.Errorf("%q is no error code; accepted: %s, %s, or codes of %s", word, AllFailed, Retryable, strings.Join(names, ", "))
+			return Selection{}, fmt.Errorf("%q is no error code; accepted: %s", word, strings.Join(Words(), ", "))
 		}
 	}
 	slices.Sort(s.codes)
@@ -44,8 +43,17 @@ func ParseSelection(text string) (s Selection, err error) {
 	return s, nil
 }
 
+// Words are all that ParseSelection takes.
+func Words() []string {
+	words := []string{AllFailed, Retryable, OnlyStale}
+	for _, code := range result.Codes {
+		words = append(words, string(code))
+	}
+	return words
+}
+
 // Any reports whether anything is selected.
-func (s Selection) Any() bool { return s.all || s.retryable || len(s.codes) > 0 }
+func (s Selection) Any() bool { return s.all || s.retryable || s.stale || len(s.codes) > 0 }
 
 // Selects reports whether the document is to be made anew.
 func (s Selection) Selects(d *result.Document) bool {
@@ -63,6 +71,9 @@ func (s Selection) String() string {
 	}
 	if s.retryable {
 		words = append(words, Retryable)
+	}
+	if s.stale {
+		words = append(words, OnlyStale)
 	}
 	for _, code := range s.codes {
 		words = append(words, string(code))

@@ -22,13 +22,15 @@ type Options struct {
 	Status   result.Status
 	Mask     bool
 	Parallel int
+	// Unreadable, if not nil, is told each document that cannot be read; cause is that of an inventory.UnreadableError.
+	Unreadable func(key, cause string)
 }
 
 // Report is how an export ended.
 type Report struct {
 	Written    int64 `json:"written"`
 	Filtered   int64 `json:"filtered"`   // of another status
-	Unreadable int64 `json:"unreadable"` // no documents of this program
+	Unreadable int64 `json:"unreadable"` // documents that cannot be read
 	Gone       int64 `json:"gone"`       // removed while the export ran
 }
 
@@ -42,6 +44,7 @@ type read struct {
 	key      string // of the image
 	document *result.Document
 	gone     bool
+	cause    string // if it cannot be read
 	err      error
 }
 
@@ -64,7 +67,8 @@ func Run(ctx context.Context, s inventory.Bucket, o Options, w Writer, progress 
 			}
 		}
 	}
-	for each, err := range parallel.Map(iter.Seq2[ossclient.Object, error](named), o.Parallel, func(object ossclient.Object) read { return open(ctx, s, o, object) }) {
+	reader := &inventory.Reader{Bucket: s}
+	for each, err := range parallel.Map(iter.Seq2[ossclient.Object, error](named), o.Parallel, func(object ossclient.Object) read { return open(ctx, reader, o, object) }) {
 		if err == nil {
 			err = each.err
 		}
@@ -74,8 +78,11 @@ func Run(ctx context.Context, s inventory.Bucket, o Options, w Writer, progress 
 		switch {
 		case each.gone:
 			r.Gone++
-		case each.document == nil:
+		case each.cause != "":
 			r.Unreadable++
+			if o.Unreadable != nil {
+				o.Unreadable(each.key, each.cause)
+			}
 		case o.Status != "" && each.document.Status != o.Status:
 			r.Filtered++
 		default:
@@ -91,20 +98,18 @@ func Run(ctx context.Context, s inventory.Bucket, o Options, w Writer, progress 
 	return r, nil
 }
 
-func open(ctx context.Context, s inventory.Bucket, o Options, object ossclient.Object) read {
+func open(ctx context.Context, reader *inventory.Reader, o Options, object ossclient.Object) read {
 	r := read{key: strings.TrimSuffix(object.Key, o.Suffix)}
-	document, err := inventory.ReadDocument(ctx, s, object.Key)
+	var unreadable *inventory.UnreadableError
+	document, err := reader.Read(ctx, object.Key)
 	switch {
+	case errors.As(err, &unreadable):
+		r.cause = unreadable.Cause
 	case ossclient.NotFound(err):
 		r.gone = true
-		return r
-	case errors.Is(err, result.ErrForeign): // counted as unreadable
-		return r
 	case err != nil:
 		r.err = err
-		return r
-	}
-	if o.Mask {
+	case o.Mask:
 		*document = document.Mask()
 		r.key = result.MaskKey(r.key)
 	}

@@ -22,18 +22,48 @@ type Options struct {
 	// Read opens each document, at most Parallel at a time; without it only what a listing tells is counted.
 	Read     bool
 	Parallel int
+	// Ordered gives the images in the order of their keys. Without it parts of the listing are read side by side.
+	Ordered bool
 }
 
-// Report is the count. Every image is counted in exactly one of Missing, Outdated, InProgress, StaleClaims and Documents.
+// State is where an image stands. Every image is in exactly one.
+type State string
+
+// The states.
+const (
+	Missing    State = "missing"    // neither document nor claim: its event was lost, or is on its way
+	Outdated   State = "outdated"   // its document is older than it is
+	Stale      State = "stale"      // its document is about another version of it
+	InProgress State = "inProgress" // its claim is young
+	StaleClaim State = "staleClaim" // its claim is old: its work broke off, or the outcome of a call is unknown
+	Unreadable State = "unreadable" // its document cannot be read
+	Documented State = "documented" // it has a document
+)
+
+// Image is an image and where it stands.
+type Image struct {
+	Entry
+	State    State
+	Document *result.Document // of Documented and Stale images, if documents are read
+	Cause    string           // of Unreadable: that of an UnreadableError
+}
+
+// Contradictory reports that the card was read and contradicts itself.
+func (i Image) Contradictory() bool {
+	return i.Document != nil && i.Document.Validation != nil && i.Document.Validation.Contradicts()
+}
+
+// Report is the count. Every image is counted in exactly one of Missing, Outdated, Stale, InProgress, StaleClaims and Documents.
 type Report struct {
 	Images     int64 `json:"images"`
 	ImageBytes int64 `json:"imageBytes"`
 
-	Documents   int64 `json:"documents"`   // images whose document is not older than they are
-	Missing     int64 `json:"missing"`     // images with neither document nor claim: their event was lost, or is on its way
-	Outdated    int64 `json:"outdated"`    // images whose document is older than they are
-	InProgress  int64 `json:"inProgress"`  // images with a young claim
-	StaleClaims int64 `json:"staleClaims"` // images with an old claim: their work broke off, or a call's fate is open
+	Documents   int64 `json:"documents"` // images in the states Documented and Unreadable
+	Missing     int64 `json:"missing"`
+	Outdated    int64 `json:"outdated"`
+	Stale       int64 `json:"stale"`
+	InProgress  int64 `json:"inProgress"`
+	StaleClaims int64 `json:"staleClaims"`
 
 	// Orphans are documents and claims whose image is gone.
 	OrphanDocuments int64 `json:"orphanDocuments"`
@@ -46,95 +76,134 @@ type Report struct {
 	Invalid    int64                   `json:"invalid"`              // recognised, and the card contradicts itself
 	Charged    int64                   `json:"charged"`              // answers that were paid
 	Extra      int64                   `json:"possibleExtraCharges"` // calls that may have been paid in vain
-	Unreadable int64                   `json:"unreadable"`           // no documents of this program
+	Unreadable int64                   `json:"unreadable"`           // documents that cannot be read
+	Causes     map[string]int64        `json:"unreadableCauses,omitempty"`
 }
 
-// found is an entry with its document, if that was read.
+// found is an entry, or an error that ends the pass.
 type found struct {
-	entry    Entry
-	document *result.Document
-	gone     bool
-	err      error
+	image Image
+	err   error
 }
 
-// Count counts the images of a bucket. Progress, if not nil, is told the report so far after each entry.
-func Count(ctx context.Context, s Bucket, o Options, now time.Time, progress func(Report)) (Report, error) {
+// Count counts the images of a bucket. Each, if not nil, is given every image as it is counted, with the report so far.
+func Count(ctx context.Context, b Bucket, o Options, now time.Time, each func(Image, Report)) (Report, error) {
 	r := Report{}
 	if o.Read {
-		r.Statuses, r.Codes = map[result.Status]int64{}, map[result.Code]int64{}
+		r.Statuses, r.Codes, r.Causes = map[result.Status]int64{}, map[result.Code]int64{}, map[string]int64{}
 	}
-	entries := Pair(o.Keys, s.List(ctx, o.Prefix, ""))
-	for f, err := range parallel.Map(entries, o.Parallel, func(e Entry) found { return inspect(ctx, s, o, now, e) }) {
+	reader := &Reader{Bucket: b}
+	for f, err := range parallel.Map(entries(ctx, b, o.Prefix, o.Keys, o.Ordered), o.Parallel, func(e Entry) found { return inspect(ctx, reader, o, now, e) }) {
 		if err == nil {
 			err = f.err
 		}
 		if err != nil {
 			return r, err
 		}
-		r.add(f, o, now)
-		if progress != nil {
-			progress(r)
+		if f.image.Image == nil {
+			r.addOrphan(f.image.Entry)
+			continue
+		}
+		r.add(f.image)
+		if each != nil {
+			each(f.image, r)
 		}
 	}
 	return r, nil
 }
 
-// settled reports that the entry counts among Documents.
-func settled(e Entry) bool { return e.Image != nil && e.Claim == nil && e.UpToDate() }
+// ErrNoImage is returned by Find for an image that is not there.
+var ErrNoImage = errors.New("there is no such image")
 
-func inspect(ctx context.Context, s Bucket, o Options, now time.Time, e Entry) found {
-	f := found{entry: e}
-	if !o.Read || !settled(e) {
-		return f
+// Find looks for one image and what lies beside it.
+func Find(ctx context.Context, b Bucket, o Options, key string, now time.Time) (Image, error) {
+	for e, err := range Pair(o.Keys, b.List(ctx, key, "")) {
+		if err != nil {
+			return Image{}, err
+		}
+		if e.Key == key && e.Image != nil {
+			f := inspect(ctx, &Reader{Bucket: b}, o, now, e)
+			return f.image, f.err
+		}
 	}
-	document, err := ReadDocument(ctx, s, e.Document.Key)
-	switch {
-	case ossclient.NotFound(err):
-		f.gone = true
-	case errors.Is(err, result.ErrForeign): // counted as unreadable
-	case err != nil:
-		f.err = err
-	default:
-		f.document = document
-	}
-	return f
+	return Image{}, ErrNoImage
 }
 
-func (r *Report) add(f found, o Options, now time.Time) {
-	e := f.entry
-	if e.Image == nil {
-		if e.Document != nil {
-			r.OrphanDocuments++
-		}
-		if e.Claim != nil {
-			r.OrphanClaims++
-		}
-		return
-	}
-	r.Images++
-	r.ImageBytes += e.Image.Size
+// inspect says where an image stands.
+func inspect(ctx context.Context, reader *Reader, o Options, now time.Time, e Entry) found {
+	i := Image{Entry: e}
 	switch {
+	case e.Image == nil:
+		return found{image: i}
 	case e.Claim != nil && now.Sub(e.Claim.LastModified) < o.ClaimAge:
-		r.InProgress++
+		i.State = InProgress
 	case e.Claim != nil:
-		r.StaleClaims++
-	case e.Document == nil || f.gone:
-		r.Missing++
+		i.State = StaleClaim
+	case e.Document == nil:
+		i.State = Missing
 	case !e.UpToDate():
-		r.Outdated++
+		i.State = Outdated
 	default:
+		i.State = Documented
+	}
+	if !o.Read || i.State != Documented {
+		return found{image: i}
+	}
+	var unreadable *UnreadableError
+	document, err := reader.Read(ctx, e.Document.Key)
+	switch {
+	case errors.As(err, &unreadable):
+		i.State, i.Cause = Unreadable, unreadable.Cause
+	case ossclient.NotFound(err):
+		i.State = Missing
+	case err != nil:
+		return found{err: err}
+	default:
+		i.Document = document
+		if !About(document, e.Image) {
+			i.State = Stale
+		}
+	}
+	return found{image: i}
+}
+
+func (r *Report) addOrphan(e Entry) {
+	if e.Document != nil {
+		r.OrphanDocuments++
+	}
+	if e.Claim != nil {
+		r.OrphanClaims++
+	}
+}
+
+func (r *Report) add(i Image) {
+	r.Images++
+	r.ImageBytes += i.Image.Size
+	switch i.State {
+	case InProgress:
+		r.InProgress++
+	case StaleClaim:
+		r.StaleClaims++
+	case Missing:
+		r.Missing++
+	case Outdated:
+		r.Outdated++
+	case Stale:
+		r.Stale++
+	case Unreadable:
 		r.Documents++
-		if o.Read {
-			r.read(f.document)
+		r.Unreadable++
+		r.Causes[i.Cause]++
+	case Documented:
+		r.Documents++
+		if i.Document != nil {
+			r.addDocument(i)
 		}
 	}
 }
 
-func (r *Report) read(d *result.Document) {
-	if d == nil {
-		r.Unreadable++
-		return
-	}
+func (r *Report) addDocument(i Image) {
+	d := i.Document
 	r.Statuses[d.Status]++
 	if d.Error != nil {
 		r.Codes[d.Error.Code]++
@@ -142,7 +211,7 @@ func (r *Report) read(d *result.Document) {
 			r.Retryable++
 		}
 	}
-	if d.Validation != nil && !d.Validation.Valid {
+	if i.Contradictory() {
 		r.Invalid++
 	}
 	if d.OCR.Charged {

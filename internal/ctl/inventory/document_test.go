@@ -29,25 +29,37 @@ func (o object) Read(_ context.Context, _ string, limit int64) ([]byte, error) {
 }
 
 func TestOnlyDocumentsOfThisProgramAreRead(t *testing.T) {
-	d, err := ReadDocument(t.Context(), object{body: `{"schemaVersion":1,"status":"recognized"}`}, "a.jpg.ocr.json")
+	read := func(o object) (*result.Document, error) {
+		return (&Reader{Bucket: o}).Read(t.Context(), "a.jpg.ocr.json")
+	}
+	d, err := read(object{body: `{"schemaVersion":1,"status":"recognized"}`})
 	require.NoError(t, err)
 	assert.Equal(t, result.Recognized, d.Status)
 
-	gone, down := &ossclient.Error{Status: 404, Code: "NoSuchKey"}, &ossclient.Error{Status: 503}
 	for name, test := range map[string]struct {
 		object
-		want error
+		cause string
 	}{
-		"no JSON":              {object{body: "<html>"}, result.ErrForeign},
-		"cut off":              {object{body: `{"schemaVersion":1,"stat`}, result.ErrForeign},
-		"empty":                {object{}, result.ErrForeign},
-		"of another kind":      {object{body: `{"status":"recognized"}`}, result.ErrForeign},
-		"far too large":        {object{err: &ossclient.Error{Op: "read an object", Code: "TooLarge"}}, result.ErrForeign},
-		"not there":            {object{err: gone}, gone},
-		"an interruption":      {object{err: context.Canceled}, context.Canceled},
-		"a store that is down": {object{err: down}, down},
+		"no JSON":              {object{body: "<html>"}, NoDocument},
+		"cut off":              {object{body: `{"schemaVersion":1,"stat`}, NoDocument},
+		"empty":                {object{}, NoDocument},
+		"of another kind":      {object{body: `{"status":"recognized"}`}, NoDocument},
+		"of no known status":   {object{body: `{"schemaVersion":1,"status":"\u001b[2J"}`}, NoDocument},
+		"of no known code":     {object{body: `{"schemaVersion":1,"status":"failed","error":{"code":"Canary"}}`}, UnknownCode},
+		"far too large":        {object{err: &ossclient.Error{Op: "read an object", Code: "TooLarge"}}, NoDocument},
+		"archived":             {object{err: &ossclient.Error{Status: 403, Code: "InvalidObjectState"}}, "InvalidObjectState"},
+		"refused for no cause": {object{err: &ossclient.Error{Status: 400}}, InvalidObject},
+		"a store that is down": {object{err: &ossclient.Error{Status: 503}}, "Unavailable"},
 	} {
-		_, err := ReadDocument(t.Context(), test.object, "a.jpg.ocr.json")
-		assert.ErrorIs(t, err, test.want, name)
+		_, err := read(test.object)
+		var unreadable *UnreadableError
+		require.ErrorAs(t, err, &unreadable, name)
+		assert.Equal(t, test.cause, unreadable.Cause, name)
+		assert.NotContains(t, err.Error(), "Canary")
+	}
+	gone := &ossclient.Error{Status: 404, Code: "NoSuchKey"}
+	for _, ends := range []error{gone, context.Canceled, &ossclient.Error{Status: 403, Code: "SignatureDoesNotMatch"}, &ossclient.Error{Status: 404, Code: "NoSuchBucket"}} {
+		_, err := read(object{err: ends})
+		assert.ErrorIs(t, err, ends)
 	}
 }

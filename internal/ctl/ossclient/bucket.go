@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss"
 	sdk "github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss/credentials"
+	"github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss/transport"
 )
 
 // Config says which bucket, and how to reach it.
@@ -26,21 +28,48 @@ type Config struct {
 	CNAME    bool   // Endpoint is a custom domain bound to the bucket
 	// Credentials sign the requests.
 	Credentials credentials.Provider
+	// Parallel is how many requests are made at a time; that many connections are kept.
+	Parallel int
 }
 
 // Bucket is one bucket. It is safe for concurrent use. Its methods retry what can pass three times.
 type Bucket struct {
-	name   string
-	client *oss.Client
+	name    string
+	client  *oss.Client
+	streams int // listings at a time
 }
 
 // Open returns the bucket. It makes no request.
 func Open(c Config) (*Bucket, error) {
-	c.Region = strings.TrimPrefix(c.Region, "oss-")
-	switch {
-	case !config.ValidBucket(c.Bucket):
+	if !config.ValidBucket(c.Bucket) {
 		return nil, fmt.Errorf("%q is not a bucket name; expected 3 to 63 lower-case letters, digits and dashes", c.Bucket)
-	case c.Region == "" || strings.ContainsFunc(c.Region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }):
+	}
+	client, err := newClient(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Bucket{name: c.Bucket, client: client, streams: min(max(c.Parallel, 1), maxStreams)}, nil
+}
+
+// Buckets lists the names of the account's buckets in all regions, a thousand at most. Bucket is not used.
+func Buckets(ctx context.Context, c Config) (names []string, err error) {
+	client, err := newClient(c)
+	if err != nil {
+		return nil, err
+	}
+	page, err := client.ListBuckets(ctx, &oss.ListBucketsRequest{MaxKeys: 1000})
+	if err != nil {
+		return nil, failure("list the buckets", err)
+	}
+	for _, bucket := range page.Buckets {
+		names = append(names, oss.ToString(bucket.Name))
+	}
+	return names, nil
+}
+
+func newClient(c Config) (*oss.Client, error) {
+	c.Region = strings.TrimPrefix(c.Region, "oss-")
+	if c.Region == "" || strings.ContainsFunc(c.Region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) {
 		return nil, fmt.Errorf("%q is not a region; expected one like cn-hangzhou", c.Region)
 	}
 	if scheme, rest, ok := strings.Cut(c.Endpoint, "://"); ok && (scheme != "https" && scheme != "http" || rest == "" || scheme == "http" && !pathStyle(c.Endpoint)) {
@@ -49,10 +78,20 @@ func Open(c Config) (*Bucket, error) {
 	if c.Endpoint == "" {
 		c.Endpoint = "https://oss-" + c.Region + ".aliyuncs.com"
 	}
-	settings := oss.LoadDefaultConfig().WithRegion(c.Region).WithEndpoint(c.Endpoint).WithUseCName(c.CNAME).WithUsePathStyle(pathStyle(c.Endpoint)).
-		WithSignatureVersion(oss.SignatureVersionV4).WithCredentialsProvider(sdkProvider(c.Credentials)).WithProxyFromEnvironment(true).
-		WithConnectTimeout(5 * time.Second).WithReadWriteTimeout(30 * time.Second).WithLogLevel(oss.LogOff)
-	return &Bucket{name: c.Bucket, client: oss.NewClient(settings)}, nil
+	return oss.NewClient(oss.LoadDefaultConfig().WithRegion(c.Region).WithEndpoint(c.Endpoint).WithUseCName(c.CNAME).WithUsePathStyle(pathStyle(c.Endpoint)).
+		WithSignatureVersion(oss.SignatureVersionV4).WithCredentialsProvider(sdkProvider(c.Credentials)).WithLogLevel(oss.LogOff).
+		WithHttpClient(newHTTPClient(c.Parallel))), nil
+}
+
+// newHTTPClient keeps as many connections as there are requests at a time, and some for the listing. The SDK's own keeps ten and
+// opens a hundred at most.
+func newHTTPClient(parallel int) *http.Client {
+	connectTimeout, timeout := 5*time.Second, 30*time.Second
+	return transport.NewHttpClient(&transport.Config{ConnectTimeout: &connectTimeout, ReadWriteTimeout: &timeout}, transport.ProxyFromEnvironment(),
+		func(t *http.Transport) {
+			connections := max(parallel, 1) + maxStreams
+			t.MaxConnsPerHost, t.MaxIdleConnsPerHost, t.MaxIdleConns = connections, connections, connections
+		})
 }
 
 // pathStyle tells a sandbox, whose buckets are in the path: 127.0.0.1 has no subdomains.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"fc-idcard-ocr/internal/ctl/credentials"
@@ -61,14 +62,30 @@ func TooLarge(err error) bool {
 	return errors.As(err, &e) && e.Code == codeTooLarge
 }
 
+// setUp are OSS's codes for what is wrong with credentials, clock, names or addresses: no request to the bucket will succeed.
+var setUp = []string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "SecurityTokenExpired", "InvalidSecurityToken", "AccessKeyIdAndSecurityTokenNotMatch",
+	"RequestTimeTooSkewed", "NoSuchBucket", "PublicEndpointForbidden", "SecondLevelDomainForbidden", "UserDisable"}
+
 // Configuration reports that no such request will succeed until somebody changes credentials, permissions or addresses.
 func Configuration(err error) bool {
 	var e *Error
 	if errors.Is(err, credentials.ErrNotFound) {
 		return true
 	}
-	return errors.As(err, &e) && (e.Status == http.StatusForbidden || e.Code == "NoSuchBucket" || e.Code == "PublicEndpointForbidden" || e.Code == "SecondLevelDomainForbidden" ||
-		(e.Status >= 300 && e.Status < 400))
+	return errors.As(err, &e) && (e.Status == http.StatusForbidden || slices.Contains(setUp, e.Code) || (e.Status >= 300 && e.Status < 400))
+}
+
+// OfObject reports that OSS refuses this object, and may serve others: it is archived, or a policy forbids it.
+func OfObject(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status >= 400 && e.Status < 500 && !Transient(err) && !slices.Contains(setUp, e.Code)
+}
+
+// Transient reports that the same request can succeed later without anybody changing anything.
+func Transient(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code != codeTooLarge && !errors.Is(err, context.Canceled) &&
+		(e.Status == 0 || e.Status == http.StatusRequestTimeout || e.Status == http.StatusTooManyRequests || e.Status >= 500)
 }
 
 func failure(op string, err error) error {

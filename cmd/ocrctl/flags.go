@@ -1,0 +1,170 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// helpWidth is the most columns of a help text.
+const helpWidth = 100
+
+// number is a flag with bounds.
+type number struct {
+	to          *int
+	least, most int
+}
+
+func (n number) String() string { return strconv.Itoa(*n.to) }
+func (n number) Type() string   { return "number" }
+
+// Set reads the flag.
+func (n number) Set(text string) error {
+	value, err := strconv.Atoi(text)
+	if err != nil || value < n.least || value > n.most {
+		return fmt.Errorf("accepted is a whole number from %d to %d", n.least, n.most)
+	}
+	*n.to = value
+	return nil
+}
+
+// age is a flag for a duration of more than nothing.
+type age struct{ to *time.Duration }
+
+func (a age) String() string { return a.to.String() }
+func (a age) Type() string   { return "age" }
+
+// Set reads the flag.
+func (a age) Set(text string) error {
+	value, err := time.ParseDuration(text)
+	if err != nil || value <= 0 {
+		return errors.New("accepted is a duration of more than 0, such as 30s, 15m or 2h")
+	}
+	*a.to = value
+	return nil
+}
+
+// claimAge is the default age from which a claim counts as left behind: longer than the function's time-out in any of the
+// deployments here.
+const claimAge = 15 * time.Minute
+
+func claimAgeFlag(flags *pflag.FlagSet, to *time.Duration) {
+	*to = claimAge
+	flags.Var(age{to}, "claim-age", "`age` from which a claim counts as left behind; more than the function's time-out")
+}
+
+// sandboxFlag is --sandbox. It is a switch; a folder or URL after an equals sign is taken for that of --sandbox-dir.
+type sandboxFlag struct{ s *settings }
+
+func (f sandboxFlag) String() string { return strconv.FormatBool(f.s != nil && f.s.sandbox) }
+func (f sandboxFlag) Type() string   { return "bool" }
+
+// Set reads the flag.
+func (f sandboxFlag) Set(text string) error {
+	value, err := strconv.ParseBool(text)
+	if err != nil {
+		f.s.sandboxDir, value = text, true
+	}
+	f.s.sandbox = value
+	return nil
+}
+
+// completeWords lets the shell complete a flag's value.
+func completeWords(c *cobra.Command, flag string, words []string) {
+	// An error would say that there is no such flag, or that it is completed already.
+	c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) //nolint:errcheck // see above
+}
+
+// completeList is completeWords for several values separated by commas.
+func completeList(c *cobra.Command, flag string, words []string) {
+	c.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) (list []cobra.Completion, _ cobra.ShellCompDirective) { //nolint:errcheck // as above
+		done := typed[:strings.LastIndex(typed, ",")+1]
+		for _, word := range words {
+			list = append(list, done+word)
+		}
+		return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	})
+}
+
+// flagError says in our words what is wrong with the command line.
+func flagError(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &unknown):
+		name := "--" + unknown.GetSpecifiedName()
+		if unknown.GetSpecifiedShortnames() != "" {
+			name = "-" + unknown.GetSpecifiedName()
+		}
+		return usageError{fmt.Errorf("there is no flag %s%s", name, didYouMean("--", suggestFlags(c, unknown.GetSpecifiedName())))}
+	case errors.As(err, &invalid):
+		return usageError{fmt.Errorf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), accepted(invalid.GetFlag().Value.Type(), invalid.Unwrap()))}
+	case errors.As(err, &missing):
+		return usageError{fmt.Errorf("--%s needs a value", missing.GetFlag().Name)}
+	}
+	return usageError{err}
+}
+
+// accepted says which values a flag takes.
+func accepted(kind string, err error) string {
+	switch kind {
+	case "float64":
+		return "accepted is a number, such as 10 or 0.5"
+	case "int", "int64":
+		return "accepted is a whole number, such as 100"
+	case "duration":
+		return "accepted is a duration, such as 30s, 15m or 48h"
+	case "bool":
+		return "accepted are true and false"
+	}
+	return err.Error() // of the types above, which say it
+}
+
+// suggestFlags are the flags whose names are like a misspelt one. Cobra compares names of commands, so it is given some.
+func suggestFlags(c *cobra.Command, name string) []string {
+	all := &cobra.Command{SuggestionsMinimumDistance: 2}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			all.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+		}
+	})
+	return all.SuggestionsFor(name)
+}
+
+func didYouMean(prefix string, names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "; did you mean " + prefix + strings.Join(names, " or "+prefix) + "?"
+}
+
+// reflow breaks the paragraphs of a help text at helpWidth.
+func reflow(text string) string {
+	var b strings.Builder
+	for i, paragraph := range strings.Split(text, "\n\n") {
+		if i > 0 {
+			b.WriteString("\n\n")
+		}
+		column := 0
+		for word := range strings.FieldsSeq(paragraph) {
+			switch {
+			case column == 0:
+			case column+1+len(word) > helpWidth:
+				b.WriteByte('\n')
+				column = 0
+			default:
+				b.WriteByte(' ')
+				column++
+			}
+			b.WriteString(word)
+			column += len(word)
+		}
+	}
+	return b.String()
+}
