@@ -333,7 +333,9 @@ func TestDeployersHaveTheLeastRights(t *testing.T) {
 	assert.NotContains(t, allowed, "oss:GetObject", "who deploys needs no right to read images")
 	// What the template makes, ROS makes with the deployer's rights.
 	var template struct {
-		Resources map[string]struct{ Type string } `yaml:"Resources"`
+		Resources map[string]struct {
+			Type string `yaml:"Type"`
+		} `yaml:"Resources"`
 	}
 	read(t, "template.yml", &template)
 	for _, resource := range template.Resources {

@@ -56,7 +56,9 @@ if (archive && !archive.startsWith('https://') && !fs.existsSync(archive)) fail(
 const check = () => {
   if (go) return spawnSync('go', ['run', '.', '-check'], { stdio: 'inherit', shell: windows }).status;
   if (`${process.platform}-${process.arch}` !== 'linux-x64' || archive.startsWith('https://')) {
-    console.log('The configuration is not checked: the package runs on Linux on x86-64 only, and there is no Go to build it for this machine.');
+    const { status, error } = spawnSync('ocrctl', ['check'], { stdio: 'inherit' });
+    if (!error) return status;
+    console.log('The configuration is not checked: the package runs on Linux on x86-64 only, and there is neither ocrctl in the PATH nor Go.');
     return 0;
   }
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'fc-idcard-ocr-'));

@@ -4,11 +4,13 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -46,29 +48,42 @@ func newDevs(t *testing.T) *devs {
 	}
 	d.environ = []string{"HOME=" + d.home, "USERPROFILE=" + d.home, "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(),
 		"FC3_COMPONENT=" + filepath.Join(components, "fc3"), "ROS_COMPONENT=" + filepath.Join(components, "ros"), "DEPLOYED=" + d.deployed}
-	d.write("fc-idcard-ocr.zip", string(packageOf(t)))
+	archive, err := functionPackage()
+	require.NoError(t, err)
+	d.write("fc-idcard-ocr.zip", archive)
 	d.ok("config", "add", "--AccessKeyID", "LTAI0000", "--AccessKeySecret", canaryAccessKey, "--AccountID", "1234567890123456", "-a", "default")
 	return d
 }
 
-// packageOf builds the function's package as a release holds it.
-func packageOf(t *testing.T) []byte {
-	program := filepath.Join(t.TempDir(), "main")
+// functionPackage is the function's package as a release holds it, built once.
+var functionPackage = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "package")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "main")
 	build := exec.Command("go", "build", "-o", program, "fc-idcard-ocr")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	output, err := build.CombinedOutput()
-	require.NoError(t, err, string(output))
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, output)
+	}
 	content, err := os.ReadFile(program)
-	require.NoError(t, err)
+	if err != nil {
+		return "", err
+	}
 	var b bytes.Buffer
 	archive := zip.NewWriter(&b)
 	file, err := archive.Create("main")
-	require.NoError(t, err)
-	_, err = file.Write(content)
-	require.NoError(t, err)
-	require.NoError(t, archive.Close())
-	return b.Bytes()
-}
+	if err != nil {
+		return "", err
+	}
+	if _, err := file.Write(content); err != nil {
+		return "", err
+	}
+	err = archive.Close()
+	return b.String(), err
+})
 
 func (d *devs) copy(from, to string) {
 	content, err := os.ReadFile(from)
@@ -147,6 +162,7 @@ func (d *devs) deployments() (all []deployment) {
 
 // The four steps of docs/deploy.md, without Go: the package of a release, a secret, three values and a key in .env.
 func TestServerlessDevsDeploysInFourStepsAndKeepsSecretsToItself(t *testing.T) {
+	t.Parallel()
 	d := newDevs(t)
 	d.write(".env", "REGION=cn-hangzhou\nBUCKET=cards\nLOG_PROJECT=auto\nOCR_APP_KEY=204000000\nPACKAGE=./fc-idcard-ocr.zip\n")
 	d.ok("secret", "add", "--key", "OCR_APP_SECRET", "--value", canarySecret)
@@ -187,6 +203,7 @@ func TestServerlessDevsDeploysInFourStepsAndKeepsSecretsToItself(t *testing.T) {
 }
 
 func TestNothingIsDeployedWithAWrongConfiguration(t *testing.T) {
+	t.Parallel()
 	d := newDevs(t)
 	for _, test := range []struct {
 		env  string
@@ -210,6 +227,7 @@ func TestNothingIsDeployedWithAWrongConfiguration(t *testing.T) {
 }
 
 func TestAnotherAccountIsUsedForAllOrNothing(t *testing.T) {
+	t.Parallel()
 	d := newDevs(t)
 	d.ok("config", "add", "--AccessKeyID", "LTAI0001", "--AccessKeySecret", canaryAccessKey, "--AccountID", "6543210987654321", "-a", "other")
 	d.ok("secret", "add", "--key", "OCR_APP_CODE", "--value", canarySecret)
@@ -235,8 +253,33 @@ func TestAnotherAccountIsUsedForAllOrNothing(t *testing.T) {
 	assert.Equal(t, "acs:mns:cn-hangzhou:6543210987654321:/queues/idcard-ocr-failures-test/messages", p.AsyncInvokeConfig.DestinationConfig.OnFailure["destination"])
 }
 
+// A package that is fetched from an address cannot be run before the deployment: ocrctl checks, and if there is none, that is told.
+func TestOcrctlChecksWhereThePackageCannotRun(t *testing.T) {
+	t.Parallel()
+	d := newDevs(t)
+	d.ok("secret", "add", "--key", "OCR_APP_SECRET", "--value", canarySecret)
+	const env = "REGION=cn-hangzhou\nBUCKET=cards\nPACKAGE=https://example.com/fc-idcard-ocr.zip\n"
+	d.write(".env", env+"OCR_APP_KEY=204000000\n")
+	assert.Contains(t, d.ok("deploy", "-y"), "The configuration is not checked")
+	require.Len(t, d.deployments(), 2)
+
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", filepath.Join(bin, "ocrctl"), "fc-idcard-ocr/cmd/ocrctl")
+	output, err := build.CombinedOutput()
+	require.NoError(t, err, string(output))
+	d.environ[2] = "PATH=" + bin + string(os.PathListSeparator) + strings.TrimPrefix(d.environ[2], "PATH=")
+	assert.Contains(t, d.ok("deploy", "-y"), "configuration ok")
+	require.Len(t, d.deployments(), 2)
+	d.write(".env", env)
+	refused, err := d.run("deploy", "-y")
+	require.Error(t, err)
+	assert.Contains(t, refused, "OCR_APP_KEY: missing")
+	assert.Empty(t, d.deployments())
+}
+
 // The application package of a release, made into a folder and deployed by the command that its users have.
 func TestApplicationPackageDeploysAfterInit(t *testing.T) {
+	t.Parallel()
 	d := newDevs(t)
 	dir := t.TempDir()
 	pack := exec.Command("go", "run", "./deploy/pack", "-release", "-sbom=false", "-platforms=linux/amd64", dir)
