@@ -8,6 +8,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -222,6 +223,11 @@ func TestResourceTemplate(t *testing.T) {
 	assert.LessOrEqual(t, queue["MessageRetentionPeriod"], 604800, "a queue keeps messages for a week at most")
 	for name, parameter := range template.Parameters {
 		assert.Contains(t, parameter, "Label", name)
+		for _, words := range []string{"Label", "Description"} {
+			if languages, ok := parameter[words].(map[string]any); ok {
+				assert.ElementsMatch(t, []string{"en", "zh-cn"}, slices.Collect(maps.Keys(languages)), "%s: a comma in a text without quotes begins another key", name)
+			}
+		}
 		assert.Regexp(t, `Ref: `+name+`\}|\$\{`+name+`\}`, text, "the template uses it")
 		assert.Regexp(t, `Parameters: \[.*\b`+name+`\b`, text, "it stands in a group of the console")
 	}
