@@ -243,7 +243,7 @@ type document struct {
 	} `yaml:"Statement"`
 }
 
-// texts is one text or a list of them, each perhaps in an Fn::Sub of ROS.
+// texts is one text or a list of them, each perhaps in an Fn::Sub or Fn::If of ROS.
 type texts []string
 
 func (l *texts) UnmarshalYAML(node *yaml.Node) error {
@@ -254,6 +254,9 @@ func (l *texts) UnmarshalYAML(node *yaml.Node) error {
 			}
 		}
 		return nil
+	}
+	if node.Kind == yaml.MappingNode && len(node.Content) == 2 && node.Content[0].Value == "Fn::If" {
+		return l.UnmarshalYAML(node.Content[1].Content[1]) // what holds if the template makes the thing
 	}
 	if node.Kind == yaml.MappingNode && len(node.Content) == 2 && node.Content[0].Value == "Fn::Sub" {
 		node = node.Content[1]
