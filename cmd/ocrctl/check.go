@@ -20,7 +20,7 @@ it cannot run. Nothing is called.`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := config.Check(os.Environ()); err != nil {
-				return statusError{exitConfiguration, err.Error()}
+				return exitError{exitConfiguration, err.Error()}
 			}
 			_, err := fmt.Fprintln(s.stdout, "configuration ok")
 			return err

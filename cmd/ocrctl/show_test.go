@@ -30,8 +30,10 @@ func TestListNamesTheImagesOfAKind(t *testing.T) {
 	c := start(t)
 	no := false
 	for key, change := range map[string]func(*result.Document){
-		"good.jpg":      func(d *result.Document) {},
-		"wrong.jpg":     func(d *result.Document) { d.Validation = &result.Validation{Verdict: result.Contradictory, CheckDigit: &no, Reasons: []result.Reason{result.CheckDigitWrong}} },
+		"good.jpg": func(d *result.Document) {},
+		"wrong.jpg": func(d *result.Document) {
+			d.Validation = &result.Validation{Verdict: result.Contradictory, CheckDigit: &no, Reasons: []result.Reason{result.CheckDigitWrong}}
+		},
 		"throttled.jpg": func(d *result.Document) { d.Fail(&result.Error{Code: result.Throttled, Retryable: true}) },
 		"quota.jpg":     func(d *result.Document) { d.Fail(&result.Error{Code: result.QuotaExhausted}) },
 		"twice.jpg":     func(d *result.Document) { d.OCR.PossibleExtraCharges = 1 },
