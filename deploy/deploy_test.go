@@ -52,9 +52,9 @@ func checkTriggers(t *testing.T, triggers []trigger, suffixes any) {
 	}
 }
 
-// notForOperators are variables of the function that a deployment does not carry: addresses that the platform gives, and suffixes
-// that triggers and policies fix.
-var notForOperators = []string{"OCR_ENDPOINT", "OSS_ENDPOINT", "OSS_URL_TTL", "RESULT_SUFFIX", "CLAIM_SUFFIX", "MAX_IMAGE_BYTES"}
+// notForOperators are variables of the function that a deployment does not carry: addresses that the platform gives, suffixes
+// that triggers and policies fix, and the bucket of the budget, as a deployment has one bucket.
+var notForOperators = []string{"OCR_ENDPOINT", "OSS_ENDPOINT", "OSS_URL_TTL", "RESULT_SUFFIX", "CLAIM_SUFFIX", "MAX_IMAGE_BYTES", "OCR_BUDGET_BUCKET"}
 
 // checkEnvironment: a deployment carries every variable that an operator may want to set, and the Go runtime's number of
 // processors where an instance works on one image at a time.
@@ -203,7 +203,7 @@ func TestResourceTemplate(t *testing.T) {
 	raw, err := os.ReadFile("ram-policy.json")
 	require.NoError(t, err)
 	// The words that a user replaces in the file are parameters and fixed names in the template.
-	filled := strings.NewReplacer("BUCKET/PREFIX", "${BucketName}/${ImagePrefix}", "QUEUE", "idcard-ocr-failures${NameSuffix}",
+	filled := strings.NewReplacer("BUCKET", "${BucketName}", "PREFIX", "${ImagePrefix}", "QUEUE", "idcard-ocr-failures${NameSuffix}",
 		"LOG_PROJECT", "${Project}", "LOG_STORE", "${LogStore}").Replace(string(raw))
 	var policy document
 	require.NoError(t, yaml.Unmarshal([]byte(filled), &policy)) // JSON is YAML
@@ -296,9 +296,12 @@ func TestPolicyIsTheLeast(t *testing.T) {
 	defaults, err := config.Parse([]string{"OCR_APP_CODE=x"})
 	require.NoError(t, err)
 	below := "acs:oss:*:*:BUCKET/PREFIX*"
-	own := []string{below + defaults.ResultSuffix, below + defaults.ClaimSuffix}
+	// The day's budget and the index of paid pictures. Their keys end like documents and claims, which no image does.
+	const shared = "acs:oss:*:*:BUCKET/.fc-idcard-ocr/*"
+	own := []string{below + defaults.ResultSuffix, below + defaults.ClaimSuffix, shared + defaults.ResultSuffix, shared + defaults.ClaimSuffix}
 	assert.Equal(t, map[string][]string{
-		"oss:GetObject":        {below},
+		"oss:GetObject":        {below, shared},
+		"oss:GetObjectVersion": {below, shared}, // a signed URL with versionId needs it
 		"oss:PutObject":        own, // AppendObject is this action too
 		"oss:PutObjectTagging": own,
 		"oss:DeleteObject":     {below + defaults.ClaimSuffix},

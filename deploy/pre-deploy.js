@@ -14,7 +14,7 @@ for (const name of secrets) delete process.env[name];
 for (const argument of process.argv.slice(2)) {
   const at = argument.indexOf('=');
   if (at > 0) process.env[argument.slice(0, at)] = argument.slice(at + 1);
-  else if (secrets.includes(argument.slice('HAS_'.length))) process.env[argument.slice('HAS_'.length)] = 'in the secret store of s';
+  else if (secrets.includes(argument.slice('HAS_'.length))) process.env[argument.slice('HAS_'.length)] = 'in-the-secret-store-of-s';
 }
 
 const has = (command) => spawnSync(command, ['version'], { shell: windows }).status === 0;
