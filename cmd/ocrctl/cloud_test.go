@@ -62,6 +62,8 @@ type cloud struct {
 
 	ocrURL, ossURL string
 
+	description map[string]any // of the function
+
 	work sync.WaitGroup
 
 	mu       sync.Mutex
@@ -127,7 +129,7 @@ func (c *cloud) seen() []string {
 }
 
 func start(t testing.TB) *cloud {
-	c := &cloud{t: t, dir: t.TempDir()}
+	c := &cloud{t: t, dir: t.TempDir(), description: map[string]any{"runtime": "go1", "timeout": 60}}
 	for _, name := range []string{"OCR_APP_KEY", "OCR_APP_SECRET", "OCR_APP_CODE", "OCRCTL_BUCKET", "OCRCTL_REGION", "OCRCTL_ACCOUNT", "OCRCTL_FUNCTION", "OCRCTL_FC_ENDPOINT", "ALIBABA_CLOUD_REGION_ID"} {
 		t.(*testing.T).Setenv(name, "")
 	}
@@ -152,7 +154,7 @@ func start(t testing.TB) *cloud {
 	ocr := httptest.NewServer(c.gateway)
 	t.Cleanup(ocr.Close)
 	function := httptest.NewServer(fcapi.New(fcapi.Config{Name: "idcard-ocr", Function: c, Keys: map[string]string{"sandbox": secret},
-		Description: map[string]any{"runtime": "go1", "timeout": 60},
+		Description: c.description,
 		Triggers: []map[string]any{{"triggerName": "upload", "triggerType": "oss", "sourceArn": "acs:oss:cn-hangzhou:1234567890123456:cards",
 			"triggerConfig": `{"events":["oss:ObjectCreated:*"],"filter":{"key":{"prefix":"","suffix":".jpg"}}}`}}}))
 	t.Cleanup(function.Close)
@@ -178,6 +180,12 @@ func start(t testing.TB) *cloud {
 
 func (c *cloud) put(key, content string) {
 	require.NoError(c.t, c.bucket.Put(c.t.Context(), key, []byte(content), bucket.PutOptions{ContentType: "image/jpeg"}))
+}
+
+// putDocument stores the document of an image.
+func (c *cloud) putDocument(key string, d result.Document) {
+	d.SchemaVersion, d.Image = 1, result.Image{Bucket: bucketName, Key: key}
+	require.NoError(c.t, c.bucket.Put(c.t.Context(), key+".ocr.json", d.Encode(), bucket.PutOptions{ContentType: result.ContentType, Meta: d.Metadata()}))
 }
 
 func (c *cloud) putMany(n int) {

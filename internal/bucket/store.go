@@ -19,6 +19,7 @@ import (
 // Config says where OSS is. Empty endpoints are made from the region of each bucket.
 type Config struct {
 	Endpoint       string // data calls; default https://oss-<region>-internal.aliyuncs.com
+	CNAME          bool   // Endpoint is a custom domain bound to the bucket
 	PublicEndpoint string // host of signed URLs; default https://oss-<region>.aliyuncs.com
 	PublicCNAME    bool   // PublicEndpoint is a custom domain bound to the bucket
 
@@ -75,7 +76,7 @@ func (s *Client) Open(name, region string, c Credentials, log *slog.Logger) (*Bu
 		return nil, fmt.Errorf("bucket: the invocation brought no credentials; the function needs a role")
 	}
 	endpoint := orDefault(s.config.Endpoint, "https://oss-"+region+"-internal.aliyuncs.com")
-	data, err := s.client(endpoint, false, name, region, c)
+	data, err := s.client(endpoint, s.config.CNAME, name, region, c)
 	if err != nil {
 		return nil, err
 	}

@@ -31,11 +31,11 @@ const (
 	maxBytes     = 16 << 20
 )
 
-// zone is the time zone of a day: that of the market's bills. China has no daylight saving time.
-var zone = time.FixedZone("Asia/Shanghai", 8*60*60)
+// Zone is the time zone of a day: that of the market's bills. China has no daylight saving time.
+var Zone = time.FixedZone("Asia/Shanghai", 8*60*60)
 
 // Day returns the day of a time, as 2006-01-02.
-func Day(t time.Time) string { return t.In(zone).Format(time.DateOnly) }
+func Day(t time.Time) string { return t.In(Zone).Format(time.DateOnly) }
 
 // Key returns the key of a day's object. It ends with the suffix of claims, which no image key has.
 func Key(day, claimSuffix string) string { return Prefix + day + claimSuffix }
@@ -113,7 +113,7 @@ func (b *Budget) GiveBack() {
 	}
 }
 
-func hour(t time.Time) string { return t.In(zone).Format("15") }
+func hour(t time.Time) string { return t.In(Zone).Format("15") }
 
 // allowed reports whether what is reserved may be spent. A block that was reserved before the limit was lowered is still
 // within what was reserved.

@@ -67,8 +67,7 @@ type csvWriter struct {
 
 // NewCSV writes CSV. headed says that the header is there already.
 func NewCSV(w io.Writer, headed bool) (Writer, error) {
-	c := &csvWriter{csv: csv.NewWriter(w), row: make([]string, len(columns))}
-	c.csv.UseCRLF = true
+	c := &csvWriter{csv: newRows(w), row: make([]string, len(columns))}
 	if headed {
 		return c, nil
 	}
@@ -81,11 +80,23 @@ func NewCSV(w io.Writer, headed bool) (Writer, error) {
 	return c, c.csv.Write(c.row)
 }
 
+// NewSheet begins a CSV file of other columns as spreadsheets read it. Text goes through Cell first.
+func NewSheet(w io.Writer) (*csv.Writer, error) {
+	_, err := io.WriteString(w, bom)
+	return newRows(w), err
+}
+
+func newRows(w io.Writer) *csv.Writer {
+	rows := csv.NewWriter(w)
+	rows.UseCRLF = true
+	return rows
+}
+
 func (c *csvWriter) Write(key string, d *result.Document) error {
 	for i, column := range columns {
 		c.row[i] = column.of(key, d)
 		if column.text {
-			c.row[i] = encodeCell(c.row[i])
+			c.row[i] = Cell(c.row[i])
 		}
 	}
 	if err := c.csv.Write(c.row); err != nil {
@@ -99,10 +110,10 @@ func (c *csvWriter) End() error {
 	return c.csv.Error()
 }
 
-// encodeCell keeps text from being taken for something else. What begins like a formula gets an apostrophe in front (OWASP, "CSV
+// Cell keeps text from being taken for something else. What begins like a formula gets an apostrophe in front (OWASP, "CSV
 // Injection"); what is a number to a spreadsheet, such as an ID number without X, gets a tab, without which 18 digits
 // would be rounded to 15.
-func encodeCell(s string) string {
+func Cell(s string) string {
 	if s == "" {
 		return s
 	}
@@ -115,7 +126,7 @@ func encodeCell(s string) string {
 	return s
 }
 
-// decodeCell undoes encodeCell.
+// decodeCell undoes Cell.
 func decodeCell(s string) string {
 	if rest, ok := strings.CutPrefix(s, "'"); ok {
 		return rest

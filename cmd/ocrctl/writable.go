@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/config"
+)
+
+// openWritable opens the bucket with the function's own client, which appends and writes. An empty name is that of --bucket.
+func (s *settings) openWritable(ctx context.Context, c config.Config, name string) (*bucket.Bucket, error) {
+	if _, err := s.openBucket(c); err != nil { // checks names and addresses, and makes no request
+		return nil, err
+	}
+	endpoint := first(s.endpoint, c.OSSPublicEndpoint, "https://oss-"+s.region+".aliyuncs.com")
+	client := bucket.New(bucket.Config{Endpoint: endpoint, CNAME: s.cname || (s.endpoint == "" && c.OSSPublicCNAME)})
+	key, err := s.credentials()(ctx)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := client.Open(first(name, s.bucket), s.region, bucket.Credentials(key), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return opened, nil
+}
+
+// writableError tells what has to be set up from what passes, in the errors of openWritable's buckets.
+func writableError(err error) error {
+	for _, kind := range []error{bucket.ErrNoBucket, bucket.ErrAccessDenied, bucket.ErrCredentialsExpired, bucket.ErrClockSkew, bucket.ErrWrongEndpoint} {
+		if errors.Is(err, kind) {
+			return configurationError{err}
+		}
+	}
+	if errors.Is(err, bucket.ErrNotAppendable) {
+		return fmt.Errorf("%w; something else was written under this key: remove that object", err)
+	}
+	return err
+}
