@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
+
+	"fc-idcard-ocr/internal/ctl/acsapi"
 )
 
 // ReservedConcurrency asks how many instances the function may have at a time; ok is false if nothing is reserved, and only the
 // account's own limit holds. (GetConcurrencyConfig)
 func (c *Client) ReservedConcurrency(ctx context.Context) (instances int64, ok bool, err error) {
-	answer, err := c.call(ctx, http.MethodGet, "GetConcurrencyConfig", c.concurrencyPath(), nil)
+	answer, err := c.call(ctx, acsapi.Request{Method: http.MethodGet, Action: "GetConcurrencyConfig"}, "/concurrency")
 	var failed *Error
 	if errors.As(err, &failed) && failed.Status == http.StatusNotFound && failed.Code != "FunctionNotFound" {
 		return 0, false, nil
@@ -22,7 +23,7 @@ func (c *Client) ReservedConcurrency(ctx context.Context) (instances int64, ok b
 	var config struct {
 		ReservedConcurrency *int64 `json:"reservedConcurrency"`
 	}
-	if err := decode(answer.body, &config); err != nil || config.ReservedConcurrency == nil {
+	if err := answer.Decode(&config); err != nil || config.ReservedConcurrency == nil {
 		return 0, false, err
 	}
 	return *config.ReservedConcurrency, true, nil
@@ -35,10 +36,6 @@ func (c *Client) Reserve(ctx context.Context, instances int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.call(ctx, http.MethodPut, "PutConcurrencyConfig", c.concurrencyPath(), body)
+	_, err = c.call(ctx, acsapi.Request{Method: http.MethodPut, Action: "PutConcurrencyConfig", Header: map[string]string{"Content-Type": "application/json"}, Body: body}, "/concurrency")
 	return err
-}
-
-func (c *Client) concurrencyPath() string {
-	return "/functions/" + url.PathEscape(c.Function) + "/concurrency"
 }
