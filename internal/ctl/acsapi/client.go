@@ -68,6 +68,11 @@ func (r Response) Decode(v any) error {
 	return nil
 }
 
+// Refused returns the error of a response that says in its body that the call failed.
+func (r Response) Refused(code string) error {
+	return &Error{API: r.api, Status: http.StatusOK, Code: safetext.Token(code, "-."), RequestID: r.RequestID}
+}
+
 // Error is a call that failed. Its text holds the API's code, status and request ID.
 type Error struct {
 	API       string // whose it is, such as Function Compute
