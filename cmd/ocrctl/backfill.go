@@ -23,6 +23,7 @@ type backfillFlags struct {
 	all, restart             bool
 	since, retry, checkpoint string
 	price                    float64
+	reuseWait                time.Duration
 }
 
 func newBackfill(s *settings) *cobra.Command {
@@ -34,7 +35,9 @@ func newBackfill(s *settings) *cobra.Command {
 
 An image is submitted if it has no document; if its document is older than it is; or if a claim older than --claim-age lies beside it. The listing tells times and no ETags of documents, so an image that was replaced within the very second in which its document was written counts as done. With --retry-failed each document is read: one that names another ETag than the image's is submitted, and so are the chosen failures; the document of a final failure is removed just before, as the function would let it stand. A document that cannot be read or removed is named, the run goes on, and the exit code is 1.
 
-The run can be stopped (Ctrl-C) or killed at any time; the same command goes on where it stopped, from a checkpoint file. Nothing is paid twice by that: what is submitted twice is recognised once. A run ends early at --limit (of this run) or --max-charge (of all runs of the same job), and at the first request that fails for good.`,
+The run can be stopped (Ctrl-C) or killed at any time; the same command goes on where it stopped, from a checkpoint file. Nothing is paid twice by that: what is submitted twice is recognised once. A run ends early at --limit (of this run) or --max-charge (of all runs of the same job), and at the first request that fails for good.
+
+With --reuse images of equal bytes (by ETag of a simple upload and size) cost one call: one is submitted, or none if one has its answer already, and the documents of the others are written from its document once that is there ("charged": false, "reusedFrom"), after the bytes of both were read and compared by SHA-256. Failures are not reused.`,
 		Example: `  ocrctl backfill -b cards -r cn-hangzhou --prefix 2026/ --dry-run --price 0.02
   ocrctl backfill -b cards -r cn-hangzhou --account 1234567890 --prefix 2026/ --max-charge 1000
   ocrctl backfill -b cards -r cn-hangzhou --account 1234567890 --all --retry-failed Timeout,Internal
@@ -55,6 +58,8 @@ The run can be stopped (Ctrl-C) or killed at any time; the same command goes on 
 	flags.Float64Var(&f.price, "price", 0, "`price` of a call, for the estimate")
 	claimAgeFlag(flags, &f.ClaimAge)
 	flags.StringVar(&f.checkpoint, "checkpoint", "", "`file` to go on from (default: one per job in ocrctl's folder of the user's cache)")
+	flags.BoolVar(&f.Reuse, "reuse", false, "submit one image of those with equal bytes, and write the documents of the others from its document")
+	flags.DurationVar(&f.reuseWait, "reuse-wait", 10*time.Minute, "wait at most this `time` for the documents of submitted images, with --reuse")
 	flags.BoolVar(&f.restart, "restart", false, "forget the checkpoint and begin anew")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := f.check(); err != nil {
@@ -85,6 +90,8 @@ func (f *backfillFlags) check() (err error) {
 		return usageError{errors.New("--limit and --max-charge: accepted are whole numbers from 0")}
 	case !(f.price >= 0 && f.price < 1e6):
 		return usageError{fmt.Errorf("--price %v: accepted is 0 or more, such as 0.02", f.price)}
+	case f.reuseWait < 0:
+		return usageError{fmt.Errorf("--reuse-wait %s: accepted is 0 or more", f.reuseWait)}
 	}
 	return nil
 }
@@ -110,6 +117,11 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	if at := j.Checkpoint.After(); at != "" {
 		images, _ := j.Checkpoint.Submitted()
 		s.note("Going on after %s: %d images were submitted before. --restart begins anew.", s.key(at), images)
+	}
+	if f.Reuse {
+		if j.Plan, err = backfill.PlanReuse(ctx, j); err != nil {
+			return err
+		}
 	}
 	what, total := "submitting images", int64(-1)
 	switch {
@@ -143,7 +155,11 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	}
 	bar.end()
 	counted()
-	if printErr := s.printBackfill(report, f, j.Checkpoint, time.Since(started)); err == nil {
+	var reused *backfill.Reused
+	if err == nil {
+		reused, err = s.finishReuse(ctx, conf, j, report, f.reuseWait)
+	}
+	if printErr := s.printBackfill(report, reused, f, j.Checkpoint, time.Since(started)); err == nil {
 		err = printErr
 	}
 	switch {
@@ -153,6 +169,8 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 		return exitError{exitInterrupted, "interrupted; the same command goes on where it stopped"}
 	case report.Stopped != "" && !f.DryRun:
 		return exitError{exitStopped, fmt.Sprintf("stopped at the %s; the same command goes on where it stopped", report.Stopped)}
+	case reused != nil && reused.Waiting > 0:
+		return exitError{code: exitFailed}
 	}
 	return failed.err()
 }
@@ -167,7 +185,7 @@ func (s *settings) count(ctx context.Context, j *backfill.Job, b bar) (stop func
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		dry := &backfill.Job{Options: j.Options, Objects: j.Objects}
+		dry := &backfill.Job{Options: j.Options, Objects: j.Objects, Plan: j.Plan}
 		dry.DryRun = true
 		var err error
 		if dry.Checkpoint, err = backfill.Open(j.Checkpoint.Path(), j.Checkpoint.Job()); err != nil {
@@ -212,7 +230,7 @@ func (s *settings) key(key string) string {
 	return result.MaskKey(key)
 }
 
-func (s *settings) printBackfill(r backfill.Report, f backfillFlags, c *backfill.Checkpoint, took time.Duration) error {
+func (s *settings) printBackfill(r backfill.Report, reused *backfill.Reused, f backfillFlags, c *backfill.Checkpoint, took time.Duration) error {
 	cost := float64(r.Charges) * f.price
 	if s.json() {
 		out := struct {
@@ -220,10 +238,11 @@ func (s *settings) printBackfill(r backfill.Report, f backfillFlags, c *backfill
 			Prefix string `json:"prefix"`
 			DryRun bool   `json:"dryRun"`
 			backfill.Report
-			Cost       *float64 `json:"cost,omitempty"` // of Charges, if --price was given
-			Checkpoint string   `json:"checkpoint,omitempty"`
-			Seconds    float64  `json:"seconds"`
-		}{Bucket: s.bucket, Prefix: f.Prefix, DryRun: f.DryRun, Report: r, Seconds: took.Round(time.Millisecond).Seconds()}
+			Reused     *backfill.Reused `json:"reused,omitempty"` // with --reuse
+			Cost       *float64         `json:"cost,omitempty"`   // of Charges, if --price was given
+			Checkpoint string           `json:"checkpoint,omitempty"`
+			Seconds    float64          `json:"seconds"`
+		}{Bucket: s.bucket, Prefix: f.Prefix, DryRun: f.DryRun, Report: r, Reused: reused, Seconds: took.Round(time.Millisecond).Seconds()}
 		if f.price > 0 {
 			out.Cost = &cost
 		}
@@ -245,6 +264,7 @@ func (s *settings) printBackfill(r backfill.Report, f backfillFlags, c *backfill
 	if f.price > 0 {
 		fmt.Fprintf(&b, ": %.2f at %v each", cost, f.price)
 	}
+	describeReuse(&b, reused)
 	if r.Earlier > 0 {
 		fmt.Fprintf(&b, "\n%d images (%d paid calls) were submitted by earlier runs", r.Earlier, r.EarlierCharges)
 	}

@@ -15,7 +15,6 @@ import (
 	"fc-idcard-ocr/internal/ctl/acsapi"
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/display"
-	"fc-idcard-ocr/internal/ctl/fcclient"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 
 	"github.com/spf13/cobra"
@@ -80,7 +79,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.As(err, &usage):
 		fmt.Fprintln(notes, "Run the command with -h to see what it accepts.")
 		return exitUsage
-	case errors.As(err, &configuration), ossclient.Configuration(err), fcclient.Configuration(err), errors.Is(err, credentials.ErrNotFound):
+	case errors.As(err, &configuration), ossclient.Configuration(err), acsapi.Configuration(err), errors.Is(err, credentials.ErrNotFound):
 		fmt.Fprintln(notes, "Run `ocrctl doctor` to find out what has to be set up.")
 		return exitConfiguration
 	}

@@ -99,7 +99,7 @@ func (s *settings) checkReconcile(f *reconcileFlags) (err error) {
 	if u, err := url.Parse(f.endpoint); err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && config.Loopback(u.Hostname())) {
 		return usageError{fmt.Errorf("--market-endpoint %q: accepted is an https:// URL", f.endpoint)}
 	}
-	return checkParallel(f.Parallel)
+	return nil
 }
 
 func (s *settings) reconcile(ctx context.Context, f reconcileFlags) error {

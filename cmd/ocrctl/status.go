@@ -29,7 +29,7 @@ func newStatus(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Count a bucket's images by what became of them, or list some of them",
-		Long: `Count a bucket's images by what became of them: recognised, unrecognised, failed (by code), without a document, still in work. One pass over the listing, in constant memory, and one read for each document unless --listing-only.
+		Long: `Count a bucket's images by what became of them: recognised, unrecognised, failed (by code), without a document, still in work. One pass over the listing, and one read for each document unless --listing-only. Images of equal bytes are told by their ETags (those of multipart uploads tell nothing), which takes some 60 bytes of memory for each image.
 
 A document counts if it is not older than the image and, where it is read, if it names the image's present ETag; one that names another is stale. A document that cannot be read is counted and named, and the exit code is 1. Nothing is written. An image without a document, long after its upload, has lost its event: ocrctl backfill submits it.
 
@@ -248,12 +248,16 @@ func (s *settings) printStatus(r inventory.Report, read bool) error {
 	}
 	line("  ", "in work", r.InProgress, "")
 	line("  ", "stale claim", r.StaleClaims, fixFor(r.StaleClaims, "work broke off; `ocrctl backfill` submits them"))
+	if r.EqualImages > 0 {
+		line("", "with the bytes of another image", r.EqualImages, fmt.Sprintf("in %d groups; `ocrctl backfill --reuse` pays for one image of each", r.EqualGroups))
+	}
 	if r.OrphanDocuments+r.OrphanClaims > 0 {
 		line("", "documents without image", r.OrphanDocuments, "")
 		line("", "claims without image", r.OrphanClaims, "")
 	}
 	if read {
 		line("", "charged", r.Charged, "")
+		line("", "took two calls or more", r.MoreCalls, fixFor(r.MoreCalls, "retries, or pictures without a front; OCR_SECOND_LOOK=false saves the second call of those"))
 		line("", "possible extra charges", r.Extra, fixFor(r.Extra, "`ocrctl status --list twice-called` names the images"))
 		line("", "retryable failures", r.Retryable, fixFor(r.Retryable, "`ocrctl backfill --retry-failed retryable`"))
 		line("", "cards that contradict themselves", r.Invalid, fixFor(r.Invalid, "`ocrctl status --list contradictory` names them"))

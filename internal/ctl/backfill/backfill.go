@@ -39,6 +39,8 @@ type Job struct {
 	Objects    Bucket
 	Invoker    Invoker
 	Checkpoint *Checkpoint
+	// Plan passes over images that get the answer of another one; nil passes over none.
+	Plan *ReusePlan
 	// Progress is told the counts after each image, from one goroutine. It must return soon.
 	Progress func(Counts)
 	// Failed is told each image that could not be judged or submitted for a reason of its own, likewise; cause is that of an
@@ -224,6 +226,9 @@ func (j *Job) handle(working, submitting context.Context, i item) (r handled) {
 	}
 	var document *result.Document
 	r.reason, r.skip = j.classify(i.entry)
+	if r.reason == Missing && j.Plan.defers(i.entry.Key) {
+		r.reason, r.skip = "", EqualBytes
+	}
 	if r.skip == Done && j.Retry.Any() {
 		document = j.readFailure(working, &r)
 	}

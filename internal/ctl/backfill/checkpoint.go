@@ -29,11 +29,12 @@ type Identity struct {
 	Since    string      `json:"since"` // as the caller wrote it: "48h" is the same job tomorrow
 	Retry    string      `json:"retryFailed"`
 	Keys     result.Keys `json:"names"`
+	Reuse    bool        `json:"reuse,omitempty"` // images were passed over that another run would submit
 }
 
 // Identity returns that of the job's options, with Since as it was written. Rate, limits and the like may differ from run to run.
 func (o Options) Identity(since string) Identity {
-	return Identity{Bucket: o.Bucket, Prefix: o.Prefix, Function: o.Function, Since: since, Retry: o.Retry.String(), Keys: o.Keys}
+	return Identity{Bucket: o.Bucket, Prefix: o.Prefix, Function: o.Function, Since: since, Retry: o.Retry.String(), Keys: o.Keys, Reuse: o.Reuse}
 }
 
 // FileName is the name of the job's checkpoint if none is given.
@@ -93,7 +94,7 @@ func Open(path string, job Identity) (*Checkpoint, error) {
 		return nil, fmt.Errorf("%s is no checkpoint of a backfill; name another file with --checkpoint, or remove it", path)
 	}
 	if !same(found.Job, job) {
-		return nil, fmt.Errorf("%s is the checkpoint of another backfill (other bucket, prefix, function, suffixes, --since or --retry-failed); name another file with --checkpoint, or remove it", path)
+		return nil, fmt.Errorf("%s is the checkpoint of another backfill (other bucket, prefix, function, suffixes, --since, --retry-failed or --reuse); name another file with --checkpoint, or remove it", path)
 	}
 	c.header = found
 	for {

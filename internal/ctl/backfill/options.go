@@ -23,4 +23,5 @@ type Options struct {
 	Limit     int64   // images submitted by this run at most; 0 means no limit
 	MaxCharge int64   // paid calls that all runs of this job may cause at most, one per image; 0 means no limit
 	DryRun    bool    // list and count only
+	Reuse     bool    // submit one image of those with equal bytes; see ReusePlan
 }

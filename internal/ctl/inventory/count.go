@@ -65,6 +65,11 @@ type Report struct {
 	InProgress  int64 `json:"inProgress"`
 	StaleClaims int64 `json:"staleClaims"`
 
+	// EqualImages are images whose bytes another image has, too, as far as ETags tell, and EqualGroups of how many different
+	// bytes they are. Each group needs one paid call.
+	EqualImages int64 `json:"equalImages"`
+	EqualGroups int64 `json:"equalGroups"`
+
 	// Orphans are documents and claims whose image is gone.
 	OrphanDocuments int64 `json:"orphanDocuments"`
 	OrphanClaims    int64 `json:"orphanClaims"`
@@ -75,6 +80,7 @@ type Report struct {
 	Retryable  int64                   `json:"retryable"`            // failed, and not final
 	Invalid    int64                   `json:"invalid"`              // recognised, and the card contradicts itself
 	Charged    int64                   `json:"charged"`              // answers that were paid
+	MoreCalls  int64                   `json:"moreCalls"`            // images that took two calls or more
 	Extra      int64                   `json:"possibleExtraCharges"` // calls that may have been paid in vain
 	Unreadable int64                   `json:"unreadable"`           // documents that cannot be read
 	Causes     map[string]int64        `json:"unreadableCauses,omitempty"`
@@ -92,6 +98,7 @@ func Count(ctx context.Context, b Bucket, o Options, now time.Time, each func(Im
 	if o.Read {
 		r.Statuses, r.Codes, r.Causes = map[result.Status]int64{}, map[result.Code]int64{}, map[string]int64{}
 	}
+	var equal Duplicates
 	reader := &Reader{Bucket: b}
 	for f, err := range parallel.Map(entries(ctx, b, o.Prefix, o.Keys, o.Ordered), o.Parallel, func(e Entry) found { return inspect(ctx, reader, o, now, e) }) {
 		if err == nil {
@@ -105,6 +112,7 @@ func Count(ctx context.Context, b Bucket, o Options, now time.Time, each func(Im
 			continue
 		}
 		r.add(f.image)
+		r.EqualImages, r.EqualGroups = equal.Add(f.image.Image)
 		if each != nil {
 			each(f.image, r)
 		}
@@ -216,6 +224,9 @@ func (r *Report) addDocument(i Image) {
 	}
 	if d.OCR.Charged {
 		r.Charged++
+	}
+	if d.OCR.Attempts > 1 {
+		r.MoreCalls++
 	}
 	r.Extra += int64(d.OCR.PossibleExtraCharges)
 }

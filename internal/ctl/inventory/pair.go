@@ -5,6 +5,7 @@ import (
 	"iter"
 	"strings"
 
+	"fc-idcard-ocr/internal/budget"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/result"
 )
@@ -55,6 +56,7 @@ func (p *Pairer) Add(o ossclient.Object) ([]Entry, error) {
 	}
 	p.Position.Pending = pending
 	switch {
+	case strings.HasPrefix(o.Key, budget.Prefix): // named like claims, and about no image
 	case p.Keys.IsImage(o.Key):
 		p.Position.Pending = append(pending, Entry{Key: o.Key, Image: &o})
 	case strings.HasSuffix(o.Key, p.Keys.ResultSuffix):
