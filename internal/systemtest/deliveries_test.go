@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOneImageIsSixRequestsInAll(t *testing.T) {
+func TestOneImageIsSevenRequestsInAll(t *testing.T) {
 	for _, mode := range []fcfake.Mode{fcfake.ModeGo1, fcfake.ModeCustom} {
 		t.Run(string(mode), func(t *testing.T) {
 			c := start(t)
@@ -24,10 +24,10 @@ func TestOneImageIsSixRequestsInAll(t *testing.T) {
 			require.NoError(t, err)
 			assert.JSONEq(t, `{"images":[{"bucket":"cards","key":"2026/a.jpg","status":"recognized"}]}`, string(answer.Payload))
 			requests := c.sent()
-			require.Len(t, requests, 5)
+			require.Len(t, requests, 6)
 			assert.Equal(t, "APPEND 2026/a.jpg.ocr.claim", requests[0])
 			assert.ElementsMatch(t, []string{"HEAD 2026/a.jpg", "HEAD 2026/a.jpg.ocr.json"}, requests[1:3])
-			assert.Equal(t, []string{"PUT 2026/a.jpg.ocr.json", "DELETE 2026/a.jpg.ocr.claim"}, requests[3:])
+			assert.Equal(t, []string{"HEAD 2026/a.jpg", "PUT 2026/a.jpg.ocr.json", "DELETE 2026/a.jpg.ocr.claim"}, requests[3:])
 			calls := c.gateway.Ledger.Calls()
 			require.Len(t, calls, 1)
 			assert.Equal(t, gateway.AuthSignature, calls[0].Auth)

@@ -124,6 +124,12 @@ var faults = map[string]fault{
 	"claim: no permission":   {on: "APPEND", oss: status(403, always), status: "failed", code: "AccessDenied"},
 	"claim: answer lost":     {on: "APPEND", oss: status(-2, 1), status: "recognized", accepted: 1},
 	"claim: reset":           {on: "APPEND", oss: status(-1, 1), status: "recognized", accepted: 1},
+	"claim: refused":         {on: "APPEND", oss: status(400, always), status: "failed", code: "StorageRefused", again: true},
+	"claim: retention":       {on: "APPEND", oss: status(409, always), status: "failed", code: "StorageRefused", again: true},
+	"look: refused":          {on: "HEAD 2026/a.jpg", oss: status(400, always), status: "failed", code: "StorageRefused", again: true},
+	"result: refused":        {on: "PUT", oss: status(400, always), told: "StorageRefused", accepted: 1},
+	"release: answer lost":   {on: "DELETE", oss: status(-2, 1), status: "recognized", accepted: 1},
+	"picture: refused":       {settings: []string{"OCR_IMAGE_SOURCE=data"}, on: "GET 2026/a.jpg", oss: status(400, always), status: "failed", code: "ImageUnsupported"},
 	"look: 500 once":         {on: "HEAD", oss: status(500, 1), status: "recognized", accepted: 1},
 	"look: down":             {on: "HEAD", oss: status(503, always), status: "failed", code: "Unavailable", again: true},
 	"look: no permission":    {on: "HEAD 2026/a.jpg", oss: status(403, always), status: "failed", code: "AccessDenied"},
@@ -226,7 +232,7 @@ func disturb(kind string, plan func(n int) int) func(string, http.HandlerFunc) h
 			default:
 				w.Header().Set("Content-Type", "application/xml")
 				w.WriteHeader(what)
-				fmt.Fprintf(w, `<Error><Code>%s</Code><Message>%s %s</Message></Error>`, map[int]string{403: "AccessDenied", 500: "InternalError", 503: "ServiceUnavailable"}[what],
+				fmt.Fprintf(w, `<Error><Code>%s</Code><Message>%s %s</Message></Error>`, map[int]string{400: "OperationNotSupported", 409: "FileImmutable", 403: "AccessDenied", 500: "InternalError", 503: "ServiceUnavailable"}[what],
 					canaries["STS token"], canaries["name"])
 			}
 		}
