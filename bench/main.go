@@ -94,7 +94,7 @@ func (b *bench) build(ctx context.Context) error {
 	}{
 		{&b.function, "fc-idcard-ocr", "fc-idcard-ocr", b.cloud.environment()},
 		{&b.bare, "bare runtime SDK", "fc-idcard-ocr/bench/floor/bare", nil},
-		{&b.byHand, "six requests by hand", "fc-idcard-ocr/bench/floor/handwritten", b.cloud.environment()},
+		{&b.byHand, "seven requests by hand", "fc-idcard-ocr/bench/floor/handwritten", b.cloud.environment()},
 	} {
 		path := filepath.Join(b.dir, filepath.Base(p.pkg))
 		if err := goBuild(ctx, path, p.pkg, "-s -w"); err != nil {

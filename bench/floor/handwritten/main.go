@@ -1,5 +1,5 @@
 // Command handwritten issues the requests of one image in the normal case by hand, with net/http and nothing else: APPEND
-// claim, HEAD document and image side by side, POST, PUT document, DELETE claim. It handles no failure and makes no
+// claim, HEAD document and image side by side, POST, HEAD image, PUT document, DELETE claim. It handles no failure and makes no
 // promise. It is the floor for the CPU time of an image, and with FLOOR_SOURCE=data the plain way to send a picture.
 package main
 
@@ -95,6 +95,11 @@ func image(s store, key, etag, requestID string) error {
 	card, err := recognize(form, nonce)
 	if err != nil {
 		return err
+	}
+	if !plainData { // what was read is what is still there
+		if _, err := s.do("HEAD", key, nil, "", nil); err != nil {
+			return err
+		}
 	}
 	document, err := json.MarshalIndent(map[string]any{"schemaVersion": 1, "status": "recognized", "raw": card, "requestId": requestID, "completedAt": time.Now()}, "", "  ")
 	if err != nil {
