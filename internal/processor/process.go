@@ -54,9 +54,10 @@ func (t *imageTask) run(ctx context.Context) (o Outcome) {
 		case err != nil:
 			return t.failInspection(ctx, c, StorageError(err))
 		case seen.missing:
-			return t.release(ctx, c, Outcome{Status: Missing})
+			return t.endMissing(ctx, c, seen, attempt{call: c.Call(seen.version)})
 		}
-		if d := t.pendingResult(c, seen); d != nil { // newer than a document that is there: a forced one
+		// A saved document is newer than one that is there: a forced one. But a failure is worth less than a final document.
+		if d := t.pendingResult(c, seen); d != nil && (d.Status != result.Failed || !seen.final) {
 			return t.finish(ctx, c, seen, attempt{document: d, call: c.Call(seen.version)})
 		}
 		if seen.final && !t.force {
@@ -74,7 +75,7 @@ func (t *imageTask) run(ctx context.Context) (o Outcome) {
 		case errors.Is(err, claim.ErrHeld):
 			return Outcome{Status: result.Failed, Err: inProgress()}
 		case isNotFound(err):
-			return t.release(ctx, c, Outcome{Status: Missing})
+			return t.endMissing(ctx, c, seen, done)
 		default:
 			return t.saveUnchecked(ctx, c, seen, done, err)
 		}
@@ -269,14 +270,19 @@ func (t *imageTask) finish(ctx context.Context, c *claim.Claim, seen inspection,
 	case err != nil && d.Final():
 		return t.saveResult(ctx, c, seen, done, err)
 	case err != nil || !written:
-		o := Outcome{Status: d.Status, Err: d.Error}
-		o.Err.Retryable = true // nothing says beside the image what happened, so the platform must hear it
-		return t.saveCalls(ctx, c, seen, done, o)
+		var unwritten []byte
+		if d.Final() { // the next delivery must not call again because this failure could not be written
+			d.Stamp(t.inv.RequestID, time.Now())
+			unwritten = d.Encode()
+		}
+		e := *d.Error
+		e.Retryable = true // nothing says beside the image what happened, so the platform must hear it
+		return t.saveCalls(ctx, c, seen, done, unwritten, Outcome{Status: d.Status, Err: &e})
 	case d.Final():
 		t.remember(ctx, done.sum, d)
 		return t.release(ctx, c, Outcome{Document: d, Status: d.Status, Err: d.Error})
 	default:
-		return t.saveCalls(ctx, c, seen, done, Outcome{Document: d, Status: d.Status, Err: d.Error})
+		return t.saveCalls(ctx, c, seen, done, nil, Outcome{Document: d, Status: d.Status, Err: d.Error})
 	}
 }
 
@@ -319,12 +325,26 @@ func (t *imageTask) release(ctx context.Context, c *claim.Claim, o Outcome) Outc
 	return o
 }
 
-// saveCalls leaves an image that is not settled to the next delivery.
-func (t *imageTask) saveCalls(ctx context.Context, c *claim.Claim, seen inspection, done attempt, o Outcome) Outcome {
+// endMissing ends an image that is gone. Nothing is written beside it, so only the claim can tell of calls that may have been
+// charged in vain: the key's next image takes them over.
+func (t *imageTask) endMissing(ctx context.Context, c *claim.Claim, seen inspection, done attempt) Outcome {
+	o := Outcome{Status: Missing}
+	switch {
+	case done.call.PossibleExtraCharges == 0:
+		return t.release(ctx, c, o)
+	case !seen.missing:
+		return t.saveCalls(ctx, c, seen, done, nil, o)
+	}
+	t.returnClaim(ctx, c)
+	return o
+}
+
+// saveCalls leaves an image that is not settled to the next delivery, with a final failure that could not be written.
+func (t *imageTask) saveCalls(ctx context.Context, c *claim.Claim, seen inspection, done attempt, unwritten []byte, o Outcome) Outcome {
 	defer t.timings.start("release")()
 	ctx, cancel := t.withReserve(ctx, releaseReserve)
 	defer cancel()
-	t.releaseErr = c.SaveAndRelease(ctx, seen.version, done.call, done.consumed, nil)
+	t.releaseErr = c.SaveAndRelease(ctx, seen.version, done.call, done.consumed, unwritten)
 	return o
 }
 
@@ -373,11 +393,16 @@ func (t *imageTask) failInspection(ctx context.Context, c *claim.Claim, e *resul
 	if !e.Retryable {
 		return t.release(ctx, c, o)
 	}
+	t.returnClaim(ctx, c)
+	return o
+}
+
+// returnClaim leaves the claim to the next delivery as it was found.
+func (t *imageTask) returnClaim(ctx context.Context, c *claim.Claim) {
 	defer t.timings.start("release")()
 	ctx, cancel := t.withReserve(ctx, releaseReserve)
 	defer cancel()
 	t.releaseErr = c.Return(ctx)
-	return o
 }
 
 // failUnseen ends an image before it is known whether a document is there.
