@@ -44,6 +44,7 @@ type Result struct {
 	Told       int    // extra charges
 	Document   string // status, or code of the failure, of what is beside the image
 	Unused     int    // deviations that did not fit
+	Steps      []string
 }
 
 func resultOf(w *world) Result {
@@ -53,6 +54,9 @@ func resultOf(w *world) Result {
 		if d.Error != nil {
 			r.Document = string(d.Error.Code)
 		}
+	}
+	for _, p := range w.points {
+		r.Steps = append(r.Steps, p.at+": "+p.choices[p.taken].name)
 	}
 	return r
 }

@@ -37,6 +37,7 @@ func setups() (list []Setup) {
 			func(s *Setup) { s.OneProcess = true },
 			func(s *Setup) { s.Blank = true },
 			func(s *Setup) { s.Slow = true },
+			func(s *Setup) { s.Outsiders = true },
 		}
 		for m, variant := range variants {
 			if m == 0 || (n+m)%3 == 0 || *minutes > 0 {
@@ -93,7 +94,9 @@ func explore(t *testing.T, c *Count, list []Setup, worker, workers int, end time
 		if n%workers == worker {
 			before := c.Schedules
 			complete := c.Exhaust(t, s, deepest, more)
-			t.Logf("%v: %d schedules with up to %d deviations, complete: %t", s, c.Schedules-before, deepest, complete)
+			if n := c.Schedules - before; n > 0 {
+				t.Logf("%v: %d schedules with up to %d deviations, complete: %t", s, n, deepest, complete)
+			}
 		}
 	}
 	for n := uint64(worker); long && more() || !long && n < 500; n += uint64(workers) {

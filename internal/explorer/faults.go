@@ -11,8 +11,8 @@ func (w *world) addCallFaults(add func(string, func()), r *request) {
 	add("lost", func() { w.reply(r, lost) })
 	add("late", func() { w.reply(r, lost); w.keep(r) })
 	add("not sent", func() { w.reply(r, callError(ocrclient.NotSent, ocrclient.Unavailable)) })
-	add("refused", func() { w.reply(r, callError(ocrclient.Refused, ocrclient.Unavailable)) })
-	add("refused, nonce noted", func() { r.note(); w.reply(r, callError(ocrclient.Refused, ocrclient.Unavailable)) })
+	add("refused", func() { w.refusals++; w.reply(r, callError(ocrclient.Refused, ocrclient.Unavailable)) })
+	add("refused, nonce noted", func() { w.refusals++; r.note(); w.reply(r, callError(ocrclient.Refused, ocrclient.Unavailable)) })
 	add("unreadable answer", func() {
 		err := w.effect(r)
 		if err == nil {

@@ -33,12 +33,13 @@ type history struct {
 	violations []string
 	exempt     map[string]int // how often each documented exception was used
 
-	deletedDocuments int // that were final, by others than this program
-	deletedClaims    int // likewise, of any kind
-	deletedResults   int // of these, claims that held a paid result
-	lateWrites       int // documents that OSS wrote after their sender had given up, over others
-	lateDeletes      int // claims that OSS removed after the sender had given up
-	lateDocument     int // the step at which the document that is there was written late; 0 if it was not
+	deletedDocuments int         // that were final, by others than this program
+	lostClaims       int         // that others deleted, or OSS after the sender had given up, though the image was not settled
+	deletedResults   int         // of these, claims that held a paid result
+	lateWrites       int         // documents that OSS wrote after their sender had given up, over others
+	refusals         int         // calls that the gateway refused for the moment, after which the next generation's nonce is sent
+	author           *invocation // of the document that is there
+	lateDocument     int         // the step at which the document that is there was written late; 0 if it was not
 }
 
 func (w *world) violate(format string, args ...any) {
@@ -91,27 +92,36 @@ func (w *world) deleteDocument() {
 }
 
 func (w *world) deleteClaim() {
-	w.deletedClaims++
+	w.loseClaim()
 	if bytes.Contains(w.storage.objects[w.keys.Claim(w.imageKey)].body, []byte(`"result":{`)) {
 		w.deletedResults++
 	}
 	w.storage.delete(w.keys.Claim(w.imageKey))
 }
 
+// loseClaim notes that a claim is removed by others than its holder.
+func (w *world) loseClaim() {
+	w.lostClaims++
+	for _, i := range w.invocations {
+		i.robbed = i.robbed || i.live()
+	}
+}
+
 // effect carries a request out and checks what it changed.
 func (w *world) effect(r *request) error {
 	before := w.document()
 	charged := len(w.gateway.charges)
-	_, claimed := w.storage.objects[w.keys.Claim(w.imageKey)]
+	if _, claimed := w.storage.objects[w.keys.Claim(w.imageKey)]; claimed && r.op == "DELETE" && w.landing == r {
+		w.loseClaim()
+	}
 	err := r.land()
 	switch {
 	case r.op == "POST" && len(w.gateway.charges) > charged:
 		r.paid = w.gateway.charges[charged]
+		r.paid.sent = r.sent
 		w.checkCharge(r.paid)
 	case r.op == "PUT" && err == nil:
 		w.checkDocument(before, r)
-	case r.op == "DELETE" && claimed && w.landing == r:
-		w.lateDeletes++
 	}
 	return err
 }
@@ -119,7 +129,7 @@ func (w *world) effect(r *request) error {
 // checkCharge: an answer that was received is not paid for again.
 func (w *world) checkCharge(c *charge) {
 	for _, earlier := range w.gateway.charges {
-		if earlier == c || earlier.version != c.version || !earlier.answered || earlier.useless || earlier.by.dead() {
+		if earlier == c || earlier.version != c.version || !earlier.answered.Before(c.sent) || earlier.useless || earlier.by.dead() {
 			continue
 		}
 		switch {
@@ -129,6 +139,8 @@ func (w *world) checkCharge(c *charge) {
 			w.except("OSS carried out a PUT after a newer one: paid again")
 		case w.deletedResults > 0:
 			w.except("a claim with a paid result was deleted by somebody else: paid again")
+		case earlier.by.robbed:
+			w.except("a claim was removed while its holder was at work: paid again")
 		case earlier.by.unsaved():
 			w.except("OSS took neither document nor claim: paid again")
 		case w.sameSecond(c.version):
@@ -157,8 +169,8 @@ func (w *world) checkDocument(before *result.Document, r *request) {
 		w.documents = append(w.documents, r.body)
 	}
 	w.checkTruth(d)
-	late := w.lateDocument
-	w.lateDocument = 0
+	late, author := w.lateDocument, w.author
+	w.lateDocument, w.author = 0, r.by
 	if w.landing == r {
 		w.lateDocument = w.steps
 	}
@@ -172,6 +184,11 @@ func (w *world) checkDocument(before *result.Document, r *request) {
 	case w.landing == r:
 		w.lateWrites++
 		w.except("OSS carried out a PUT after a newer one")
+	case w.sameSecond(versionOf(before.Image)) || w.sameSecond(versionOf(d.Image)):
+		w.except("the image was replaced twice in a second: the older version's document came last")
+	case r.by.robbed || author.robbed:
+		w.lateWrites++
+		w.except("a claim was removed while its holder was at work: its document covered another holder's")
 	case late > r.by.looked:
 		w.lateWrites++
 		w.except("OSS carried out a PUT late, between another invocation's look and its PUT")
@@ -211,10 +228,13 @@ func (w *world) finish() {
 	present := err == nil
 	err = w.cleanDelivery(image.ETag)
 	if err != nil {
+		if present {
+			w.mend()
+		}
 		err = w.cleanDelivery(image.ETag)
 	}
-	if err != nil && w.deletedDocuments > 0 { // the nonces of the calls that it told of are refused, one a delivery
-		w.except("a final document was deleted by somebody else: a third delivery")
+	if err != nil && w.deletedDocuments+w.lostClaims > 0 { // the nonces of the calls that it told of are refused, one a delivery
+		w.except("a final document or a claim was removed: a third delivery")
 		err = w.cleanDelivery(image.ETag)
 	}
 	if present {
@@ -263,7 +283,7 @@ func (w *world) checkPresent(image bucket.Object, err error) {
 
 // checkEnd: what is settled is so for a reason, and leaves no claim.
 func (w *world) checkEnd(present bool) {
-	if claim, ok := w.storage.objects[w.keys.Claim(w.imageKey)]; ok {
+	if claim, ok := w.storage.objects[w.keys.Claim(w.imageKey)]; ok && present {
 		w.violate("a claim is left: %s", claim.body)
 	}
 	if d := w.document(); present && d != nil && d.Error != nil {
@@ -280,16 +300,11 @@ func (w *world) checkEnd(present bool) {
 func (w *world) checkCharges() {
 	allowed := len(w.versions) + w.told()
 	if charged := len(w.gateway.charges); charged > allowed {
-		switch {
-		case charged <= allowed+w.deletedDocuments:
-			w.except("a final document was deleted by somebody else: charged again")
-		case charged <= allowed+w.deletedDocuments+w.lateWrites:
-			w.except("OSS carried out a PUT after a newer one: charged again")
-		case charged <= allowed+min(w.deletedClaims, w.forgotten()):
-			w.except("a claim was deleted by somebody else, and the gateway had forgotten its nonce: charged again")
-		default:
+		removed := min(w.lostClaims, w.forgotten()+w.refusals)
+		if charged > allowed+w.deletedDocuments+w.lateWrites+removed {
 			w.violate("%d charges for %d versions, %d extra ones told", charged, len(w.versions), w.told())
 		}
+		w.exceptOutside(removed)
 	}
 	most := 2
 	if w.setup.OnLost == config.Park {
@@ -300,17 +315,29 @@ func (w *world) checkCharges() {
 		count[c.version]++
 	}
 	for v, n := range count {
+		removed := min(w.lostClaims, w.forgotten()+w.refusals)
 		switch {
 		case n <= most:
-		case n <= most+w.deletedDocuments+w.lateWrites:
-			w.except("a document was deleted or covered from outside: a version was charged once more")
-		case n <= most+min(w.deletedClaims, w.forgotten()):
-			w.except("a claim was deleted by somebody else, and the gateway had forgotten its nonce: a version was charged once more")
+		case n <= most+w.deletedDocuments+w.lateWrites+removed:
+			w.exceptOutside(removed)
 		case w.sameSecond(v):
-			w.except("the image was replaced twice in a second: a version was charged once more")
+			w.except("the image was replaced twice in a second: charged again")
 		default:
 			w.violate("version %s was charged %d times with OCR_ON_LOST_ANSWER=%s", w.name(v), n, w.setup.OnLost)
 		}
+	}
+}
+
+// exceptOutside notes why there is a charge too many.
+func (w *world) exceptOutside(removed int) {
+	if w.deletedDocuments > 0 {
+		w.except("a final document was deleted by somebody else: charged again")
+	}
+	if w.lateWrites > 0 {
+		w.except("OSS carried out a PUT after a newer one: charged again")
+	}
+	if removed > 0 {
+		w.except("a claim was removed, and the gateway had forgotten its nonce or refused it for another reason: charged again")
 	}
 }
 

@@ -18,6 +18,8 @@ type storage struct {
 	versioned bool
 	objects   map[string]object
 	versions  map[string]object // by version ID
+
+	refusesAppends bool // as with a key of the user's, or a retention policy
 }
 
 type object struct {
@@ -73,6 +75,8 @@ var crcTable = crc64.MakeTable(crc64.ECMA)
 func (s *storage) append(key string, position int64, data []byte) (bucket.Appended, error) {
 	o, exists := s.objects[key]
 	switch {
+	case s.refusesAppends:
+		return bucket.Appended{}, failed(bucket.ErrInvalid)
 	case exists && !o.appendable:
 		return bucket.Appended{}, failed(bucket.ErrNotAppendable)
 	case int64(len(o.body)) != position || (exists && position == 0):

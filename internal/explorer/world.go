@@ -29,6 +29,7 @@ type Setup struct {
 	OneProcess  bool // invocations share a process until it crashes; otherwise each has its own
 	Blank       bool // the first picture shows no card
 	Slow        bool // invocations of 90 minutes, and a rate limit that makes a second call wait for 1,000 s
+	Outsiders   bool // others put objects in the claim's place, strip metadata, and set the bucket up so that it refuses appends
 }
 
 // String is the setup in a form that can be pasted.
@@ -37,7 +38,7 @@ func (s Setup) String() string {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"Versioned", s.Versioned}, {"Processed", s.Processed}, {"OneProcess", s.OneProcess}, {"Blank", s.Blank}, {"Slow", s.Slow}} {
+	}{{"Versioned", s.Versioned}, {"Processed", s.Processed}, {"OneProcess", s.OneProcess}, {"Blank", s.Blank}, {"Slow", s.Slow}, {"Outsiders", s.Outsiders}} {
 		if f.on {
 			flags += ", " + f.name + ": true"
 		}
@@ -67,6 +68,7 @@ type invocation struct {
 	ended     bool           // seen by the scheduler
 
 	looked       int  // the step of its last HEAD of the document
+	robbed       bool // its claim was removed while it lived
 	failedCheck  bool // OSS answered none of the attempts of a HEAD,
 	failedPut    bool // of a PUT,
 	failedAppend bool // or of an APPEND
@@ -88,6 +90,7 @@ type delivery struct {
 	requestID string
 	retry     int
 	etag      string
+	twin      bool // the same attempt a second time; the platform tells the attempts of the first one only
 }
 
 // maxRetries is how often the platform delivers an event again that failed.
@@ -102,6 +105,7 @@ type world struct {
 	gateway  *gateway
 	pick     picker
 	steps    int
+	ends     int     // points at which nothing was left to do
 	points   []point // at which there was a choice
 	final    bool    // no more choices: the clean deliveries at the end
 
@@ -257,7 +261,7 @@ func (w *world) settle() {
 }
 
 func (w *world) redeliver(i *invocation) {
-	if i.delivery.retry < maxRetries && !w.final {
+	if i.delivery.retry < maxRetries && !i.delivery.twin && !w.final {
 		d := i.delivery
 		d.retry++
 		w.queue = append(w.queue, d)
@@ -282,6 +286,9 @@ func (w *world) step() bool {
 	}
 	p.taken = w.pick.choose(p)
 	w.points = append(w.points, *p)
+	if p.choices[0].name == "end" {
+		w.ends++
+	}
 	c := p.choices[p.taken]
 	c.act()
 	time.Sleep(10 * time.Millisecond)
@@ -303,7 +310,7 @@ func (w *world) next() *point {
 		p.at = fmt.Sprintf("deliver %d", len(w.invocations)+1)
 		p.choices = append(p.choices, choice{name: "ok", act: func() { w.deliver(0) }})
 	default:
-		p.at = fmt.Sprintf("end/%d", len(w.points))
+		p.at = fmt.Sprintf("end/%d", w.ends+1)
 		p.choices = append(p.choices, choice{name: "end", free: true, act: func() {}})
 	}
 	if w.final {
@@ -358,7 +365,7 @@ func (w *world) reply(r *request, err error) {
 func (w *world) carryOut(r *request) {
 	err := w.effect(r)
 	if r.paid != nil && err == nil {
-		r.paid.answered = true
+		r.paid.answered = time.Now()
 	}
 	w.reply(r, err)
 }
@@ -448,11 +455,14 @@ func (w *world) addEvents(p *point, live bool) {
 		last := w.invocations[n-1].delivery
 		add("duplicate", func() { w.events++; w.start(delivery{requestID: fmt.Sprint("event", w.events), etag: last.etag}) })
 		if live {
-			add("twin", func() { w.start(last) })
+			add("twin", func() { d := last; d.twin = true; w.start(d) })
 		}
 		if first := w.invocations[0].delivery; first.etag != last.etag {
 			add("old duplicate", func() { w.events++; w.start(delivery{requestID: fmt.Sprint("event", w.events), etag: first.etag}) })
 		}
+	}
+	if w.setup.Outsiders {
+		w.addOutsiders(add)
 	}
 	add("wait 1 s", func() { time.Sleep(time.Second) })
 	add("wait 70 s", func() { w.pass(70 * time.Second) })
