@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -22,6 +23,8 @@ import (
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/gobuild"
 	"fc-idcard-ocr/internal/sandbox/management"
+	"fc-idcard-ocr/internal/sandbox/marketfake"
+	"fc-idcard-ocr/internal/sandbox/mnsfake"
 	"fc-idcard-ocr/internal/sandbox/ocrengine"
 	"fc-idcard-ocr/internal/sandbox/ossfake"
 	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
@@ -38,6 +41,14 @@ const (
 	Region          = "cn-hangzhou"
 )
 
+// What stands for the deployment's failure queue and for what was bought in the market.
+const (
+	FailureQueue = "idcard-ocr-failures"
+	ProductCode  = "cmapi00000001"
+	// Capacity is how many calls were bought, unless the gateway has a quota.
+	Capacity = 10_000
+)
+
 // Suffixes of the results, as the function has them by default.
 const (
 	ResultSuffix = ".ocr.json"
@@ -49,6 +60,8 @@ type Cloud struct {
 	OSS     *ossfake.Server
 	Gateway *gateway.Server
 	Runtime *fcfake.Runtime
+	// Failures holds the events that were given up, in the queue FailureQueue.
+	Failures *mnsfake.Server
 	// Management orders faults and records requests.
 	Management *management.Server
 	// Keys may be given further credentials, or have some removed.
@@ -57,8 +70,8 @@ type Cloud struct {
 	// Bucket is the watched bucket, Folder the folder of its objects, FailureDir that of the events given up.
 	Bucket, Folder, FailureDir string
 	// OSSEndpoint, OCREndpoint, TriggerURL and ManagementURL are where the services listen. The console is at
-	// ManagementURL.
-	OSSEndpoint, OCREndpoint, TriggerURL, ManagementURL string
+	// ManagementURL, the market's API and the message queues at MarketEndpoint.
+	OSSEndpoint, OCREndpoint, TriggerURL, ManagementURL, MarketEndpoint string
 
 	log         *slog.Logger
 	engine      *ocrengine.Engine
@@ -156,7 +169,8 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners []net.Listener) (err error) {
 	c.TriggerURL = "http://" + listeners[0].Addr().String()
 	c.OSSEndpoint = "http://" + listeners[1].Addr().String()
-	c.OCREndpoint = "http://" + listeners[2].Addr().String() + gateway.Path
+	c.MarketEndpoint = "http://" + listeners[2].Addr().String()
+	c.OCREndpoint = c.MarketEndpoint + gateway.Path
 
 	c.ManagementURL = "http://" + listeners[3].Addr().String()
 	if err := c.startManagement(&options); err != nil {
@@ -168,6 +182,14 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 		config.Log = c.log
 	}
 	if c.Gateway, err = gateway.New(config); err != nil {
+		return err
+	}
+	keys := map[string]string{AccessKeyID: AccessKeySecret}
+	c.Failures = mnsfake.New(mnsfake.Config{Queues: []string{FailureQueue}, Keys: keys})
+	market, err := marketfake.New(marketfake.Config{
+		ProductCode: ProductCode, ProductName: "身份证识别", Capacity: cmp.Or(config.Quota, Capacity), Charged: c.Gateway.Ledger.Charged, Keys: keys,
+	})
+	if err != nil {
 		return err
 	}
 	if c.Runtime, err = fcfake.New(c.runtimeConfig(options)); err != nil {
@@ -206,6 +228,9 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 		}
 		if service.wrap != nil {
 			service.handler = service.wrap(service.handler)
+		}
+		if service.name == management.ServiceGateway {
+			service.handler = gatewayMux(service.handler, market, c.Failures)
 		}
 		server := &http.Server{
 			Handler: service.handler, ReadHeaderTimeout: 30 * time.Second,

@@ -3,11 +3,17 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/xml"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	openapiutil "github.com/alibabacloud-go/openapi-util/service"
 	aliyun "github.com/aliyun/aliyun-oss-go-sdk/oss"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -215,6 +222,55 @@ func TestAnEventThatIsGivenUpIsInTheFailureFolder(t *testing.T) {
 	assert.Equal(t, 2, destination.RequestContext.ApproximateInvokeCount)
 	assert.Equal(t, fcfake.ErrorUnhandled, destination.RequestContext.Condition)
 	assert.Contains(t, destination.ResponsePayload, "Unavailable")
+
+	info, err := sandboxinfo.Find(filepath.Dir(cloud.FailureDir))
+	require.NoError(t, err)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, info.MNS+"/queues/"+info.FailureQueue+"/messages?peekonly=true", nil)
+	require.NoError(t, err)
+	request.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	mac := hmac.New(sha1.New, []byte(info.AccessKeySecret))
+	io.WriteString(mac, "GET\n\n\n"+request.Header.Get("Date")+"\n"+request.URL.RequestURI()) //nolint:errcheck // a hash takes everything
+	request.Header.Set("Authorization", "MNS "+info.AccessKeyID+":"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	var message struct{ MessageBody string }
+	require.NoError(t, xml.NewDecoder(response.Body).Decode(&message))
+	var queued fcfake.Destination
+	require.NoError(t, json.Unmarshal([]byte(message.MessageBody), &queued))
+	assert.Equal(t, destination, queued)
+}
+
+func TestTheMarketCountsWhatWasCharged(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, nil)
+	require.NoError(t, cloud.Upload(t.Context(), "a.jpg", specimen(t, "scan-01.jpg")))
+	_, _, err := cloud.Await(t.Context(), "a.jpg")
+	require.NoError(t, err)
+	parameters := map[string]*string{}
+	for name, value := range map[string]string{
+		"Action": "DescribeApiMetering", "Version": "2015-11-01", "Format": "JSON", "AccessKeyId": sandbox.AccessKeyID, "SignatureMethod": "HMAC-SHA1",
+		"SignatureVersion": "1.0", "SignatureNonce": rand.Text(), "Timestamp": time.Now().UTC().Format("2006-01-02T15:04:05Z"),
+		"pageNum": "1", "productCode": sandbox.ProductCode,
+	} {
+		parameters[name] = &value
+	}
+	secret, method := sandbox.AccessKeySecret, http.MethodGet
+	parameters["Signature"] = openapiutil.GetRPCSignature(parameters, &method, &secret)
+	query := url.Values{}
+	for name, value := range parameters {
+		query.Set(name, *value)
+	}
+	response, err := http.Get(cloud.MarketEndpoint + "/?" + query.Encode())
+	require.NoError(t, err)
+	defer response.Body.Close()
+	var out struct {
+		Result []struct{ TotalQuota, TotalUsage int }
+	}
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&out))
+	require.Len(t, out.Result, 1)
+	assert.Equal(t, 1, out.Result[0].TotalUsage)
+	assert.Equal(t, sandbox.Capacity-1, out.Result[0].TotalQuota)
 }
 
 func TestTheHTTPTriggerTakesAPicture(t *testing.T) {

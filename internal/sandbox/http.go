@@ -15,6 +15,8 @@ import (
 // functionName is the function's name, on the Function Compute API as in its environment.
 const functionName = "idcard-ocr"
 
+const accountID = "1234567890123456"
+
 // triggerMux serves, beside the HTTP trigger and on its port, the Function Compute API and the discovery file that says where
 // everything is. The paths do not meet: the trigger's are those of the function's HTTP API.
 func (c *Cloud) triggerMux(mode fcfake.Mode, trigger http.Handler) http.Handler {
@@ -40,7 +42,9 @@ func (c *Cloud) info() sandboxinfo.Info {
 	return sandboxinfo.Info{
 		Dir: c.dir(), Console: c.ManagementURL,
 		OSS: c.OSSEndpoint, OCR: c.OCREndpoint, FC: c.TriggerURL, Trigger: c.TriggerURL,
-		Region: Region, Bucket: c.Bucket, Function: functionName, Account: "1234567890123456",
+		Market: c.MarketEndpoint, MNS: c.MarketEndpoint,
+		Region: Region, Bucket: c.Bucket, Function: functionName, Account: accountID,
+		FailureQueue: FailureQueue, ProductCode: ProductCode,
 		AccessKeyID: AccessKeyID, AccessKeySecret: AccessKeySecret, AppKey: AppKey, AppSecret: AppSecret,
 	}
 }
@@ -60,9 +64,24 @@ func (c *Cloud) triggers() []map[string]any {
 			config, _ := json.Marshal(map[string]any{"events": events, "filter": map[string]any{"key": map[string]string{"prefix": "", "suffix": cased}}})
 			list = append(list, map[string]any{
 				"triggerName": "oss-" + strings.TrimPrefix(suffix, ".") + "-" + name, "triggerType": "oss",
-				"sourceArn": "acs:oss:" + Region + ":1234567890123456:" + c.Bucket, "triggerConfig": string(config),
+				"sourceArn": "acs:oss:" + Region + ":" + accountID + ":" + c.Bucket, "triggerConfig": string(config),
 			})
 		}
 	}
 	return list
+}
+
+// gatewayMux serves, beside the OCR gateway and on its port, the market's API and the message queues. The paths do not meet: the
+// gateway knows its own one only.
+func gatewayMux(ocr, market, queues http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/":
+			market.ServeHTTP(w, r)
+		case strings.HasPrefix(r.URL.Path, "/queues/"):
+			queues.ServeHTTP(w, r)
+		default:
+			ocr.ServeHTTP(w, r)
+		}
+	})
 }

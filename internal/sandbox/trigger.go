@@ -46,8 +46,15 @@ func (c *Cloud) invoke(event ossfake.Event) {
 	}
 }
 
-// fileFailure is the failure destination: a file for each event that was given up.
+// fileFailure is the failure destination: a message in the queue and a file for each event that was given up.
 func (c *Cloud) fileFailure(destination fcfake.Destination) {
+	message, err := json.Marshal(destination)
+	if err == nil {
+		err = c.Failures.Send(FailureQueue, string(message))
+	}
+	if err != nil {
+		c.log.Error("the failure queue takes no message", "reason", err)
+	}
 	content, err := json.MarshalIndent(destination, "", "  ")
 	if err == nil {
 		err = os.WriteFile(filepath.Join(c.FailureDir, destination.RequestContext.RequestID+".json"), content, 0o600)

@@ -6,16 +6,15 @@ package fcapi
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
+	"fc-idcard-ocr/internal/sandbox/acsauth"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
 )
 
@@ -26,8 +25,6 @@ const (
 	version  = "2023-03-30"
 	maxSync  = 32 << 20  // bytes of an event
 	maxAsync = 128 << 10 // likewise, asynchronously
-	// window is how far a request's time stamp may be off, and how long its nonce is remembered.
-	window = 15 * time.Minute
 )
 
 // Function runs events; *fcfake.Runtime is the sandbox's.
@@ -51,24 +48,13 @@ type Config struct {
 
 // Server serves the API.
 type Server struct {
-	config Config
-
-	mu     sync.Mutex
-	nonces map[string]time.Time
+	config   Config
+	verifier *acsauth.Verifier
 }
 
 // New returns a Server.
 func New(config Config) *Server {
-	if config.Now == nil {
-		config.Now = time.Now
-	}
-	return &Server{config: config, nonces: make(map[string]time.Time)}
-}
-
-// refusal is an error of the API.
-type refusal struct {
-	status        int
-	code, message string
+	return &Server{config: config, verifier: &acsauth.Verifier{Version: version, Keys: config.Keys, Now: config.Now}}
 }
 
 // ServeHTTP implements http.Handler.
@@ -84,10 +70,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // the caller has left
 	}
 	if int64(len(body)) > limit {
-		answerError(w, requestID, refusal{http.StatusBadRequest, "InvalidArgument", "the event is larger than FC takes: 32 MB, or 128 KB asynchronously"})
+		answerError(w, requestID, acsauth.Refusal{Status: http.StatusBadRequest, Code: "InvalidArgument", Message: "the event is larger than FC takes: 32 MB, or 128 KB asynchronously"})
 		return
 	}
-	if refused := s.authenticate(r, body); refused != nil {
+	if refused := s.verifier.CheckHeaders(r, body); refused != nil {
 		answerError(w, requestID, *refused)
 		return
 	}
@@ -95,23 +81,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, operation, _ := strings.Cut(rest, "/")
 	switch {
 	case !ok:
-		answerError(w, requestID, refusal{http.StatusNotFound, "InvalidAction.NotFound", "the sandbox knows no such operation"})
+		answerError(w, requestID, acsauth.Refusal{Status: http.StatusNotFound, Code: "InvalidAction.NotFound", Message: "the sandbox knows no such operation"})
 	case name != s.config.Name:
-		answerError(w, requestID, refusal{http.StatusNotFound, "FunctionNotFound", "function '" + name + "' does not exist"})
+		answerError(w, requestID, acsauth.Refusal{Status: http.StatusNotFound, Code: "FunctionNotFound", Message: "function '" + name + "' does not exist"})
 	case r.Method == http.MethodGet && operation == "":
 		answerJSON(w, http.StatusOK, s.config.Description)
 	case r.Method == http.MethodGet && operation == "triggers":
 		answerJSON(w, http.StatusOK, map[string]any{"triggers": s.config.Triggers})
 	case r.Method == http.MethodPost && operation == "invocations" && async:
 		if _, err := s.config.Function.InvokeAsync(body, fcfake.Options{RequestID: requestID}); err != nil {
-			answerError(w, requestID, refusal{http.StatusServiceUnavailable, "ServiceUnavailable", err.Error()})
+			answerError(w, requestID, acsauth.Refusal{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: err.Error()})
 			return
 		}
 		w.WriteHeader(http.StatusAccepted)
 	case r.Method == http.MethodPost && operation == "invocations":
 		s.invoke(w, r, requestID, body)
 	default:
-		answerError(w, requestID, refusal{http.StatusNotFound, "InvalidAction.NotFound", "the sandbox knows no such operation"})
+		answerError(w, requestID, acsauth.Refusal{Status: http.StatusNotFound, Code: "InvalidAction.NotFound", Message: "the sandbox knows no such operation"})
 	}
 }
 
@@ -125,55 +111,15 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request, requestID string
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(failed.Payload) //nolint:errcheck // the caller has left
 	case err != nil:
-		answerError(w, requestID, refusal{http.StatusServiceUnavailable, "ServiceUnavailable", err.Error()})
+		answerError(w, requestID, acsauth.Refusal{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: err.Error()})
 	default:
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Write(result.Payload) //nolint:errcheck // the caller has left
 	}
 }
 
-// authenticate checks signature, time stamp and nonce.
-func (s *Server) authenticate(r *http.Request, body []byte) *refusal {
-	sum := sha256.Sum256(body)
-	if r.Header.Get("x-acs-content-sha256") != hex.EncodeToString(sum[:]) {
-		return &refusal{http.StatusBadRequest, "InvalidContentSha256", "x-acs-content-sha256 is not the SHA-256 of the body in hex"}
-	}
-	if r.Header.Get("x-acs-version") != version {
-		return &refusal{http.StatusNotFound, "InvalidVersion", "x-acs-version is not " + version}
-	}
-	stamp, err := time.Parse("2006-01-02T15:04:05Z", r.Header.Get("x-acs-date"))
-	now := s.config.Now()
-	if err != nil || now.Sub(stamp).Abs() > window {
-		return &refusal{http.StatusBadRequest, "InvalidTimeStamp.Expired", "x-acs-date is missing or more than 15 minutes off"}
-	}
-	id, signed, signature, ok := parseAuthorization(r.Header.Get("Authorization"))
-	if !ok {
-		return &refusal{http.StatusForbidden, "MissingAuthorization", "there is no Authorization of the form ACS3-HMAC-SHA256 Credential=…,SignedHeaders=…,Signature=…"}
-	}
-	secret, known := s.config.Keys[id]
-	if !known {
-		return &refusal{http.StatusNotFound, "InvalidAccessKeyId.NotFound", "the AccessKey ID is unknown"}
-	}
-	if !verify(r, hex.EncodeToString(sum[:]), signed, signature, secret) {
-		return &refusal{http.StatusForbidden, "SignatureDoesNotMatch", "the signature is not that of the request with this AccessKey"}
-	}
-	nonce := r.Header.Get("x-acs-signature-nonce")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for old, seen := range s.nonces {
-		if len(s.nonces) > 10_000 && now.Sub(seen) > window {
-			delete(s.nonces, old)
-		}
-	}
-	if _, again := s.nonces[nonce]; nonce == "" || again {
-		return &refusal{http.StatusBadRequest, "SignatureNonceUsed", "x-acs-signature-nonce is missing or was used before"}
-	}
-	s.nonces[nonce] = now
-	return nil
-}
-
-func answerError(w http.ResponseWriter, requestID string, e refusal) {
-	answerJSON(w, e.status, map[string]string{"Code": e.code, "Message": e.message, "RequestId": requestID})
+func answerError(w http.ResponseWriter, requestID string, e acsauth.Refusal) {
+	answerJSON(w, e.Status, map[string]string{"Code": e.Code, "Message": e.Message, "RequestId": requestID})
 }
 
 func answerJSON(w http.ResponseWriter, status int, v any) {

@@ -1,6 +1,7 @@
 package ossfake
 
 import (
+	"cmp"
 	"crypto/md5" //nolint:gosec // Content-MD5 is MD5 by definition.
 	"encoding/base64"
 	"encoding/xml"
@@ -61,9 +62,16 @@ func (s *Server) listBuckets(w http.ResponseWriter, req *request) error {
 	if err != nil {
 		return err
 	}
+	if prefix := req.query.get("prefix"); strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return errInvalidArgument("prefix", prefix, "The prefix is not one of bucket names.")
+	}
+	wanted, err := parseTagFilter(req.query)
+	if err != nil {
+		return err
+	}
 	out := listBucketsResult{Owner: theOwner, Prefix: req.query.get("prefix"), Marker: req.query.get("marker")}
 	for _, name := range names {
-		if !strings.HasPrefix(name, out.Prefix) || name <= out.Marker {
+		if !strings.HasPrefix(name, out.Prefix) || name <= out.Marker || !wanted.matches(s.Bucket(name).Tags) {
 			continue
 		}
 		if len(out.Buckets) == limit {
@@ -114,7 +122,7 @@ func (s *Server) putBucket(w http.ResponseWriter, req *request) error {
 	if _, err := readOptionalXML(w, req, &configuration); err != nil {
 		return err
 	}
-	if !slices.Contains(storageClasses, configuration.StorageClass) || !slices.Contains([]string{"LRS", "ZRS"}, configuration.DataRedundancyType) {
+	if !slices.Contains(storageClasses, configuration.StorageClass) || !slices.Contains(redundancies, configuration.DataRedundancyType) {
 		return errMalformedXML()
 	}
 	acl := req.Header.Get("x-oss-acl")
@@ -123,14 +131,18 @@ func (s *Server) putBucket(w http.ResponseWriter, req *request) error {
 			return err
 		}
 	}
-	_, err := s.store.root.Stat(req.bucket)
+	encryption, err := s.encryption(req, req.Header)
+	if err != nil {
+		return err
+	}
+	_, err = s.store.root.Stat(req.bucket)
 	isNew := isAbsent(err)
 	if err := s.store.root.MkdirAll(req.bucket, 0o755); err != nil {
 		return err
 	}
 	if err := s.ChangeBucket(req.bucket, func(b *BucketSettings) {
 		if isNew {
-			b.StorageClass = configuration.StorageClass
+			b.StorageClass, b.Redundancy, b.Encryption = configuration.StorageClass, configuration.DataRedundancyType, encryption
 		}
 		if acl != "" {
 			b.ACL = acl
@@ -193,6 +205,8 @@ type bucketInfo struct {
 	Bucket  struct {
 		bucketEntry
 		AccessMonitor          string `xml:"AccessMonitor"`
+		Comment                string `xml:"Comment"`
+		ResourceGroupID        string `xml:"ResourceGroupId"`
 		DataRedundancyType     string `xml:"DataRedundancyType"`
 		CrossRegionReplication string `xml:"CrossRegionReplication"`
 		TransferAcceleration   string `xml:"TransferAcceleration"`
@@ -203,6 +217,7 @@ type bucketInfo struct {
 		Encryption             struct {
 			Algorithm string `xml:"SSEAlgorithm"`
 			KMSKeyID  string `xml:"KMSMasterKeyID,omitempty"`
+			Data      string `xml:"KMSDataEncryption,omitempty"`
 		} `xml:"ServerSideEncryptionRule"`
 	} `xml:"Bucket"`
 }
@@ -215,7 +230,8 @@ func (s *Server) getBucketInfo(w http.ResponseWriter, req *request) error {
 	var out bucketInfo
 	out.Bucket.bucketEntry = s.bucketEntry(req.bucket, info.ModTime())
 	out.Bucket.AccessMonitor = "Disabled"
-	out.Bucket.DataRedundancyType = "LRS"
+	out.Bucket.ResourceGroupID = "rg-default-id"
+	out.Bucket.DataRedundancyType = cmp.Or(s.Bucket(req.bucket).Redundancy, redundancies[0])
 	out.Bucket.CrossRegionReplication = "Disabled"
 	out.Bucket.TransferAcceleration = "Disabled"
 	out.Bucket.Owner = theOwner
@@ -227,7 +243,7 @@ func (s *Server) getBucketInfo(w http.ResponseWriter, req *request) error {
 	if settings.Encryption.Algorithm == "" {
 		out.Bucket.Encryption.Algorithm = "None"
 	}
-	out.Bucket.Encryption.KMSKeyID = settings.Encryption.KMSKeyID
+	out.Bucket.Encryption.KMSKeyID, out.Bucket.Encryption.Data = settings.Encryption.KMSKeyID, settings.Encryption.DataAlgorithm
 	return writeXML(w, out)
 }
 

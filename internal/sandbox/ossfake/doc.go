@@ -30,6 +30,7 @@
 //   - Nothing is encrypted: the headers are kept and answered, and the permissions for an own KMS key are checked.
 //   - A retention policy is set by ChangeBucket only, and is locked at once. Lifecycle rules know prefix, tags and days, and run when
 //     ApplyLifecycle is called.
+//   - The V2 signature is refused; the service takes it no more for new users.
 //   - Where the documentation names a refusal but not its error code, the code is a guess: AppendObject with an own KMS key
 //     (InvalidEncryptionRequest) and in an Archive bucket (OperationNotSupported).
 //   - Not implemented, and answered with 501 NotImplemented: CORS, symlinks, select, callbacks, replication, live channels, image

@@ -1,6 +1,7 @@
 package ossfake
 
 import (
+	"cmp"
 	"encoding/xml"
 	"net/http"
 	"slices"
@@ -34,8 +35,11 @@ func (s *Server) encryption(req *request, h http.Header) (Encryption, error) {
 	case hasKey && e.Algorithm != "KMS":
 		return e, errInvalidArgument(encryptionKeyHeader, e.KMSKeyID, "A key ID needs the header %s: KMS.", encryptionHeader)
 	}
-	if v := h.Get(dataEncryptionHeader); v != "" && (v != "SM4" || e.Algorithm != "KMS") {
-		return e, errInvalidArgument(dataEncryptionHeader, v, "The data encryption must be SM4, with KMS.")
+	if v := h.Get(dataEncryptionHeader); v != "" {
+		if v != "SM4" || e.Algorithm != "KMS" {
+			return e, errInvalidArgument(dataEncryptionHeader, v, "The data encryption must be SM4, with KMS.")
+		}
+		e.DataAlgorithm = v
 	}
 	if e.KMSKeyID != "" {
 		for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
@@ -47,14 +51,20 @@ func (s *Server) encryption(req *request, h http.Header) (Encryption, error) {
 	return e, nil
 }
 
+// managedKeyID is the KMS key that OSS manages, which is used if none is named.
+const managedKeyID = "00000000-0000-0000-0000-000000000001"
+
 // setEncryption writes the headers that say how an object is encrypted.
 func setEncryption(h http.Header, m metadata) {
 	if m.Encryption == nil {
 		return
 	}
 	h.Set(encryptionHeader, m.Encryption.Algorithm)
-	if m.Encryption.KMSKeyID != "" {
-		h.Set(encryptionKeyHeader, m.Encryption.KMSKeyID)
+	if m.Encryption.Algorithm == "KMS" {
+		h.Set(encryptionKeyHeader, cmp.Or(m.Encryption.KMSKeyID, managedKeyID))
+	}
+	if m.Encryption.DataAlgorithm != "" {
+		h.Set(dataEncryptionHeader, m.Encryption.DataAlgorithm)
 	}
 }
 
@@ -63,6 +73,7 @@ type encryptionRule struct {
 	Default struct {
 		Algorithm string `xml:"SSEAlgorithm"`
 		KMSKeyID  string `xml:"KMSMasterKeyID,omitempty"`
+		Data      string `xml:"KMSDataEncryption,omitempty"`
 	} `xml:"ApplyServerSideEncryptionByDefault"`
 }
 
@@ -72,7 +83,7 @@ func (s *Server) getBucketEncryption(w http.ResponseWriter, req *request) error 
 		return errorf(http.StatusNotFound, "NoSuchServerSideEncryptionRule", "", "The server side encryption configuration does not exist.").with("BucketName", req.bucket)
 	}
 	var out encryptionRule
-	out.Default.Algorithm, out.Default.KMSKeyID = e.Algorithm, e.KMSKeyID
+	out.Default.Algorithm, out.Default.KMSKeyID, out.Default.Data = e.Algorithm, e.KMSKeyID, e.DataAlgorithm
 	return writeXML(w, out)
 }
 
@@ -84,10 +95,12 @@ func (s *Server) putBucketEncryption(w http.ResponseWriter, req *request) error 
 	if !slices.Contains(encryptionAlgorithms, in.Default.Algorithm) {
 		return errorf(http.StatusBadRequest, "InvalidEncryptionAlgorithmError", "0005-00000003", "The Encryption request you specified is not valid. Supported value: AES256/SM4/KMS.")
 	}
-	if in.Default.KMSKeyID != "" && in.Default.Algorithm != "KMS" {
-		return errInvalidArgument("KMSMasterKeyID", in.Default.KMSKeyID, "A KMSMasterKeyID needs the SSEAlgorithm KMS.")
+	if in.Default.KMSKeyID+in.Default.Data != "" && in.Default.Algorithm != "KMS" {
+		return errInvalidArgument("KMSMasterKeyID", in.Default.KMSKeyID, "A KMSMasterKeyID or KMSDataEncryption needs the SSEAlgorithm KMS.")
 	}
-	return s.changeBucket(w, req, http.StatusOK, func(b *BucketSettings) { b.Encryption = Encryption{in.Default.Algorithm, in.Default.KMSKeyID} })
+	return s.changeBucket(w, req, http.StatusOK, func(b *BucketSettings) {
+		b.Encryption = Encryption{in.Default.Algorithm, in.Default.KMSKeyID, in.Default.Data}
+	})
 }
 
 func (s *Server) deleteBucketEncryption(w http.ResponseWriter, req *request) error {

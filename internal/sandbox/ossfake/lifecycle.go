@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/xml"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -307,6 +308,30 @@ func (x lifecycleXML) rule() (LifecycleRule, error) {
 	return r, nil
 }
 
+// checkOverlap refuses two rules that do the same to the same objects.
+func checkOverlap(rules []LifecycleRule) error {
+	for n, a := range rules {
+		for _, b := range rules[:n] {
+			isNested := strings.HasPrefix(a.Prefix, b.Prefix) || strings.HasPrefix(b.Prefix, a.Prefix)
+			if !isNested || !maps.Equal(a.Tags, b.Tags) {
+				continue
+			}
+			for action, both := range map[string]bool{
+				"Expiration":                  a.Expiration != LifecycleAge{} && b.Expiration != LifecycleAge{},
+				"AbortMultipartUpload":        a.AbortMultipart != LifecycleAge{} && b.AbortMultipart != LifecycleAge{},
+				"Transition":                  len(a.Transitions) > 0 && len(b.Transitions) > 0,
+				"NoncurrentVersionExpiration": a.Noncurrent != LifecycleAge{} && b.Noncurrent != LifecycleAge{},
+				"NoncurrentVersionTransition": len(a.NoncurrentTransitions) > 0 && len(b.NoncurrentTransitions) > 0,
+			} {
+				if both {
+					return errInvalidArgument("LifecycleRule", a.ID, "Overlap for same action type %s", action)
+				}
+			}
+		}
+	}
+	return nil
+}
+
 func (s *Server) putBucketLifecycle(w http.ResponseWriter, req *request) error {
 	var in lifecycleConfiguration
 	if err := readXML(w, req, &in); err != nil {
@@ -323,6 +348,11 @@ func (s *Server) putBucketLifecycle(w http.ResponseWriter, req *request) error {
 		}
 		rule.ID = cmp.Or(rule.ID, newRequestID())
 		rules = append(rules, rule)
+	}
+	if req.Header.Get("x-oss-allow-same-action-overlap") != "true" {
+		if err := checkOverlap(rules); err != nil {
+			return err
+		}
 	}
 	return s.changeBucket(w, req, http.StatusOK, func(b *BucketSettings) { b.Lifecycle = rules })
 }

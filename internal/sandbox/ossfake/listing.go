@@ -302,3 +302,20 @@ func (s *Server) listObjectVersions(w http.ResponseWriter, req *request) error {
 	}
 	return writeXML(w, out)
 }
+
+type liveChannels struct {
+	XMLName     xml.Name `xml:"ListLiveChannelResult"`
+	Prefix      string   `xml:"Prefix"`
+	Marker      string   `xml:"Marker"`
+	MaxKeys     int      `xml:"MaxKeys"`
+	IsTruncated bool     `xml:"IsTruncated"`
+}
+
+// listLiveChannels answers that there are none, which programs ask before they delete a bucket: none can be made here.
+func (s *Server) listLiveChannels(w http.ResponseWriter, req *request) error {
+	limit, err := maxKeys(req, "max-keys")
+	if err != nil {
+		return err
+	}
+	return writeXML(w, liveChannels{Prefix: req.query.get("prefix"), Marker: req.query.get("marker"), MaxKeys: limit})
+}

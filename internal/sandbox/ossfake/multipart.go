@@ -31,6 +31,8 @@ type upload struct {
 	Key       string    `json:"key"`
 	Initiated time.Time `json:"initiated"`
 	Metadata  metadata  `json:"metadata"`
+	// Sequential says that parts come in order, in which case the service knows the MD5 of the whole.
+	Sequential bool `json:"sequential,omitempty"`
 }
 
 // part is one part, kept as uploads/<id>/<number> with <number>.json beside it.
@@ -124,7 +126,7 @@ func (s *Server) initiateMultipartUpload(w http.ResponseWriter, req *request) er
 		}
 	}
 	m.Type = typeMultipart
-	u := upload{ID: newUploadID(), Bucket: req.bucket, Key: req.key, Initiated: s.cfg.Now().UTC(), Metadata: m}
+	u := upload{ID: newUploadID(), Bucket: req.bucket, Key: req.key, Initiated: s.cfg.Now().UTC(), Metadata: m, Sequential: req.query.has("sequential")}
 	if err := s.store.writeJSON(uploadPath(u.ID)+"/upload.json", u); err != nil {
 		return err
 	}
@@ -259,7 +261,7 @@ func (s *Server) completeMultipartUpload(w http.ResponseWriter, req *request) er
 	hasBody, err := readOptionalXML(w, req, &in)
 	switch {
 	case all && hasBody:
-		e := errInvalidArgument("x-oss-complete-all", "yes", "Should not specify body if x-oss-complete-all is set.")
+		e := errInvalidArgument("x-oss-complete-all", "yes", "Should not speficy both complete all header and http body.")
 		e.ec = "0042-00000216"
 		return e
 	case err != nil:
@@ -323,6 +325,15 @@ func (s *Server) assemble(req *request, in completeRequest, all bool, permit fun
 		return nil, metadata{}, err
 	}
 	m := u.Metadata
+	if acl := req.Header.Get("x-oss-object-acl"); acl != "" {
+		if m.ACL, err = s.objectACL(req.bucket, acl); err != nil {
+			s.store.discard(whole.path)
+			return nil, metadata{}, err
+		}
+	}
+	if u.Sequential {
+		m.ContentMD5 = whole.contentMD5()
+	}
 	m.CRC64 = whole.crc
 	m.ETag = strings.ToUpper(hex.EncodeToString(sums.Sum(nil))) + "-" + strconv.Itoa(len(chosen))
 	old, now, err := s.store.commit(req.bucket, req.key, whole, m, s.guard(req.bucket, permit))

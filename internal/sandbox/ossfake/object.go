@@ -137,6 +137,9 @@ func (s *Server) putObject(w http.ResponseWriter, req *request) error {
 	if req.Header.Get("x-oss-copy-source") != "" {
 		return s.copyObject(w, req)
 	}
+	if req.Header.Get("If-Modified-Since") != "" {
+		return errorf(http.StatusNotImplemented, "NotImplemented", "", "A header you provided implies functionality that is not implemented.").with("Header", "If-Modified-Since")
+	}
 	m, err := s.newMetadata(req, req.Header)
 	if err != nil {
 		return err
@@ -270,6 +273,8 @@ func writeObjectHeaders(h http.Header, m metadata, now time.Time) {
 	}
 	if sum, err := hex.DecodeString(m.ETag); err == nil && m.Type == typeNormal {
 		h.Set("Content-MD5", base64.StdEncoding.EncodeToString(sum))
+	} else if m.ContentMD5 != "" {
+		h.Set("Content-MD5", m.ContentMD5)
 	}
 	for name, value := range m.Header {
 		h.Set(name, value)

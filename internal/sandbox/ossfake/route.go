@@ -21,12 +21,16 @@ var ignoredParameters = []string{
 	"sequential", "callback-var",
 }
 
+// options are parameters without a value that select no operation, or may come without one.
+var options = []string{"prefix", "marker", "delimiter", "encoding-type", "start-after", "key-marker", "upload-id-marker", "version-id-marker", "Signature"}
+
 func subResource(q parameters) string {
 	for _, p := range q {
 		if slices.Contains(ignoredParameters, p.name) || strings.HasPrefix(p.name, "response-") || strings.HasPrefix(p.name, "x-oss-") && p.name != "x-oss-async-process" {
 			continue
 		}
-		if isV1SubResource(p.name) {
+		// A bare name that is no option is a sub-resource that V1 signatures do not know.
+		if isV1SubResource(p.name) || p.value == "" && !slices.Contains(options, p.name) {
 			return p.name
 		}
 	}
@@ -78,6 +82,11 @@ func init() {
 		"object PUT ":                     {"PutObject", "oss:PutObject", (*Server).putObject},
 		"object GET ":                     {"GetObject", "oss:GetObject", (*Server).getObject},
 		"object HEAD ":                    {"HeadObject", "oss:GetObject", (*Server).getObject},
+		"service GET tagging":             {"ListBuckets", "oss:ListBuckets", (*Server).listBuckets},
+		"bucket GET tagging":              {"GetBucketTags", "oss:GetBucketTagging", (*Server).getBucketTags},
+		"bucket PUT tagging":              {"PutBucketTags", "oss:PutBucketTagging", (*Server).putBucketTags},
+		"bucket DELETE tagging":           {"DeleteBucketTags", "oss:DeleteBucketTagging", (*Server).deleteBucketTags},
+		"bucket GET live":                 {"ListLiveChannel", "oss:ListLiveChannel", (*Server).listLiveChannels},
 		"bucket PUT acl":                  {"PutBucketAcl", "oss:PutBucketAcl", (*Server).putBucketACL},
 		"bucket GET versions":             {"ListObjectVersions", "oss:ListObjectVersions", (*Server).listObjectVersions},
 		"bucket GET encryption":           {"GetBucketEncryption", "oss:GetBucketEncryption", (*Server).getBucketEncryption},

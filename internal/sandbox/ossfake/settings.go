@@ -1,6 +1,7 @@
 package ossfake
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,8 @@ type BucketSettings struct {
 	// StorageClass is the class of objects that are uploaded without x-oss-storage-class: "Standard" (or ""), "IA", "Archive",
 	// "ColdArchive" or "DeepColdArchive".
 	StorageClass string `json:"storageClass"`
+	// Redundancy is "LRS" (or "") or "ZRS".
+	Redundancy string `json:"redundancy,omitempty"`
 	// ACL is "private" (or ""), "public-read" or "public-read-write".
 	ACL string `json:"acl"`
 	// AllowPublicAccess switches Block Public Access off, without which no ACL can be public.
@@ -25,6 +28,8 @@ type BucketSettings struct {
 	// RetentionDays is for how many days after its last change an object can be neither changed nor removed; 0 means no retention
 	// policy. It is in force at once, as a policy that was locked.
 	RetentionDays int `json:"retentionDays"`
+	// Tags are the bucket's tags.
+	Tags map[string]string `json:"tags,omitempty"`
 	// Lifecycle are the bucket's lifecycle rules. Server.ApplyLifecycle carries them out.
 	Lifecycle []LifecycleRule `json:"lifecycle,omitempty"`
 	// RestoreSeconds is how long the restoration of an archived object takes; 0 means as long as the service documents it: a minute
@@ -35,12 +40,16 @@ type BucketSettings struct {
 	HideMissing bool `json:"hideMissing"`
 }
 
+var redundancies = []string{"LRS", "ZRS"}
+
 // Encryption is a server-side encryption.
 type Encryption struct {
 	// Algorithm is "AES256", "KMS", "SM4", or "" for none.
 	Algorithm string `json:"algorithm"`
 	// KMSKeyID is the ID of an own key (CMK), with "KMS" only; empty means the key that OSS manages.
 	KMSKeyID string `json:"kmsKeyId"`
+	// DataAlgorithm is "SM4", with "KMS" only, or "".
+	DataAlgorithm string `json:"dataAlgorithm,omitempty"`
 }
 
 // oneOf returns an error that names what is accepted, unless value is among them.
@@ -60,6 +69,7 @@ func (b *BucketSettings) check() error {
 		b.ACL = aclPrivate
 	}
 	problems := []error{
+		oneOf("redundancy", cmp.Or(b.Redundancy, redundancies[0]), redundancies...),
 		oneOf("storageClass", b.StorageClass, storageClasses...),
 		oneOf("acl", b.ACL, bucketACLs...),
 	}
@@ -69,8 +79,8 @@ func (b *BucketSettings) check() error {
 	if b.Encryption.Algorithm != "" {
 		problems = append(problems, oneOf("encryption.algorithm", b.Encryption.Algorithm, encryptionAlgorithms...))
 	}
-	if b.Encryption.KMSKeyID != "" && b.Encryption.Algorithm != "KMS" {
-		problems = append(problems, errors.New("ossfake: encryption.kmsKeyId needs the algorithm KMS"))
+	if (b.Encryption.KMSKeyID != "" || b.Encryption.DataAlgorithm != "") && b.Encryption.Algorithm != "KMS" {
+		problems = append(problems, errors.New("ossfake: encryption.kmsKeyId and dataAlgorithm need the algorithm KMS"))
 	}
 	if b.ACL != aclPrivate && !b.AllowPublicAccess {
 		problems = append(problems, fmt.Errorf("ossfake: acl %s needs allowPublicAccess", b.ACL))

@@ -40,6 +40,8 @@ type metadata struct {
 	Encryption   *Encryption       `json:"encryption,omitempty"`
 	ACL          string            `json:"acl,omitempty"` // empty: the bucket's
 	Tags         []tag             `json:"tags,omitempty"`
+	// ContentMD5 is that of a multipart object, if it is known.
+	ContentMD5 string `json:"contentMd5,omitempty"`
 	// VersionID is empty for what was written before versioning was ever enabled.
 	VersionID string `json:"versionId,omitempty"`
 	// Sequence orders the versions of a key.

@@ -235,6 +235,11 @@ func (s *Server) checkV4Query(req *request) (Credentials, error) {
 	if err != nil {
 		return Credentials{}, err
 	}
+	for _, name := range additional {
+		if req.Header.Get(name) == "" && name != "host" && name != "content-length" {
+			return Credentials{}, errInvalidArgument("x-oss-additional-headers", name, "The request lacks a header that x-oss-additional-headers names.")
+		}
+	}
 	dateText := q.get("x-oss-date")
 	date, err := time.Parse(v4TimeFormat, dateText)
 	if err != nil {

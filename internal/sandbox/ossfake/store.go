@@ -202,7 +202,15 @@ func (st *store) version(bucket, key, id string) (metadata, error) {
 	l.RLock()
 	defer l.RUnlock()
 	_, m, err := st.find(bucket, key, id)
-	return m, err
+	return st.named(bucket, m), err
+}
+
+// named gives what was written before versioning was enabled the name that it has since.
+func (st *store) named(bucket string, m metadata) metadata {
+	if st.versioning(bucket) != "" {
+		m.VersionID = m.versionID()
+	}
+	return m
 }
 
 // update changes the metadata of a version, of the current one if id is empty.
@@ -234,7 +242,7 @@ func (st *store) open(bucket, key, id string) (metadata, *os.File, error) {
 		return metadata{}, nil, err
 	}
 	f, err := st.root.Open(p)
-	return m, f, err
+	return st.named(bucket, m), f, err
 }
 
 // commit makes a staged body the object, if permit agrees to what is there (nil = nothing). It returns the metadata before and
@@ -324,7 +332,7 @@ func (e *positionError) Error() string {
 var errNotAppendable = errors.New("ossfake: the object is not appendable")
 
 // append adds a staged chunk to an object if the object is exactly position bytes long, or creates it at position 0. Of
-// several callers with the same position one succeeds. The metadata counts only for a new object. permit may refuse to change the
+// several callers with the same position one succeeds. The metadata counts only for a new object, but for an ACL. permit may refuse to change the
 // object that is there.
 func (st *store) append(bucket, key string, position int64, chunk *staged, m metadata, permit func(*metadata) error) (metadata, error) {
 	defer st.discard(chunk.path)
@@ -361,6 +369,9 @@ func (st *store) append(bucket, key string, position int64, chunk *staged, m met
 	}
 	defer st.discard(whole.path)
 	old.CRC64 = whole.crc
+	if m.ACL != "" {
+		old.ACL = m.ACL
+	}
 	old.ETag = appendETag(old.ETag, chunk)
 	return st.place(bucket, key, whole, old)
 }

@@ -2,6 +2,7 @@ package ossfake
 
 import (
 	"encoding/xml"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -119,4 +120,82 @@ func (s *Server) setTags(w http.ResponseWriter, req *request, status int, tags [
 	setVersion(w.Header(), m)
 	w.WriteHeader(status)
 	return nil
+}
+
+func (s *Server) getBucketTags(w http.ResponseWriter, req *request) error {
+	var out tagging
+	for key, value := range s.Bucket(req.bucket).Tags {
+		out.Tags = append(out.Tags, tag{key, value})
+	}
+	slices.SortFunc(out.Tags, func(a, b tag) int { return strings.Compare(a.Key, b.Key) })
+	return writeXML(w, out)
+}
+
+// maxBucketTags is how many tags a bucket may have.
+const maxBucketTags = 20
+
+func (s *Server) putBucketTags(w http.ResponseWriter, req *request) error {
+	var in tagging
+	if err := readXML(w, req, &in); err != nil {
+		return err
+	}
+	tags := map[string]string{}
+	for _, t := range in.Tags {
+		if err := checkTags([]tag{t}); err != nil {
+			return err
+		}
+		tags[t.Key] = t.Value
+	}
+	if len(in.Tags) > maxBucketTags || len(tags) < len(in.Tags) {
+		return errInvalidTag("A bucket has at most %d tags, each with a key of its own", maxBucketTags)
+	}
+	return s.changeBucket(w, req, http.StatusOK, func(b *BucketSettings) { b.Tags = tags })
+}
+
+// deleteBucketTags removes all tags, or those whose keys the request lists.
+func (s *Server) deleteBucketTags(w http.ResponseWriter, req *request) error {
+	return s.changeBucket(w, req, http.StatusNoContent, func(b *BucketSettings) {
+		left := maps.Clone(b.Tags)
+		for key := range strings.SplitSeq(req.query.get("tagging"), ",") {
+			delete(left, key)
+		}
+		if b.Tags = left; req.query.get("tagging") == "" {
+			b.Tags = nil
+		}
+	})
+}
+
+// tagFilter is what ListBuckets asks of a bucket's tags: it must have all keys, each with its value unless the value is empty.
+type tagFilter map[string]string
+
+// tagPair matches one tag of a filter.
+var tagPair = regexp.MustCompile(`^"([^"]*)":"([^"]*)"$`)
+
+// parseTagFilter reads tag-key and tag-value, and tagging: "k1":"v1","k2":"v2".
+func parseTagFilter(query parameters) (tagFilter, error) {
+	wanted := tagFilter{}
+	if key := query.get("tag-key"); key != "" {
+		wanted[key] = query.get("tag-value")
+	}
+	text := query.get("tagging")
+	if text == "" {
+		return wanted, nil
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		found := tagPair.FindStringSubmatch(part)
+		if found == nil {
+			return nil, errInvalidArgument("tagging", text, "The filter must be \"key\":\"value\", joined with commas.")
+		}
+		wanted[found[1]] = found[2]
+	}
+	return wanted, nil
+}
+
+func (f tagFilter) matches(tags map[string]string) bool {
+	for key, value := range f {
+		if got, ok := tags[key]; !ok || value != "" && got != value {
+			return false
+		}
+	}
+	return true
 }

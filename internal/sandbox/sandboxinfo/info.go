@@ -31,11 +31,16 @@ type Info struct {
 	FC      string `json:"fc"`      // endpoint of the Function Compute API (version 2023-03-30)
 	Trigger string `json:"trigger"` // the function's HTTP trigger
 	Console string `json:"console"` // the web console and the management port
+	Market  string `json:"market"`  // endpoint of the market's API (version 2015-11-01)
+	MNS     string `json:"mns"`     // endpoint of the message queues
 
 	Region   string `json:"region"`
 	Bucket   string `json:"bucket"`
 	Function string `json:"function"`
 	Account  string `json:"account"` // account ID
+
+	FailureQueue string `json:"failureQueue"` // queue of the events that were given up
+	ProductCode  string `json:"productCode"`  // of the OCR API in the market
 
 	AccessKeyID     string `json:"accessKeyId"`
 	AccessKeySecret string `json:"accessKeySecret"`

@@ -1,4 +1,4 @@
-package fcapi
+package acsauth
 
 import (
 	"crypto/hmac"
