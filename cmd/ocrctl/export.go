@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/export"
 	"fc-idcard-ocr/internal/result"
 
@@ -31,9 +32,11 @@ func newExport(s *settings) *cobra.Command {
 		Short: "Write the result documents of a bucket as CSV, JSON lines or a table",
 		Long: `Write the result documents of a bucket as CSV, JSON lines or a table, in the order of their keys, read side by side and in constant memory. Nothing is written to the bucket.
 
-CSV is made for spreadsheets: UTF-8 with a byte order mark, CRLF, every document on one row. Text that a spreadsheet would take for a formula gets an apostrophe in front, and text that is all digits, such as most ID numbers, a tab, as spreadsheets round numbers to 15 digits. Programs should read JSON lines, which hold the documents as they are.
+CSV is made for spreadsheets: UTF-8 with a byte order mark, CRLF, every document on one row, text in quotes. Text that Excel, LibreOffice or WPS would take for a formula gets an apostrophe in front, and text that they would take for a number, a date or a time, such as most ID numbers, a tab. Programs should read JSON lines, which hold the documents as they are; a document that names another key than the one beside which it lies gets a member listedKey.
 
-CSV and JSON lines are not masked unless --mask is given; a table is, unless --no-mask is. With --file an export that broke off is completed by --resume: what is incomplete at its end is cut off first.`,
+CSV and JSON lines are not masked unless --mask is given; a table is, unless --no-mask is. With --file an export that broke off is completed by --resume: what is incomplete at its end is cut off first. A table or a masked file is made again from the start, and kept as far as it is the same.
+
+A document that cannot be read is named and left out; the exit code is then 1.`,
 		Example: `  ocrctl export -b cards -r cn-hangzhou --prefix 2026/ --file cards.csv
   ocrctl export -b cards -r cn-hangzhou --format jsonl --status recognized | jq .card.idNumber
   ocrctl export --sandbox --format table`,
@@ -61,10 +64,8 @@ CSV and JSON lines are not masked unless --mask is given; a table is, unless --n
 			return usageError{fmt.Errorf("--format %q: accepted are csv, jsonl and table", f.format)}
 		case f.status != "" && !slices.Contains(statuses, f.Status):
 			return usageError{fmt.Errorf("--status %q: accepted are recognized, unrecognized and failed", f.status)}
-		case f.resume && (f.file == "" || f.format == "table"):
-			return usageError{errors.New("--resume needs --file, and csv or jsonl")}
-		case f.resume && f.Mask:
-			return usageError{errors.New("--resume and --mask exclude each other: a masked file does not tell where it ended")}
+		case f.resume && f.file == "":
+			return usageError{errors.New("--resume needs --file")}
 		}
 		return s.export(c.Context(), f)
 	}
@@ -80,35 +81,22 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 	f.Suffix = conf.ResultSuffix
 	f.Mask = f.Mask || (f.format == "table" && !s.noMask)
 	var out io.Writer = s.stdout
-	headed := false
+	headed, complete := false, false
 	if f.file != "" {
-		file, after, err := openExport(f)
+		file, err := openExport(f)
 		if err != nil {
 			return err
 		}
 		defer func() {
-			if closeErr := file.Close(); err == nil {
-				err = closeErr
+			if closeErr := file.Close(complete); closeErr != nil {
+				err = errors.Join(err, closeErr)
 			}
 		}()
-		if at, err := file.Seek(0, io.SeekCurrent); err != nil {
-			return err
-		} else if at > 0 {
-			headed = true
-		}
-		out, f.After = file, after
+		out, f.After, headed = file, file.After, file.Headed
+	} else if terminal(s.stdout) && f.format == "csv" {
+		out = display.Writer{To: s.stdout}
 	}
-	var w export.Writer
-	switch export.Format(f.format) {
-	case export.JSONLines:
-		w = export.NewJSONLines(out)
-	case export.Table:
-		w = export.NewTable(out)
-	default:
-		if w, err = export.NewCSV(out, headed); err != nil {
-			return err
-		}
-	}
+	w := export.New(export.Format(f.format), out, headed)
 	var progress bar
 	if f.file != "" || !terminal(s.stdout) { // else the documents themselves are seen
 		progress = s.progress("exporting documents", -1)
@@ -123,6 +111,7 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 		}
 		return err
 	}
+	complete = true
 	if f.file != "" && s.json() {
 		err = s.print(report)
 	} else {
@@ -131,20 +120,20 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 	return errors.Join(err, failed.err())
 }
 
-func openExport(f exportFlags) (*os.File, string, error) {
+func openExport(f exportFlags) (*export.File, error) {
 	if f.resume {
-		file, after, err := export.Resume(f.file, export.Format(f.format))
+		file, err := export.Resume(f.file, export.Format(f.format), f.Mask)
 		if err != nil {
-			return nil, "", usageError{fmt.Errorf("--resume: %w", err)}
+			return nil, usageError{fmt.Errorf("--resume: %w", err)}
 		}
-		return file, after, nil
+		return file, nil
 	}
-	file, err := os.OpenFile(f.file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	file, err := export.Create(f.file)
 	if errors.Is(err, os.ErrExist) {
-		return nil, "", usageError{fmt.Errorf("--file %s is there already; complete it with --resume, or name another", f.file)}
+		return nil, usageError{fmt.Errorf("--file %s is there already; complete it with --resume, or name another", f.file)}
 	}
 	if err != nil {
-		return nil, "", usageError{err}
+		return nil, usageError{err}
 	}
-	return file, "", nil
+	return file, nil
 }

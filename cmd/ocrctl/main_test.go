@@ -240,7 +240,16 @@ func TestExportWritesAFileOnce(t *testing.T) {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Equal(t, whole.stdout, string(text))
-	for _, args := range [][]string{{"--format", "xml"}, {"--status", "x"}, {"--resume"}, {"--resume", "--mask", "--file", file}} {
+	for _, args := range [][]string{{"-F", "table"}, {"-F", "csv", "--mask"}, {"-F", "jsonl"}} {
+		whole, file := c.run(append([]string{"export"}, args...)...), filepath.Join(t.TempDir(), "cut")
+		require.NoError(t, os.WriteFile(file, []byte(whole.stdout[:len(whole.stdout)/3]), 0o600))
+		r := c.run(append([]string{"export", "--file", file, "--resume"}, args...)...)
+		assert.Equal(t, 0, r.code, r.stderr)
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.Equal(t, whole.stdout, string(text), args)
+	}
+	for _, args := range [][]string{{"--format", "xml"}, {"--status", "x"}, {"--resume"}} {
 		assert.Equal(t, 2, c.run(append([]string{"export"}, args...)...).code, args)
 	}
 }

@@ -4,6 +4,7 @@ package display
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -38,6 +39,15 @@ func escape(s, kept string) string {
 		i += size
 	}
 	return b.String()
+}
+
+// Writer is Printable for a stream of text, in which line ends and tabs stay. Characters may be cut by the end of a Write.
+type Writer struct{ To io.Writer }
+
+// Write prints p.
+func (w Writer) Write(p []byte) (int, error) {
+	_, err := io.WriteString(w.To, escape(string(p), "\r\n\t"))
+	return len(p), err
 }
 
 // JSON returns the same JSON text with the same characters written as JSON's own escapes, but for line breaks between values.

@@ -1,14 +1,13 @@
 package export
 
 import (
+	"bufio"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"fc-idcard-ocr/internal/result"
 )
@@ -16,7 +15,7 @@ import (
 // bom tells spreadsheets that the file is UTF-8; without it Excel takes it for the local code page.
 const bom = "\ufeff"
 
-// columns are the header of the CSV; text columns are kept from being taken for numbers and formulas.
+// columns are the header of the CSV. Text columns are quoted, and kept from being taken for numbers and formulas.
 var columns = []struct {
 	name string
 	text bool
@@ -59,132 +58,140 @@ func card(field func(*result.Card) string) func(string, *result.Document) string
 	}
 }
 
-// csvWriter writes CSV as spreadsheets read it: byte order mark, CRLF, guarded cells.
-type csvWriter struct {
-	csv *csv.Writer
-	row []string
-}
+// csvHeader is how every CSV begins.
+var csvHeader = func() string {
+	names := make([]string, len(columns))
+	for i, column := range columns {
+		names[i] = column.name
+	}
+	return bom + strings.Join(names, ",") + "\r\n"
+}()
+
+// csvWriter writes CSV as spreadsheets read it: byte order mark, CRLF, quoted and guarded text. (encoding/csv would drop carriage
+// returns in cells, by which resuming could not find the row again.)
+type csvWriter struct{ buffer *bufio.Writer }
 
 // NewCSV writes CSV. headed says that the header is there already.
-func NewCSV(w io.Writer, headed bool) (Writer, error) {
-	c := &csvWriter{csv: newRows(w), row: make([]string, len(columns))}
-	if headed {
-		return c, nil
+func NewCSV(w io.Writer, headed bool) Writer {
+	c := &csvWriter{bufio.NewWriter(w)}
+	if !headed {
+		c.buffer.WriteString(csvHeader) //nolint:errcheck // End tells
 	}
-	for i, column := range columns {
-		c.row[i] = column.name
-	}
-	if _, err := io.WriteString(w, bom); err != nil {
-		return nil, err
-	}
-	return c, c.csv.Write(c.row)
+	return c
 }
 
 // NewSheet begins a CSV file of other columns as spreadsheets read it. Text goes through Cell first.
 func NewSheet(w io.Writer) (*csv.Writer, error) {
 	_, err := io.WriteString(w, bom)
-	return newRows(w), err
-}
-
-func newRows(w io.Writer) *csv.Writer {
 	rows := csv.NewWriter(w)
 	rows.UseCRLF = true
-	return rows
+	return rows, err
 }
 
 func (c *csvWriter) Write(key string, d *result.Document) error {
+	var err error
 	for i, column := range columns {
-		c.row[i] = column.of(key, d)
-		if column.text {
-			c.row[i] = Cell(c.row[i])
+		if i > 0 {
+			c.buffer.WriteByte(',') //nolint:errcheck // as below
 		}
+		value := column.of(key, d)
+		if column.text {
+			value = `"` + strings.ReplaceAll(Cell(value), `"`, `""`) + `"`
+		}
+		_, err = c.buffer.WriteString(value) // an error stays
 	}
-	if err := c.csv.Write(c.row); err != nil {
-		return err
-	}
-	return nil
+	c.buffer.WriteString("\r\n") //nolint:errcheck // as above
+	return err
 }
 
-func (c *csvWriter) End() error {
-	c.csv.Flush()
-	return c.csv.Error()
-}
+func (c *csvWriter) End() error { return c.buffer.Flush() }
 
-// Cell keeps text from being taken for something else. What begins like a formula gets an apostrophe in front (OWASP, "CSV
-// Injection"); what is a number to a spreadsheet, such as an ID number without X, gets a tab, without which 18 digits
-// would be rounded to 15.
-func Cell(s string) string {
-	if s == "" {
-		return s
-	}
-	if first, _ := utf8.DecodeRuneInString(s); strings.ContainsRune("=+-@\t\r\n＝＋－＠'", first) {
-		return "'" + s
-	}
-	if _, err := strconv.ParseFloat(s, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		return "\t" + s
-	}
-	return s
-}
-
-// decodeCell undoes Cell.
-func decodeCell(s string) string {
-	if rest, ok := strings.CutPrefix(s, "'"); ok {
-		return rest
-	}
-	return strings.TrimPrefix(s, "\t")
-}
+var errForeign = errors.New("the file is no export of this kind, so nothing can be added to it")
 
 // lastCSV returns the key of the last complete row of a file that was written before, and where that row ends.
 func lastCSV(r io.Reader) (key string, end int64, err error) {
-	if head := make([]byte, len(bom)); true {
-		if n, err := io.ReadFull(r, head); err != nil || string(head[:n]) != bom {
+	s := &scanner{r: bufio.NewReader(r)}
+	for i := range len(csvHeader) {
+		if b, ok := s.next(); !ok {
+			return "", 0, s.err // not even the header is whole
+		} else if b != csvHeader[i] {
 			return "", 0, errForeign
 		}
 	}
-	tail := &tailed{r: r}
-	rows := csv.NewReader(tail)
-	rows.ReuseRecord, rows.FieldsPerRecord = true, len(columns)
-	for n := 0; ; n++ {
-		row, err := rows.Read()
-		if errors.Is(err, io.EOF) && n > 0 {
+	for {
+		end = s.read
+		first, complete := s.row()
+		switch {
+		case s.err != nil:
+			return "", 0, s.err
+		case !complete:
 			return key, end, nil
 		}
-		if err != nil {
-			if n > 0 && tail.ended { // the last row was cut off
-				return key, end, nil
-			}
-			return "", 0, errForeign
+		key = decodeCell(first)
+	}
+}
+
+// scanner reads rows that csvWriter has written.
+type scanner struct {
+	r    *bufio.Reader
+	read int64
+	err  error // errForeign, or of the reader; never io.EOF
+}
+
+func (s *scanner) next() (b byte, ok bool) {
+	b, err := s.r.ReadByte()
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			s.err = err
 		}
-		if n == 0 {
-			for i, column := range columns {
-				if row[i] != column.name {
-					return "", 0, errForeign
+		return 0, false
+	}
+	s.read++
+	return b, true
+}
+
+// row reads a row up to its line end and returns its first cell. complete is false where the file ends.
+func (s *scanner) row() (first string, complete bool) {
+	for i, column := range columns {
+		var cell strings.Builder
+		b, ok := s.next()
+		if ok && column.text {
+			if b != '"' {
+				s.err = errForeign
+				return "", false
+			}
+			for {
+				if b, ok = s.next(); !ok {
+					return "", false
+				}
+				if b == '"' {
+					if b, ok = s.next(); !ok || b != '"' {
+						break
+					}
+				}
+				if i == 0 {
+					cell.WriteByte(b)
 				}
 			}
-		} else if tail.ended && rows.InputOffset() == tail.read && tail.last != '\n' {
-			return key, end, nil // a row without its line end may lack a part of its last cell
-		} else {
-			key = strings.Clone(decodeCell(row[0]))
 		}
-		end = int64(len(bom)) + rows.InputOffset()
+		for ok && !column.text && b != ',' && b != '\r' && b != '"' {
+			b, ok = s.next()
+		}
+		if !ok {
+			return "", false
+		}
+		last := i == len(columns)-1
+		if !last && b != ',' || last && b != '\r' {
+			s.err = errForeign
+			return "", false
+		}
+		if i == 0 {
+			first = cell.String()
+		}
 	}
-}
-
-var errForeign = fmt.Errorf("the file is no export of this kind, so nothing can be added to it")
-
-// tailed notes what came last.
-type tailed struct {
-	r     io.Reader
-	read  int64
-	last  byte
-	ended bool
-}
-
-func (t *tailed) Read(p []byte) (int, error) {
-	n, err := t.r.Read(p)
-	if n > 0 {
-		t.read, t.last = t.read+int64(n), p[n-1]
+	b, ok := s.next()
+	if ok && b != '\n' {
+		s.err = errForeign
 	}
-	t.ended = t.ended || errors.Is(err, io.EOF)
-	return n, err
+	return first, ok && b == '\n'
 }

@@ -1,26 +1,52 @@
 package export
 
 import (
+	"bufio"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strings"
 
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/result"
 )
 
-// flushEvery is how many rows share their column widths; a table of any length is written in such blocks.
-const flushEvery = 500
+// tableColumns have fixed widths, so that one long key pads no other row and rows can be written as they come.
+var tableColumns = []struct {
+	name  string
+	width int
+}{{"KEY", 40}, {"STATUS", 12}, {"NAME", 16}, {"ID NUMBER", 18}, {"VALID", 5}, {"CODE", 0}}
 
-type tableWriter struct {
-	tabs *tabwriter.Writer
-	rows int
-}
+type tableWriter struct{ buffer *bufio.Writer }
 
 // NewTable writes a table for eyes.
 func NewTable(w io.Writer) Writer {
-	t := &tableWriter{tabs: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
-	fmt.Fprintln(t.tabs, "KEY\tSTATUS\tNAME\tID NUMBER\tVALID\tCODE")
+	t := &tableWriter{bufio.NewWriter(w)}
+	names := make([]string, len(tableColumns))
+	for i, c := range tableColumns {
+		names[i] = c.name
+	}
+	t.row(names...) //nolint:errcheck // End tells
 	return t
+}
+
+// tableHeader is how every table begins.
+var tableHeader = func() string {
+	var b strings.Builder
+	NewTable(&b).End() //nolint:errcheck // a builder takes everything
+	return b.String()
+}()
+
+func (t *tableWriter) row(cells ...string) error {
+	var b strings.Builder
+	for i, cell := range cells {
+		if width := tableColumns[i].width; width > 0 {
+			b.WriteString(display.Fit(cell, width) + "  ")
+		} else {
+			b.WriteString(display.Printable(cell))
+		}
+	}
+	_, err := fmt.Fprintln(t.buffer, strings.TrimRight(b.String(), " "))
+	return err
 }
 
 func (t *tableWriter) Write(key string, d *result.Document) error {
@@ -37,24 +63,7 @@ func (t *tableWriter) Write(key string, d *result.Document) error {
 	if d.Error != nil {
 		code = string(d.Error.Code)
 	}
-	if _, err := fmt.Fprintf(t.tabs, "%s\t%s\t%s\t%s\t%s\t%s\n", printable(key), d.Status, printable(c.Name), printable(c.IDNumber), valid, code); err != nil {
-		return err
-	}
-	if t.rows++; t.rows%flushEvery == 0 {
-		return t.tabs.Flush()
-	}
-	return nil
+	return t.row(key, string(d.Status), c.Name, c.IDNumber, valid, code)
 }
 
-func (t *tableWriter) End() error { return t.tabs.Flush() }
-
-// printable keeps what a key or card holds from moving the cursor or breaking the table.
-func printable(s string) string {
-	quoted := fmt.Sprintf("%+q", s)
-	for _, r := range s {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x202e || r == 0xfffd {
-			return quoted
-		}
-	}
-	return s
-}
+func (t *tableWriter) End() error { return t.buffer.Flush() }
