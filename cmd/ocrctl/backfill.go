@@ -111,7 +111,18 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 		j.Invoker = client
 	}
 	j.Bucket, j.Region, j.Function, j.Keys, j.MaxImageBytes = s.bucket, s.region, s.functionName(), keys(conf), conf.MaxImageBytes
-	if j.Checkpoint, err = s.openCheckpoint(f, j.Identity(f.since)); err != nil {
+	path, err := f.checkpointPath(j.Identity(f.since))
+	if err != nil {
+		return err
+	}
+	if !f.DryRun {
+		unlock, err := backfill.Lock(path)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	if j.Checkpoint, err = openCheckpoint(path, f, j.Identity(f.since)); err != nil {
 		return err
 	}
 	if at := j.Checkpoint.After(); at != "" {
@@ -198,15 +209,19 @@ func (s *settings) count(ctx context.Context, j *backfill.Job, b bar) (stop func
 	return func() { cancel(); <-done }
 }
 
-func (s *settings) openCheckpoint(f backfillFlags, identity backfill.Identity) (*backfill.Checkpoint, error) {
-	path := f.checkpoint
-	if path == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, configurationError{fmt.Errorf("there is no folder for the checkpoint; name a file with --checkpoint: %w", err)}
-		}
-		path = filepath.Join(cache, "ocrctl", identity.FileName())
+// checkpointPath is where the job's checkpoint is.
+func (f backfillFlags) checkpointPath(identity backfill.Identity) (string, error) {
+	if f.checkpoint != "" {
+		return f.checkpoint, nil
 	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", configurationError{fmt.Errorf("there is no folder for the checkpoint; name a file with --checkpoint: %w", err)}
+	}
+	return filepath.Join(cache, "ocrctl", identity.FileName()), nil
+}
+
+func openCheckpoint(path string, f backfillFlags, identity backfill.Identity) (*backfill.Checkpoint, error) {
 	if f.restart && !f.DryRun {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -155,4 +156,28 @@ func TestNothingOfTheSandboxGoesThroughAProxy(t *testing.T) {
 		cmd, stderr := c.process(env, args...)
 		assert.NoError(t, cmd.Wait(), "%v: %s", args, stderr)
 	}
+}
+
+func TestTwoBackfillsDoNotShareACheckpoint(t *testing.T) {
+	const images = 40
+	c := start(t)
+	c.putMany(images)
+	reached := make(chan struct{})
+	c.whenInvoked(func(n int) {
+		if n == 10 {
+			close(reached)
+		}
+	})
+	cmd, stderr := c.process(nil, "backfill", "--all", "--rate", "20")
+	<-reached
+	require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
+	r := c.run("backfill", "--all", "--rate", "1000")
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.stderr, fmt.Sprintf("another ocrctl (process %d on ", cmd.Process.Pid))
+	assert.Contains(t, r.stderr, "--checkpoint")
+	assert.Equal(t, 0, c.run("backfill", "--all", "--dry-run").code, "a dry run needs none")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
+	require.NoError(t, cmd.Wait(), stderr.String())
+	assert.Len(t, c.keys(), images, "nothing is submitted twice")
+	assert.Equal(t, 0, c.run("backfill", "--all").code, "who has ended holds nothing")
 }
