@@ -63,6 +63,7 @@ func run(ctx context.Context, out, only string, quick bool) error {
 		{"A picture as imgData", b.imageData},
 		{"The signature", b.signature},
 		{"Many images in one instance", b.manyImages},
+		{"The command line", b.commandLine},
 		{"The package", b.packed},
 		{"Instance time and price", b.cost},
 	} {

@@ -69,6 +69,7 @@ type cloud struct {
 	mu       sync.Mutex
 	idle     bool // events are taken and not worked on
 	requests []string
+	delay    time.Duration     // of each answer of OSS
 	refused  map[string]string // by method and key: OSS's code
 	invoked  []string
 	onInvoke func(n int)
@@ -140,7 +141,9 @@ func start(t testing.TB) *cloud {
 		c.mu.Lock()
 		c.requests = append(c.requests, r.Method+" "+r.URL.Path)
 		code := c.refused[r.Method+" "+strings.TrimPrefix(r.URL.Path, "/"+bucketName+"/")]
+		delay := c.delay
 		c.mu.Unlock()
+		time.Sleep(delay)
 		if code != "" {
 			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", code)
