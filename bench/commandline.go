@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -145,19 +144,9 @@ func runOcrctl(ctx context.Context, path, endpoint string, args ...string) (took
 			}
 			return time.Since(began), peak, nil
 		case <-tick.C: // getrusage would tell the memory of this process, of which the other was forked
-			peak = max(peak, peakMemory(c.Process.Pid))
+			if _, now, err := memoryOf(c.Process.Pid); err == nil { // else it has ended
+				peak = max(peak, now)
+			}
 		}
 	}
-}
-
-var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
-
-// peakMemory is the most resident memory that a process had so far, 0 if it has ended.
-func peakMemory(pid int) int64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if found := highWater.FindSubmatch(status); err == nil && found != nil {
-		kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64) //nolint:errcheck // digits
-		return kilobytes << 10
-	}
-	return 0
 }

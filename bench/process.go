@@ -218,8 +218,10 @@ func (p *process) cpu() (time.Duration, error) {
 }
 
 // memory returns the resident memory in bytes: now, and its peak since start or resetPeak.
-func (p *process) memory() (now, peak int64, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+func (p *process) memory() (now, peak int64, err error) { return memoryOf(p.command.Process.Pid) }
+
+func memoryOf(pid int) (now, peak int64, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, 0, err
 	}
