@@ -168,7 +168,7 @@ type session struct {
 func (s *session) start(ctx context.Context, dir string, port int, change func(*sandbox.Options)) (*sandbox.Cloud, error) {
 	options := sandbox.Options{
 		Dir: dir, Port: port, Function: s.flags.function, Mode: fcfake.Mode(s.flags.runtime),
-		Reader: s.reader, EngineDir: s.flags.engineDir, Freeze: s.flags.freeze,
+		Reader: s.reader, EngineDir: s.flags.engineDir, Freeze: s.flags.freeze, Samples: samples(),
 		Log: slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if s.flags.logs {
@@ -218,4 +218,16 @@ func (s *session) step(what string) (done func(error)) {
 		}
 		fmt.Fprintf(s.stderr, "%.1f s\n", time.Since(began).Seconds())
 	}
+}
+
+// samples are the specimen cards of the checkout; none outside of its folder.
+func samples() map[string][]byte {
+	cards := map[string][]byte{}
+	names, _ := filepath.Glob(filepath.Join("testdata", "cards", "*.jpg")) // the pattern is right
+	for _, name := range names {
+		if content, err := os.ReadFile(name); err == nil {
+			cards[filepath.Base(name)] = content
+		}
+	}
+	return cards
 }

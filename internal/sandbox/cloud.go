@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"fc-idcard-ocr/deploy"
+	"fc-idcard-ocr/internal/loopback"
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/console"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
@@ -146,7 +148,7 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 		}
 		reader = c.engine
 	}
-	if err := c.startServices(options, reader, listeners); err != nil {
+	if err := c.startServices(running, options, reader, listeners); err != nil {
 		return nil, err
 	}
 	listeners = nil
@@ -166,7 +168,7 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 }
 
 // startServices makes OSS, gateway and runtime and serves them on the listeners.
-func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners []net.Listener) (err error) {
+func (c *Cloud) startServices(running context.Context, options Options, reader gateway.Reader, listeners []net.Listener) (err error) {
 	c.TriggerURL = "http://" + listeners[0].Addr().String()
 	c.OSSEndpoint = "http://" + listeners[1].Addr().String()
 	c.MarketEndpoint = "http://" + listeners[2].Addr().String()
@@ -207,12 +209,15 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	page, err := console.New(console.Config{
-		Bucket: c.Bucket, Store: c, Activity: c.Management, Ledger: c.Gateway.Ledger, IsImage: IsImage,
-		ImageSuffixes: ImageSuffixes, ResultSuffix: ResultSuffix, ClaimSuffix: ClaimSuffix, Log: c.log,
+		Bucket: c.Bucket, Region: Region, OSSEndpoint: c.OSSEndpoint, AccessKeyID: AccessKeyID, AccessKeySecret: AccessKeySecret,
+		Keys:     result.Keys{ImageSuffixes: ImageSuffixes, ResultSuffix: ResultSuffix, ClaimSuffix: ClaimSuffix},
+		Function: functionName, TriggerURL: c.TriggerURL, AsyncTrigger: options.Mode != fcfake.ModeCustom,
+		Activity: c.Management, Ledger: c.Gateway.Ledger, GaveUp: c.gaveUp, Samples: options.Samples, Log: c.log,
 	})
 	if err != nil {
 		return err
 	}
+	c.watcher.Go(func() { page.Run(running) })
 	for n, service := range []struct {
 		name    string
 		handler http.Handler
@@ -224,6 +229,7 @@ func (c *Cloud) startServices(options Options, reader gateway.Reader, listeners 
 		{"", c.Management.Handler(c.Gateway, page), nil},
 	} {
 		if service.name != "" {
+			service.handler = loopback.RequireHost(service.handler, refuseHost)
 			service.handler = c.Management.Wrap(service.name, service.handler)
 		}
 		if service.wrap != nil {
@@ -248,6 +254,7 @@ func (c *Cloud) startManagement(options *Options) (err error) {
 		ExpireCredentials: func() int { return c.Keys.ExpireTokens(time.Now()) },
 		Bucket:            watchedBucket{c},
 		Chaos:             options.Chaos,
+		Failures:          c.failures,
 	})
 	if err != nil {
 		return err

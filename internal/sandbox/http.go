@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"fc-idcard-ocr/internal/loopback"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/fcapi"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
@@ -84,4 +85,10 @@ func gatewayMux(ocr, market, queues http.Handler) http.Handler {
 			ocr.ServeHTTP(w, r)
 		}
 	})
+}
+
+// refuseHost answers a request under a host name that is not loopback's, as a web page can make a browser send (DNS rebinding): it would
+// get the listing, the pictures and, from the discovery file, the keys.
+func refuseHost(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, loopback.ErrHost.Error(), http.StatusForbidden)
 }

@@ -48,6 +48,9 @@ type Options struct {
 	// Gateway configures the gateway further; what the sandbox sets itself (Apps, AppCodes, Reader) is overwritten.
 	Gateway gateway.Config
 
+	// Samples are specimen cards that the console offers, by file name.
+	Samples map[string][]byte
+
 	// Chaos lets things go wrong at random; nil leaves that to the rules of the management port.
 	Chaos *management.Chaos
 

@@ -1,10 +1,7 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -46,40 +43,12 @@ func (c *Cloud) invoke(event ossfake.Event) {
 	}
 }
 
-// fileFailure is the failure destination: a message in the queue and a file for each event that was given up.
-func (c *Cloud) fileFailure(destination fcfake.Destination) {
-	message, err := json.Marshal(destination)
-	if err == nil {
-		err = c.Failures.Send(FailureQueue, string(message))
-	}
-	if err != nil {
-		c.log.Error("the failure queue takes no message", "reason", err)
-	}
-	content, err := json.MarshalIndent(destination, "", "  ")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(c.FailureDir, destination.RequestContext.RequestID+".json"), content, 0o600)
-	}
-	if err != nil {
-		c.log.Error("the failure destination cannot be written", "reason", err)
-	}
-	var event struct {
-		Events []struct {
-			OSS struct {
-				Object struct {
-					Key string `json:"key"`
-				} `json:"object"`
-			} `json:"oss"`
-		} `json:"events"`
-	}
-	if err := json.Unmarshal([]byte(destination.RequestPayload), &event); err != nil {
-		return // an event of somebody else's making
-	}
+// gaveUp reports whether FC gave the last event of the object up.
+func (c *Cloud) gaveUp(key string) bool {
 	c.mu.Lock()
-	for _, record := range event.Events {
-		c.failed[record.OSS.Object.Key] = destination.ResponsePayload
-	}
-	c.mu.Unlock()
-	c.broadcast()
+	defer c.mu.Unlock()
+	_, failed := c.failed[key]
+	return failed
 }
 
 // broadcast wakes those who wait for a result.

@@ -16,6 +16,7 @@ type Entry struct {
 	Image    *ossclient.Object `json:"image,omitempty"`
 	Document *ossclient.Object `json:"document,omitempty"`
 	Claim    *ossclient.Object `json:"claim,omitempty"`
+	Review   *ossclient.Object `json:"review,omitempty"`
 }
 
 // UpToDate reports whether the entry's document is about the image as it is now, as far as a listing can tell: a document that is
@@ -59,6 +60,10 @@ func (p *Pairer) Add(o ossclient.Object) ([]Entry, error) {
 	case strings.HasPrefix(o.Key, budget.Prefix): // named like claims, and about no image
 	case p.Keys.IsImage(o.Key):
 		p.Position.Pending = append(pending, Entry{Key: o.Key, Image: &o})
+	case strings.HasSuffix(o.Key, result.ReviewSuffix): // before documents, whose suffix may be a part of it
+		if e := p.find(strings.TrimSuffix(o.Key, result.ReviewSuffix)); e != nil {
+			e.Review = &o
+		}
 	case strings.HasSuffix(o.Key, p.Keys.ResultSuffix):
 		image := strings.TrimSuffix(o.Key, p.Keys.ResultSuffix)
 		if e := p.find(image); e != nil {

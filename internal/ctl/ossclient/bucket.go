@@ -1,5 +1,5 @@
 // Package ossclient is the operator's view of one bucket: list it in key order, read documents, remove a document that is to be
-// made anew, and ask how the bucket is set up. It never writes an object's content and never puts a key, URL or credential
+// made anew, write a review beside an image, and ask how the bucket is set up. It never puts a key, URL or credential
 // into an error.
 package ossclient
 

@@ -2,8 +2,10 @@ package management
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/fnv"
 	"math/rand/v2"
+	"net/http"
 	"strconv"
 )
 
@@ -26,21 +28,21 @@ func (s *Server) roll(kind, object string) float64 {
 	name := kind + "\x00" + object
 	s.rolled[name]++
 	hash := fnv.New64a()
-	hash.Write(binary.LittleEndian.AppendUint64(nil, s.config.Chaos.Seed)) //nolint:errcheck // a hash never fails
-	hash.Write([]byte(name + "\x00" + strconv.Itoa(s.rolled[name])))       //nolint:errcheck // a hash never fails
-	return rand.New(rand.NewPCG(s.config.Chaos.Seed, hash.Sum64())).Float64()
+	hash.Write(binary.LittleEndian.AppendUint64(nil, s.chaos.Seed))  //nolint:errcheck // a hash never fails
+	hash.Write([]byte(name + "\x00" + strconv.Itoa(s.rolled[name]))) //nolint:errcheck // a hash never fails
+	return rand.New(rand.NewPCG(s.chaos.Seed, hash.Sum64())).Float64()
 }
 
 func (s *Server) chaosCall(imagePath string) (Rule, bool) {
-	if s.config.Chaos == nil {
-		return Rule{}, false
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.chaos == nil {
+		return Rule{}, false
+	}
 	switch roll := s.roll("call", imagePath); {
-	case roll < s.config.Chaos.Throttle:
+	case roll < s.chaos.Throttle:
 		return Rule{Phase: PhaseThrottle}, true
-	case roll < s.config.Chaos.Throttle+s.config.Chaos.Lost:
+	case roll < s.chaos.Throttle+s.chaos.Lost:
 		return Rule{Phase: PhaseAfterCharge}, true
 	}
 	return Rule{}, false
@@ -48,15 +50,53 @@ func (s *Server) chaosCall(imagePath string) (Rule, bool) {
 
 // chaosRequest leaves the requests of others than the function alone: what people upload arrives.
 func (s *Server) chaosRequest(request Request) (Rule, bool) {
-	if s.config.Chaos == nil || request.Caller != CallerFunction {
-		return Rule{}, false
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Rule{Phase: PhaseThrottle}, s.roll(request.Operation, request.Path) < s.config.Chaos.Throttle
+	if s.chaos == nil || request.Caller != CallerFunction {
+		return Rule{}, false
+	}
+	return Rule{Phase: PhaseThrottle}, s.roll(request.Operation, request.Path) < s.chaos.Throttle
 }
 
 // chaosEvent is called with s.mu held.
 func (s *Server) chaosEvent(key string) bool {
-	return s.config.Chaos != nil && s.roll("event", key) < s.config.Chaos.Duplicate
+	return s.chaos != nil && s.roll("event", key) < s.chaos.Duplicate
+}
+
+func (s *Server) getChaos(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	answer := map[string]any{"enabled": s.chaos != nil}
+	if s.chaos != nil {
+		answer["seed"] = s.chaos.Seed
+	}
+	s.mu.Unlock()
+	respond(w, http.StatusOK, answer)
+}
+
+// putChaos switches chaos on, with the seed that is given or a new one, or off.
+func (s *Server) putChaos(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Enabled *bool   `json:"enabled"`
+		Seed    *uint64 `json:"seed"`
+	}
+	err := decode(http.MaxBytesReader(w, r.Body, maxBody), &body)
+	if err == nil && body.Enabled == nil {
+		err = errors.New(`enabled is missing; accepted are {"enabled":true}, {"enabled":true,"seed":7} and {"enabled":false}`)
+	}
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	s.mu.Lock()
+	s.chaos = nil
+	if *body.Enabled {
+		seed := uint64(rand.Uint32())
+		if body.Seed != nil {
+			seed = *body.Seed
+		}
+		s.chaos = DefaultChaos(seed)
+		s.rolled = map[string]int{}
+	}
+	s.mu.Unlock()
+	s.getChaos(w, r)
 }

@@ -28,9 +28,9 @@ const (
 	CallerClient    = "client"    // anybody else
 )
 
-// ringSize is how many requests of each service are kept, for OSS of each kind of caller: somebody who looks at many
+// RingSize is how many requests of each service are kept, for OSS of each kind of caller: somebody who looks at many
 // objects does not push out what the function did.
-const ringSize = 1000
+const RingSize = 1000
 
 // Request is the record of a request that ended. It holds no query, header or body, so neither signature nor token.
 type Request struct {
@@ -101,7 +101,7 @@ func (s *Server) record(request Request) {
 	defer s.mu.Unlock()
 	from := request.Service + " " + request.Caller
 	ring := append(s.requests[from], request)
-	s.requests[from] = ring[max(0, len(ring)-ringSize):]
+	s.requests[from] = ring[max(0, len(ring)-RingSize):]
 	s.publish(Notice{Request: &request})
 }
 

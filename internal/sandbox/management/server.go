@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/idnumber"
+	"fc-idcard-ocr/internal/loopback"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
@@ -28,8 +28,10 @@ type Config struct {
 	ExpireCredentials func() int
 	// Bucket is the watched bucket.
 	Bucket Bucket
-	// Chaos, if set, lets things go wrong at random.
+	// Chaos, if set, lets things go wrong at random from the start.
 	Chaos *Chaos
+	// Failures lists the events that Function Compute gave up; nil: there are none.
+	Failures func() ([]Failure, error)
 	// HoldTime is how long a reordered event waits for its successor, 2 s by default.
 	HoldTime time.Duration
 }
@@ -55,7 +57,15 @@ type Server struct {
 	subscribers map[chan Notice]struct{}
 	events      Events
 	held        *heldEvent
+	chaos       *Chaos
 	rolled      map[string]int
+}
+
+// Failure is an event that Function Compute gave up. Key is masked.
+type Failure struct {
+	File  string `json:"file"` // in the failure folder
+	Key   string `json:"key"`
+	Error string `json:"error"`
 }
 
 // New returns a management port without rules.
@@ -67,7 +77,7 @@ func New(config Config) (*Server, error) {
 		config.HoldTime = holdTime
 	}
 	return &Server{
-		config: config, requests: map[string][]Request{}, subscribers: map[chan Notice]struct{}{}, rolled: map[string]int{},
+		config: config, chaos: config.Chaos, requests: map[string][]Request{}, subscribers: map[chan Notice]struct{}{}, rolled: map[string]int{},
 	}, nil
 }
 
@@ -109,31 +119,34 @@ func (s *Server) Handler(server *gateway.Server, fallback http.Handler) http.Han
 	resource("/versioning", map[string]http.HandlerFunc{"PUT": s.putVersioning})
 	resource("/bucket", map[string]http.HandlerFunc{"GET": s.getBucket, "PATCH": s.patchBucket})
 	resource("/lifecycle", map[string]http.HandlerFunc{"POST": s.postLifecycle})
+	resource("/chaos", map[string]http.HandlerFunc{"GET": s.getChaos, "PUT": s.putChaos})
+	resource("/failures", map[string]http.HandlerFunc{"GET": s.getFailures})
 	if fallback == nil {
 		fallback = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			writeError(w, http.StatusNotFound, errors.New("there is nothing here; accepted are /ledger, /requests, /faults, /events, "+
-				"/events/duplicate, /events/reorder, /credentials/expire, /versioning, /bucket and /lifecycle"))
+				"/events/duplicate, /events/reorder, /credentials/expire, /versioning, /bucket, /lifecycle, /chaos and /failures"))
 		})
 	}
 	mux.Handle("/", fallback)
-	return requireLoopback(mux)
+	return loopback.RequireSameOrigin(mux, func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, http.StatusForbidden, loopback.ErrHost)
+	})
 }
 
-// requireLoopback keeps web pages of other origins out: they could otherwise make a visitor's browser call the port, under a name
-// of their own (DNS rebinding) or across origins.
-func requireLoopback(next http.Handler) http.Handler {
-	crossOrigin := http.NewCrossOriginProtection().Handler(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
-		if ip := net.ParseIP(strings.Trim(host, "[]")); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			writeError(w, http.StatusForbidden, errors.New("the Host header names no loopback address; accepted are 127.0.0.1, [::1] and localhost"))
+func (s *Server) getFailures(w http.ResponseWriter, _ *http.Request) {
+	failures := []Failure{}
+	if s.config.Failures != nil {
+		listed, err := s.config.Failures()
+		if err != nil {
+			writeError(w, http.StatusInternalServerError, err)
 			return
 		}
-		crossOrigin.ServeHTTP(w, r)
-	})
+		failures = append(failures, listed...)
+	}
+	for n := range failures {
+		failures[n].Key = idnumber.MaskDigits(failures[n].Key)
+	}
+	respond(w, http.StatusOK, map[string]any{"failures": failures})
 }
 
 func ledger(server *gateway.Server) Ledger {

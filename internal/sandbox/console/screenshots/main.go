@@ -12,8 +12,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"fc-idcard-ocr/internal/console/browser"
 	"fc-idcard-ocr/internal/sandbox"
-	"fc-idcard-ocr/internal/sandbox/console/browser"
 )
 
 func main() {
