@@ -1,81 +1,160 @@
 package main
 
 import (
+	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
-	"io"
+	"log/slog"
+	"net"
+	"net/http"
 	"os"
-	"strings"
-	"sync"
+	"os/user"
+	"strconv"
+	"time"
 
-	"fc-idcard-ocr/internal/ctl/display"
+	"fc-idcard-ocr/internal/console"
+	"fc-idcard-ocr/internal/ctl/fcclient"
 
-	"golang.org/x/term"
+	"github.com/spf13/cobra"
 )
 
-// console is standard error: notes, a line each, and a progress bar that is drawn over and over on its last line. A note takes
-// the bar's place, and the bar is drawn again below it.
-type console struct {
-	to io.Writer
-
-	mu    sync.Mutex
-	drawn bool // the last line holds a bar
+// consoleFlags are what the command line says.
+type consoleFlags struct {
+	prefix, reviewer   string
+	parallel, port     int
+	price              float64
+	claimAge, interval time.Duration
+	readOnly           bool
 }
 
-// bar is where a progress bar is drawn.
-func (c *console) bar() io.Writer { return barWriter{c} }
+func newConsole(s *settings) *cobra.Command {
+	var f consoleFlags
+	c := &cobra.Command{
+		Use:   "console",
+		Short: "Serve a web page for the bucket on this machine: numbers, work list, reviews",
+		Long: `Serve a web page for the bucket on this machine: numbers that filter the list, the images that need somebody, each picture
+beside its document, and reviews. It listens on 127.0.0.1 only, at an address that nobody can guess and that is printed at
+the start, uses the credentials of who runs it, and keeps nothing on disk. Ctrl-C ends it.
 
-type barWriter struct{ console *console }
+Names, addresses, ID numbers and pictures are shown only when somebody asks for them on the page. Nothing is changed before
+that is confirmed there: recognising images again tells first what it costs and needs --account, as the function does it;
+a review writes <image>.ocr.reviewed.json and leaves the document as it is.
 
-func (w barWriter) Write(p []byte) (int, error) {
-	w.console.mu.Lock()
-	defer w.console.mu.Unlock()
-	w.console.drawn = true
-	return w.console.to.Write(p)
-}
-
-// Write takes the bar away, if there is one, and passes p on.
-func (c *console) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.drawn { // also what the terminal itself has written there, such as ^C
-		fmt.Fprintf(c.to, "\r%s\r", strings.Repeat(" ", max(columns(c.to)-1, 0)))
-		c.drawn = false
+The bucket is listed every --interval while the page is open, a request for each 1,000 objects, and each document is read
+once: 100,000 images are about 300 listing and 100,000 reading requests at the start, and 50 MB of memory.`,
+		Example: `  ocrctl console -b cards -r cn-hangzhou --prefix 2026/
+  ocrctl console -b cards -r cn-hangzhou --account 1234567890123456 --price 0.02
+  ocrctl console --sandbox`,
+		Args: cobra.NoArgs,
 	}
-	return c.to.Write(p)
+	flags := c.Flags()
+	s.listingFlags(c, &f.prefix, &f.parallel)
+	s.functionFlags(flags)
+	flags.IntVar(&f.port, "port", 0, "`port` to listen on; 0 takes a free one")
+	flags.Float64Var(&f.price, "price", 0, "`price` of a call, in yuan")
+	flags.StringVar(&f.reviewer, "reviewer", "", "`name` that reviews are signed with (default the name of who is logged in)")
+	flags.BoolVar(&f.readOnly, "read-only", false, "offer neither actions nor reviews")
+	claimAgeFlag(flags, &f.claimAge)
+	flags.DurationVar(&f.interval, "interval", time.Minute, "`time` between two listings while the page is open; at least 1s")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		switch {
+		case f.port < 0 || f.port > 65535:
+			return usageError{fmt.Errorf("--port %d: accepted is 0 (a free one) to 65535", f.port)}
+		case !(f.price >= 0 && f.price < 1e6):
+			return usageError{fmt.Errorf("--price %v: accepted is 0 or more, such as 0.02", f.price)}
+		case f.interval < time.Second:
+			return usageError{fmt.Errorf("--interval %s: accepted is 1s or more", f.interval)}
+		}
+		return s.console(c.Context(), f)
+	}
+	return c
 }
 
-// note writes a line for people: to standard error, so that standard output stays what the command makes. Text among the
-// arguments is shown in printable characters.
-func (s *settings) note(format string, args ...any) {
-	for i, arg := range args {
-		switch arg := arg.(type) {
-		case string:
-			args[i] = display.Printable(arg)
-		case error:
-			args[i] = display.Lines(arg.Error())
+// console serves the page until ctx ends.
+func (s *settings) console(ctx context.Context, f consoleFlags) error {
+	conf, bucket, err := s.open()
+	if err != nil {
+		return err
+	}
+	config := console.Config{
+		Bucket: bucket, Keys: keys(conf), Region: s.region, Prefix: f.prefix, Price: f.price, Parallel: f.parallel, Relist: f.interval, ClaimAge: f.claimAge,
+		Log: slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if !f.readOnly {
+		if config.Reviewer = first(f.reviewer, loginName()); config.Reviewer == "" {
+			s.note("Reviews are off: nobody is logged in by name; give one with --reviewer.")
+		}
+		function, err := s.consoleFunction()
+		if err != nil {
+			return err
+		}
+		if function == nil {
+			s.note("Without --account the page can recognise nothing again.")
+		} else {
+			config.Function = function
 		}
 	}
-	fmt.Fprintf(s.stderr, format+"\n", args...)
+	page, err := console.New(config)
+	if err != nil {
+		return err
+	}
+	for _, err := range bucket.List(ctx, f.prefix, "") { // a page that can show nothing is not served
+		if err != nil {
+			return err
+		}
+		break
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)))
+	if err != nil {
+		return usageError{fmt.Errorf("--port %d: %w", f.port, err)}
+	}
+	token := rand.Text()
+	url := "http://" + listener.Addr().String() + "/" + token + "/"
+	if s.json() {
+		err = s.print(map[string]string{"url": url})
+	} else {
+		_, err = fmt.Fprintln(s.stdout, url)
+	}
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.note("Open this address in a browser on this machine; whoever has it sees what you may see. Ctrl-C ends it.")
+	return serve(ctx, listener, console.WithToken(token, page), page.Run)
 }
 
-// terminal reports whether w is one.
-func terminal(w io.Writer) bool { return columns(w) > 0 }
+// serve serves the handler and runs run beside it until ctx ends.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, run func(context.Context)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		run(ctx)
+	}()
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { server.Close() }) //nolint:errcheck // what is streamed has no other end
+	err := server.Serve(listener)
+	cancel()
+	<-ran
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
 
-// columns is the width of a terminal, 0 of anything else.
-func columns(w io.Writer) int {
-	switch inner := w.(type) {
-	case *errWriter:
-		w = inner.to
-	case *console:
-		w = inner.to
+// consoleFunction is the function's client, nil if no account is known.
+func (s *settings) consoleFunction() (*fcclient.Client, error) {
+	if s.sandboxInfo == nil && first(s.fcEndpoint, os.Getenv("OCRCTL_FC_ENDPOINT"), s.accountID, os.Getenv("OCRCTL_ACCOUNT")) == "" {
+		return nil, nil
 	}
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return 0
+	return s.functions()
+}
+
+// loginName is the name of who runs this; empty if it has none.
+func loginName() string {
+	if who, err := user.Current(); err == nil {
+		return first(who.Username)
 	}
-	width, _, err := term.GetSize(int(file.Fd()))
-	if err != nil || width <= 0 {
-		return 80
-	}
-	return width
+	return ""
 }

@@ -37,7 +37,7 @@ func TestDocsHoldTheHelpTextsAsTheyArePrinted(t *testing.T) {
 			assert.Equal(t, made, string(text), "run: go test ./cmd/ocrctl -run Docs -update")
 		}
 		want := []string{"ocrctl"}
-		for _, command := range newRoot(nil, &bytes.Buffer{}, &console{to: &bytes.Buffer{}}).Commands() {
+		for _, command := range newRoot(nil, &bytes.Buffer{}, &terminal{to: &bytes.Buffer{}}).Commands() {
 			want = append(want, "ocrctl "+command.Name())
 		}
 		want = append(want, "ocrctl completion") // cobra adds it when it runs

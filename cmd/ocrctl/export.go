@@ -93,12 +93,12 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 			}
 		}()
 		out, f.After, headed = file, file.After, file.Headed
-	} else if terminal(s.stdout) && f.format == "csv" {
+	} else if isTerminal(s.stdout) && f.format == "csv" {
 		out = display.Writer{To: s.stdout}
 	}
 	w := export.New(export.Format(f.format), out, headed)
 	var progress bar
-	if f.file != "" || !terminal(s.stdout) { // else the documents themselves are seen
+	if f.file != "" || !isTerminal(s.stdout) { // else the documents themselves are seen
 		progress = s.progress("exporting documents", -1)
 	}
 	failed := troubles{s: s}

@@ -52,7 +52,7 @@ func (e exitError) Error() string { return e.text }
 
 // run is the program.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	out, notes := &errWriter{to: stdout}, &console{to: stderr}
+	out, notes := &errWriter{to: stdout}, &terminal{to: stderr}
 	root := newRoot(stdin, out, notes)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 var more []func(*settings) *cobra.Command
 
 // newRoot builds the tree of commands.
-func newRoot(stdin io.Reader, stdout io.Writer, stderr *console) *cobra.Command {
+func newRoot(stdin io.Reader, stdout io.Writer, stderr *terminal) *cobra.Command {
 	s := &settings{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := &cobra.Command{
 		Use:   "ocrctl",
@@ -113,7 +113,7 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Commands:"})
 	s.global(root)
-	commands := []*cobra.Command{newRecognize(s), newStatus(s), newShow(s), newBackfill(s), newExport(s), newReport(s), newBudget(s), newReconcile(s), newDoctor(s), newPause(s), newResume(s), newRedrive(s), newCheck(s), newVersion(s)}
+	commands := []*cobra.Command{newRecognize(s), newStatus(s), newShow(s), newBackfill(s), newExport(s), newReport(s), newBudget(s), newReconcile(s), newConsole(s), newDoctor(s), newPause(s), newResume(s), newRedrive(s), newCheck(s), newVersion(s)}
 	for _, newCommand := range more {
 		commands = append(commands, newCommand(s))
 	}

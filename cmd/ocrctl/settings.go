@@ -30,7 +30,7 @@ import (
 type settings struct {
 	stdin  io.Reader
 	stdout io.Writer
-	stderr *console
+	stderr *terminal
 
 	output     string // text or json
 	noMask     bool

@@ -112,7 +112,7 @@ func (s *settings) status(ctx context.Context, f statusFlags) error {
 	f.Keys, f.Ordered = keys(conf), f.list != ""
 	for {
 		bar := s.progress("counting images", -1)
-		if f.list != "" && terminal(s.stdout) {
+		if f.list != "" && isTerminal(s.stdout) {
 			bar.end()
 			bar.bar = nil // the images themselves are seen
 		}
@@ -163,7 +163,7 @@ func (s *settings) status(ctx context.Context, f statusFlags) error {
 
 // printStamp begins a count of --watch: in the place of the last one on a terminal, below it anywhere else.
 func (s *settings) printStamp() {
-	if terminal(s.stdout) {
+	if isTerminal(s.stdout) {
 		fmt.Fprint(s.stdout, "\x1b[H\x1b[2J")
 	}
 	fmt.Fprintln(s.stdout, time.Now().Format(time.DateTime))
