@@ -9,6 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ENGINE      := internal/sandbox/ocrengine/ocr
 CLIENTS     := internal/sandbox/ossfake/testdata/clients
 DEVS        := deploy/testdata/serverless-devs
+AXE         := internal/console/testdata/axe
 NPM_CI      := npm ci --ignore-scripts --no-audit --no-fund
 # The race detector needs a C compiler.
 RACE        := $(if $(shell command -v $${CC:-gcc} || command -v cc),-race)
@@ -19,7 +20,7 @@ help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: deps
-deps: engine clients serverless-devs browser dist/.modules ## Fetch everything that building, running and testing needs
+deps: engine clients serverless-devs axe browser dist/.modules ## Fetch everything that building, running and testing needs
 
 .PHONY: engine
 engine: $(ENGINE)/node_modules/.installed ## Install the sandbox's OCR engine
@@ -33,6 +34,9 @@ browser: ## Install Chromium for the tests of the console, if there is none
 
 .PHONY: clients
 clients: $(CLIENTS)/node_modules/.installed
+
+.PHONY: axe
+axe: $(AXE)/node_modules/.installed
 
 .PHONY: serverless-devs
 serverless-devs: $(DEVS)/node_modules/.installed
@@ -52,7 +56,7 @@ dist/.modules: go.mod go.sum
 
 .PHONY: run
 run: engine dist/.modules ## Start the sandbox and recognise a specimen (CARD=FILE for another picture)
-	@go run ./cmd/sandbox --demo $(CARD)
+	@go run ./cmd/sandbox --demo "$(CARD)"
 
 .PHONY: screenshots
 screenshots: engine browser dist/.modules ## Take the pictures of the console: docs/images/console-*.png
@@ -90,4 +94,4 @@ bench: dist/.modules ## Measure the function beside its floors: docs/performance
 
 .PHONY: clean
 clean: ## Remove what was built and installed (not .sandbox, which holds your pictures)
-	rm -rf dist coverage.out $(ENGINE)/node_modules $(CLIENTS)/node_modules $(DEVS)/node_modules
+	rm -rf dist coverage.out $(ENGINE)/node_modules $(CLIENTS)/node_modules $(DEVS)/node_modules $(AXE)/node_modules

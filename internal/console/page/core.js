@@ -69,7 +69,7 @@ export const post = (path, body) => ask(path, { method: "POST", body: JSON.strin
 /** tell shows a message until somebody closes it. The same one is not shown twice. */
 export function tell(text, kind = "bad") {
   for (const shown of $("messages").children) if (shown.dataset.text === text) return;
-  const item = element("li", { className: kind, role: kind === "bad" ? "alert" : "status" }, element("span", { textContent: text }));
+  const item = element("div", { className: kind, role: kind === "bad" ? "alert" : "status" }, element("span", { textContent: text }));
   item.dataset.text = text;
   item.append(element("button", { type: "button", textContent: "×", className: "close", "aria-label": say("closeMessage"), on: { click: () => item.remove() } }));
   $("messages").append(item);

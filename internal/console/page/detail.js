@@ -122,7 +122,7 @@ function showPicture(body) {
     });
   }
   const image = figure.querySelector("img");
-  figure.querySelector(".frame").setAttribute("aria-label", say("picture"));
+  figure.querySelector(".frame").setAttribute("aria-label", say("pictureOf", detail?.key ?? ""));
   if (image.dataset.id !== state.image || image.dataset.allowed !== String(allowed)) {
     image.dataset.id = state.image;
     image.dataset.allowed = allowed;

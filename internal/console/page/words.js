@@ -1,7 +1,7 @@
 // What the page says, in both languages. What to do about an image comes from the server's table.
 export const words = {
   en: {
-    other: "中文", otherLang: "zh-CN", switchTo: "切换到中文 (中文)", sandbox: "sandbox", views: "Views", messages: "Messages", closeMessage: "Close this message",
+    other: "中文", otherLang: "zh-CN", switchTo: "切换到中文 (中文)", sandbox: "sandbox", views: "Views", messages: "Messages", list: "Table of images", closeMessage: "Close this message",
     drop: "Drop ID-card pictures or folders here", dropHint: "or choose files, or paste one. They stay on this machine.",
     images: "Images", numbers: "Numbers", work: "To do", sandboxView: "Sandbox", filters: "Filters", search: "Search key, name or number", sort: "Order",
     newest: "newest first", oldest: "oldest first", byKey: "key", thumbnails: "Thumbnails", refresh: "Refresh", selectAll: "Select all on this page",
@@ -49,7 +49,7 @@ export const words = {
       Changed: "It has changed meanwhile. Look at it again." },
   },
   "zh-CN": {
-    other: "English", otherLang: "en", switchTo: "Switch to English", sandbox: "沙箱", views: "视图", messages: "消息", closeMessage: "关闭此消息",
+    other: "English", otherLang: "en", switchTo: "Switch to English", sandbox: "沙箱", views: "视图", messages: "消息", list: "图片列表", closeMessage: "关闭此消息",
     drop: "将身份证图片或文件夹拖放到这里", dropHint: "也可选择文件或粘贴图片。图片不会离开本机。",
     images: "图片", numbers: "统计", work: "待办", sandboxView: "沙箱", filters: "筛选", search: "搜索键、姓名或号码", sort: "排序",
     newest: "最新在前", oldest: "最早在前", byKey: "键", thumbnails: "缩略图", refresh: "刷新", selectAll: "选择本页全部",

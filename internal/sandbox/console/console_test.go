@@ -322,7 +322,7 @@ func TestWhatIsRefusedIsToldInFullAndCanBeClosed(t *testing.T) {
 	eventually(t, page, "#messages", "list.pdf 未上传")
 	eventually(t, page, "#messages", "cat.png 已存在，已存为 console/cat (2).png")
 	eventually(t, page, "#rows", "console/cat (2).png")
-	count := `document.querySelectorAll("#messages li").length`
+	count := `document.querySelectorAll("#messages > div").length`
 	require.InDelta(t, 4, evaluate[float64](t, page, count), 0)
 	click(t, page, "#messages .close")
 	assert.InDelta(t, 3, evaluate[float64](t, page, count), 0)
