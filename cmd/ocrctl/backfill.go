@@ -60,6 +60,7 @@ With --reuse images of equal bytes (by ETag of a simple upload and size) cost on
 	flags.StringVar(&f.checkpoint, "checkpoint", "", "`file` to go on from (default: one per job in ocrctl's folder of the user's cache)")
 	flags.BoolVar(&f.Reuse, "reuse", false, "submit one image of those with equal bytes, and write the documents of the others from its document")
 	flags.DurationVar(&f.reuseWait, "reuse-wait", 10*time.Minute, "wait at most this `time` for the documents of submitted images, with --reuse")
+	c.MarkFlagFilename("checkpoint", "jsonl") //nolint:errcheck // the flag is there
 	flags.BoolVar(&f.restart, "restart", false, "forget the checkpoint and begin anew")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := f.check(); err != nil {

@@ -47,6 +47,7 @@ A document that cannot be read is named and left out; the exit code is then 1.`,
 	flags.StringVarP(&f.format, "format", "F", "", "`format`: csv, jsonl or table (default csv, or jsonl with --output json)")
 	completeWords(c, "format", []string{"csv", "jsonl", "table"})
 	flags.StringVar(&f.file, "file", "", "`file` to write to, readable by its owner only (default standard output)")
+	c.MarkFlagFilename("file", "csv", "jsonl", "txt") //nolint:errcheck // the flag is there
 	flags.BoolVar(&f.resume, "resume", false, "complete the --file of an export that broke off")
 	flags.StringVar(&f.status, "status", "", "only documents of this `status`: recognized, unrecognized or failed")
 	completeWords(c, "status", []string{"recognized", "unrecognized", "failed"})

@@ -58,6 +58,7 @@ func (s *settings) global(root *cobra.Command) {
 	flags.Var(sandboxFlag{s}, "sandbox", "use the sandbox on this machine instead of Alibaba Cloud")
 	flags.Lookup("sandbox").NoOptDefVal = "true"
 	flags.StringVar(&s.sandboxDir, "sandbox-dir", "", "`folder` of the sandbox, or the URL of its HTTP port; implies --sandbox (default "+sandboxinfo.DefaultDir+")")
+	root.MarkPersistentFlagDirname("sandbox-dir") //nolint:errcheck // the flag is there
 	flags.StringVar(&s.profile, "profile", "", "`name` of the profile with the credentials [ALIBABA_CLOUD_PROFILE]")
 }
 

@@ -153,7 +153,7 @@ func TestARepeatedDeleteRemovesNobodyElsesClaim(t *testing.T) {
 }
 
 func TestAFailureCoversNoDocumentThatWasNotSeen(t *testing.T) {
-	for _, request := range []string{"HEAD " + key + ".ocr.json", "PUT " + key + ".ocr.json"} {
+	for _, request := range []string{"HEAD " + key + ".ocr.json", "APPEND " + key + ".ocr.json"} {
 		t.Run(request, func(t *testing.T) {
 			c := start(t)
 			event := c.upload("a picture")

@@ -58,11 +58,11 @@ func TestAnExportThatBrokeOffAnywhereIsCompleted(t *testing.T) {
 				return string(text)
 			}
 			whole := complete()
-			step := 1
-			if test.mask || test.format == Table { // these are compared byte by byte anyway
-				step = 17
-			}
-			for cut := 0; cut <= len(whole); cut += step {
+			for cut := range len(whole) + 1 {
+				// Around line ends every byte, and in the middle of long lines some: there it makes no difference.
+				if near := whole[max(cut-3, 0):min(cut+3, len(whole))]; cut%13 > 0 && !strings.ContainsAny(near, "\r\n") && test.format != CSV {
+					continue
+				}
 				require.NoError(t, os.WriteFile(path, []byte(whole[:cut]), 0o600))
 				require.Equal(t, whole, complete(), "cut at %d", cut)
 			}

@@ -65,21 +65,22 @@ func (p *Pairer) Add(o ossclient.Object) ([]Entry, error) {
 			e.Review = &o
 		}
 	case strings.HasSuffix(o.Key, p.Keys.ResultSuffix):
-		image := strings.TrimSuffix(o.Key, p.Keys.ResultSuffix)
-		if e := p.find(image); e != nil {
-			e.Document = &o
-		} else {
-			done = append(done, Entry{Key: image, Document: &o})
-		}
+		done = p.attach(done, strings.TrimSuffix(o.Key, p.Keys.ResultSuffix), func(e *Entry) { e.Document = &o })
 	case strings.HasSuffix(o.Key, p.Keys.ClaimSuffix):
-		image := strings.TrimSuffix(o.Key, p.Keys.ClaimSuffix)
-		if e := p.find(image); e != nil {
-			e.Claim = &o
-		} else {
-			done = append(done, Entry{Key: image, Claim: &o})
-		}
+		done = p.attach(done, strings.TrimSuffix(o.Key, p.Keys.ClaimSuffix), func(e *Entry) { e.Claim = &o })
 	}
 	return done, nil
+}
+
+// attach puts what lies beside an image to its entry, or adds an entry of its own if there is no such image.
+func (p *Pairer) attach(done []Entry, image string, set func(*Entry)) []Entry {
+	if e := p.find(image); e != nil {
+		set(e)
+		return done
+	}
+	orphan := Entry{Key: image}
+	set(&orphan)
+	return append(done, orphan)
 }
 
 func (p *Pairer) find(key string) *Entry {
