@@ -118,7 +118,10 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 	} else {
 		s.note("%d documents written", report.Written)
 	}
-	return errors.Join(err, failed.err())
+	if err != nil {
+		return err
+	}
+	return failed.err()
 }
 
 func openExport(f exportFlags) (*export.File, error) {

@@ -66,8 +66,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case err == nil:
 		return exitOK
 	case errors.As(err, &exit):
-		if exit.text != "" {
-			fmt.Fprintln(notes, "ocrctl:", display.Lines(exit.text))
+		if text := strings.TrimSpace(err.Error()); text != "" { // also that the output is not complete
+			fmt.Fprintln(notes, "ocrctl:", display.Lines(text))
 		}
 		return exit.code
 	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ctx.Err())):

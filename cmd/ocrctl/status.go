@@ -140,6 +140,9 @@ func (s *settings) status(ctx context.Context, f statusFlags) error {
 			if help := kindHint(f.list); help != "" && listed > 0 {
 				s.note("%s", help)
 			}
+			if report.Unreadable > 0 && f.list != string(inventory.Unreadable) {
+				return exitError{exitFailed, fmt.Sprintf("%d documents could not be read, so images may be missing here; `ocrctl status --list unreadable` names them", report.Unreadable)}
+			}
 			return nil
 		}
 		if f.watch != 0 && !s.json() {

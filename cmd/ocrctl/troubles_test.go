@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -45,7 +46,11 @@ func TestOneBadDocumentStopsNoCommandAndIsNamed(t *testing.T) {
 	assert.Equal(t, 3, report.Unreadable)
 	assert.Equal(t, map[string]int{"InvalidObjectState": 1, "AccessDenied": 1, "NoDocument": 1}, report.UnreadableCauses)
 	assert.Equal(t, map[string]int{"recognized": 7}, report.Statuses)
+	r = c.run("status", "--list", "recognized")
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.stderr, "3 documents could not be read, so images may be missing here")
 	r = c.run("status", "--list", "unreadable")
+	assert.Equal(t, 0, r.code, "they are what was asked for")
 	assert.Equal(t, "InvalidObjectState  2026/0002.jpg\nAccessDenied      2026/0003.jpg\nNoDocument        2026/0004.jpg\n", r.stdout)
 }
 
@@ -79,5 +84,16 @@ func TestEveryCodeHasAHintWithItsCommandAndCost(t *testing.T) {
 	for _, state := range listStates {
 		assert.NotEmpty(t, stateHints[state], state)
 		assert.NotEmpty(t, stateWords[state], state)
+	}
+}
+
+func TestALostOutputIsToldBesideBadDocuments(t *testing.T) {
+	c := spoiled(t)
+	for _, args := range [][]string{{"status"}, {"export"}} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), append(args, "--sandbox-dir", c.dir), strings.NewReader(""), full{}, &stderr)
+		assert.Equal(t, exitFailed, code)
+		assert.Contains(t, stderr.String(), "no space left on device", args)
+		assert.Contains(t, stderr.String(), "2026/0002.jpg: its document cannot be read", args)
 	}
 }
