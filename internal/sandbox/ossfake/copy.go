@@ -51,6 +51,12 @@ func (s *Server) copySource(req *request) (metadata, *os.File, error) {
 	return m, f, nil
 }
 
+func setSourceVersion(h http.Header, source metadata) {
+	if source.VersionID != "" {
+		h.Set("x-oss-copy-source-version-id", source.VersionID)
+	}
+}
+
 type copyResult struct {
 	XMLName      xml.Name `xml:"CopyObjectResult"`
 	ETag         string   `xml:"ETag"`
@@ -100,8 +106,6 @@ func (s *Server) copyObject(w http.ResponseWriter, req *request) error {
 	}
 	s.emit(req, "ObjectCreated:CopyObject", req.key, now, sizeDelta(old, now))
 	setStored(w.Header(), now)
-	if source.VersionID != "" {
-		w.Header().Set("x-oss-copy-source-version-id", source.VersionID)
-	}
+	setSourceVersion(w.Header(), source)
 	return writeXML(w, copyResult{ETag: `"` + now.ETag + `"`, LastModified: isoMillis(now.LastModified)})
 }

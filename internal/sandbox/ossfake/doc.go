@@ -34,7 +34,7 @@
 //   - Where the documentation names a refusal but not its error code, the code is a guess: AppendObject with an own KMS key
 //     (InvalidEncryptionRequest) and in an Archive bucket (OperationNotSupported).
 //   - Not implemented, and answered with 501 NotImplemented: CORS, symlinks, select, callbacks, replication, live channels, image
-//     styles, saveas and asynchronous processing, ListMultipartUploads with a delimiter.
+//     styles, saveas and asynchronous processing.
 //   - Image processing knows resize, auto-orient, rotate (multiples of 90), quality, format and info. It reads JPEG, PNG, GIF (first
 //     frame), BMP, TIFF and WebP and writes JPEG, PNG, GIF, BMP and TIFF. HEIC and AVIF are refused with the service's
 //     words for an unknown format, and WebP is not written: no decoder or encoder without cgo is used here. EXIF data is not

@@ -141,6 +141,14 @@ func (s *Server) listObjects(w http.ResponseWriter, req *request) error {
 	return writeXML(w, out)
 }
 
+// commonPrefixOf returns the common prefix into which a delimiter folds a key, empty if it does not.
+func commonPrefixOf(key, prefix, delimiter string) string {
+	if i := strings.Index(key[len(prefix):], delimiter); delimiter != "" && i >= 0 {
+		return key[:len(prefix)+i+len(delimiter)]
+	}
+	return ""
+}
+
 type listPage struct {
 	objects   []metadata
 	prefixes  []string
@@ -163,16 +171,13 @@ func (s *Server) list(bucket, prefix, delimiter, after string, limit int) (listP
 	}
 	err := s.store.scan(bucket, prefix, from, func(key string) (string, bool) {
 		full := len(page.objects)+len(page.prefixes) == limit
-		if delimiter != "" {
-			if i := strings.Index(key[len(prefix):], delimiter); i >= 0 {
-				if full {
-					page.truncated = true
-					return "", false
-				}
-				common := key[:len(prefix)+i+len(delimiter)]
-				page.prefixes, page.last = append(page.prefixes, common), common
-				return successor(common), true
+		if common := commonPrefixOf(key, prefix, delimiter); common != "" {
+			if full {
+				page.truncated = true
+				return "", false
 			}
+			page.prefixes, page.last = append(page.prefixes, common), common
+			return successor(common), true
 		}
 		m, err := s.store.stat(bucket, key)
 		if errors.Is(err, errNotFound) {
@@ -264,8 +269,7 @@ func (s *Server) listObjectVersions(w http.ResponseWriter, req *request) error {
 		if !strings.HasPrefix(key, prefix) || key < keyMarker || key == keyMarker && idMarker == "" || out.IsTruncated {
 			continue
 		}
-		if i := strings.Index(key[len(prefix):], delimiter); delimiter != "" && i >= 0 {
-			common := key[:len(prefix)+i+len(delimiter)]
+		if common := commonPrefixOf(key, prefix, delimiter); common != "" {
 			last := len(out.CommonPrefixes) - 1
 			if common != keyMarker && (last < 0 || out.CommonPrefixes[last].Prefix != encode(common)) && room(common, "") {
 				out.CommonPrefixes = append(out.CommonPrefixes, commonPrefix{encode(common)})

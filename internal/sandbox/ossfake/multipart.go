@@ -165,7 +165,7 @@ func (s *Server) uploadPart(w http.ResponseWriter, req *request) error {
 	}
 	var st *staged
 	if isCopy {
-		st, err = s.stagePartCopy(req)
+		st, err = s.stagePartCopy(w, req)
 	} else {
 		st, err = s.receive(w, req)
 	}
@@ -188,12 +188,13 @@ func (s *Server) uploadPart(w http.ResponseWriter, req *request) error {
 	return nil
 }
 
-func (s *Server) stagePartCopy(req *request) (*staged, error) {
+func (s *Server) stagePartCopy(w http.ResponseWriter, req *request) (*staged, error) {
 	source, f, err := s.copySource(req)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	setSourceVersion(w.Header(), source)
 	h := http.Header{"X-Oss-Range-Behavior": {"standard"}}
 	h.Set("Range", req.Header.Get("x-oss-copy-source-range"))
 	start, length, _, err := parseRange(h, source.Size)

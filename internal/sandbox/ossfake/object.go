@@ -56,9 +56,6 @@ func (s *Server) newMetadata(req *request, h http.Header) (metadata, error) {
 		e.ec = "0011-00000002"
 		return metadata{}, e
 	}
-	if h.Get("x-oss-callback") != "" {
-		return metadata{}, errNotImplemented("x-oss-callback")
-	}
 	encryption, err := s.encryption(req, h)
 	if err != nil {
 		return metadata{}, err

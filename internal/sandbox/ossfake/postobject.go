@@ -103,6 +103,9 @@ func (s *Server) postObject(w http.ResponseWriter, req *request) error {
 	if err := s.requireBucket(req.bucket); err != nil {
 		return err
 	}
+	if f.fields["callback"] != "" {
+		return errNotImplemented("callback")
+	}
 	now, err := s.storeForm(w, req, f, limits)
 	if err != nil {
 		return err

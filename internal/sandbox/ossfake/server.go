@@ -151,6 +151,9 @@ func (s *Server) serve(w http.ResponseWriter, req *request) (string, error) {
 		// The form carries the signature.
 		return "PostObject", s.postObject(w, req)
 	}
+	if req.Header.Get("x-oss-callback") != "" || req.query.has("callback") {
+		return "", errNotImplemented("x-oss-callback")
+	}
 	if err := checkTrafficLimit(req); err != nil {
 		return "", err
 	}

@@ -79,17 +79,19 @@ func (s *Server) listParts(w http.ResponseWriter, req *request) error {
 }
 
 type listUploadsResult struct {
-	XMLName            xml.Name      `xml:"ListMultipartUploadsResult"`
-	EncodingType       string        `xml:"EncodingType,omitempty"`
-	Bucket             string        `xml:"Bucket"`
-	KeyMarker          keyText       `xml:"KeyMarker"`
-	UploadIDMarker     string        `xml:"UploadIdMarker"`
-	NextKeyMarker      keyText       `xml:"NextKeyMarker"`
-	NextUploadIDMarker string        `xml:"NextUploadIdMarker"`
-	Prefix             keyText       `xml:"Prefix"`
-	MaxUploads         int           `xml:"MaxUploads"`
-	IsTruncated        bool          `xml:"IsTruncated"`
-	Uploads            []uploadEntry `xml:"Upload"`
+	XMLName            xml.Name       `xml:"ListMultipartUploadsResult"`
+	EncodingType       string         `xml:"EncodingType,omitempty"`
+	Bucket             string         `xml:"Bucket"`
+	KeyMarker          keyText        `xml:"KeyMarker"`
+	UploadIDMarker     string         `xml:"UploadIdMarker"`
+	NextKeyMarker      keyText        `xml:"NextKeyMarker"`
+	NextUploadIDMarker string         `xml:"NextUploadIdMarker"`
+	Prefix             keyText        `xml:"Prefix"`
+	Delimiter          keyText        `xml:"Delimiter,omitempty"`
+	MaxUploads         int            `xml:"MaxUploads"`
+	IsTruncated        bool           `xml:"IsTruncated"`
+	Uploads            []uploadEntry  `xml:"Upload"`
+	CommonPrefixes     []commonPrefix `xml:"CommonPrefixes"`
 }
 
 type uploadEntry struct {
@@ -133,9 +135,6 @@ func (s *Server) listMultipartUploads(w http.ResponseWriter, req *request) error
 			return err
 		}
 	}
-	if q.get("delimiter") != "" {
-		return errNotImplemented("ListMultipartUploads with a delimiter")
-	}
 	encode, err := keyEncoder(req)
 	if err != nil {
 		return err
@@ -151,10 +150,26 @@ func (s *Server) listMultipartUploads(w http.ResponseWriter, req *request) error
 	})
 	out := listUploadsResult{
 		EncodingType: q.get("encoding-type"), Bucket: req.bucket, KeyMarker: encode(keyMarker), UploadIDMarker: idMarker, Prefix: encode(prefix),
-		MaxUploads: limit, IsTruncated: len(uploads) > limit,
+		MaxUploads: limit, Delimiter: encode(q.get("delimiter")),
 	}
-	for _, u := range uploads[:min(limit, len(uploads))] {
-		out.NextKeyMarker, out.NextUploadIDMarker = encode(u.Key), u.ID
+	for _, u := range uploads {
+		key, id := u.Key, u.ID
+		common := commonPrefixOf(u.Key, prefix, q.get("delimiter"))
+		if common != "" {
+			key, id = common, ""
+			last := len(out.CommonPrefixes) - 1
+			if common == keyMarker || last >= 0 && out.CommonPrefixes[last].Prefix == encode(common) {
+				continue
+			}
+		}
+		if out.IsTruncated = len(out.Uploads)+len(out.CommonPrefixes) == limit; out.IsTruncated {
+			break
+		}
+		out.NextKeyMarker, out.NextUploadIDMarker = encode(key), id
+		if common != "" {
+			out.CommonPrefixes = append(out.CommonPrefixes, commonPrefix{encode(common)})
+			continue
+		}
 		out.Uploads = append(out.Uploads, uploadEntry{encode(u.Key), u.ID, u.Metadata.StorageClass, isoMillis(u.Initiated)})
 	}
 	return writeXML(w, out)
