@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ENGINE      := internal/sandbox/ocrengine/ocr
-CLIENTS     := internal/sandbox/ossfake/testdata/clients
+CLIENTS     := internal/sandbox/testdata/clients
 DEVS        := deploy/testdata/serverless-devs
 AXE         := internal/console/testdata/axe
 NPM_CI      := npm ci --ignore-scripts --no-audit --no-fund

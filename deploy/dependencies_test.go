@@ -105,7 +105,7 @@ func TestDependenciesFromNPMAreUnderKnownLicences(t *testing.T) {
 	table := dependencies(t)["npm packages"]
 	allowed := []string{"MIT", "ISC", "0BSD", "BSD-3-Clause", "Apache-2.0", "Apache2", "BlueOak-1.0.0", "CC0-1.0", "LGPL-3.0-or-later", "MPL-2.0"}
 	var direct []string
-	for _, folder := range []string{"../internal/sandbox/ocrengine/ocr", "../internal/sandbox/ossfake/testdata/clients", "testdata/serverless-devs", "../internal/console/testdata/axe"} {
+	for _, folder := range []string{"../internal/sandbox/ocrengine/ocr", "../internal/sandbox/testdata/clients", "testdata/serverless-devs", "../internal/console/testdata/axe"} {
 		text, err := os.ReadFile(filepath.Join(folder, "package-lock.json"))
 		require.NoError(t, err)
 		var lock struct {

@@ -32,7 +32,7 @@ type nodeOutcome struct {
 	Code   string `json:"code"`
 }
 
-// nodeResult is what clients.mjs saw with one way to sign.
+// nodeResult is what oss.mjs saw with one way to sign.
 type nodeResult struct {
 	Version     string `json:"version"`
 	Credentials string `json:"credentials"`
@@ -89,9 +89,9 @@ func TestTheOfficialClientForNodeWorksAndItsForgeriesDoNot(t *testing.T) {
 	}
 }
 
-// runNodeClient runs testdata/clients/clients.mjs against a new server and returns its four results.
+// runNodeClient runs testdata/clients/oss.mjs against a new server and returns its four results.
 func runNodeClient(t *testing.T) []nodeResult {
-	const folder = "testdata/clients"
+	const folder = "../testdata/clients"
 	if _, err := os.Stat(filepath.Join(folder, "node_modules", "ali-oss")); err != nil {
 		require.FailNow(t, "the official OSS client for Node.js is not installed: run `make deps`")
 	}
@@ -120,7 +120,7 @@ func runNodeClient(t *testing.T) []nodeResult {
 		},
 	})
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), node, "--dns-result-order=ipv4first", "--no-deprecation", "clients.mjs")
+	cmd := exec.CommandContext(t.Context(), node, "--dns-result-order=ipv4first", "--no-deprecation", "oss.mjs")
 	cmd.Dir, cmd.Stdin = folder, bytes.NewReader(input)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
