@@ -18,6 +18,9 @@ type AsyncConfig struct {
 	MaxAge time.Duration
 	// Backoff is the pause before the nth retry (from 1); default 1 s, doubled each time, at most a minute.
 	Backoff func(retry int) time.Duration
+	// Speed makes time pass faster for MaxAge and Backoff, which are divided by it, so that a day of retries can be tried in seconds;
+	// 0 means 1. Neither timeouts nor the function's own clock are touched.
+	Speed float64
 	// OnSuccess and OnFailure are the destinations: they get the outcome of each event that was delivered, or given up.
 	// They may be called from several goroutines.
 	OnSuccess, OnFailure func(Destination)
@@ -75,6 +78,11 @@ func (q *asyncQueue) init(r *Runtime, config AsyncConfig) {
 	setDefault(&config.MaxAge, 24*time.Hour)
 	if config.Backoff == nil {
 		config.Backoff = func(retry int) time.Duration { return min(time.Second<<(retry-1), time.Minute) }
+	}
+	if config.Speed > 0 {
+		compress := func(d time.Duration) time.Duration { return time.Duration(float64(d) / config.Speed) }
+		backoff := config.Backoff
+		config.MaxAge, config.Backoff = compress(config.MaxAge), func(retry int) time.Duration { return compress(backoff(retry)) }
 	}
 	q.runtime, q.config = r, config
 	q.ctx, q.cancel = context.WithCancel(context.Background())

@@ -61,6 +61,10 @@ func TestAnEventThatKeepsFailingGoesToTheFailureDestination(t *testing.T) {
 		"after none":          {`{"do":"fail"}`, func(c *fcfake.Config) { c.Async.MaxRetries = fcfake.NoRetries }, 1, fcfake.ErrorUnhandled, ""},
 		"after one":           {`{"do":"exit"}`, func(c *fcfake.Config) { c.Async.MaxRetries = 1 }, 2, fcfake.ErrorExited, ""},
 		"when it is too old":  {`{"do":"fail"}`, func(c *fcfake.Config) { c.Async.MaxAge = time.Nanosecond }, 1, fcfake.ErrorUnhandled, ""},
+		"hours in an instant": {`{"do":"fail"}`, func(c *fcfake.Config) {
+			c.Async.MaxRetries, c.Async.Backoff, c.Async.Speed = 2, func(int) time.Duration { return 2 * time.Hour }, 1e6
+			c.Async.MaxAge = 1e6 * time.Hour // an invocation is not faster than it is
+		}, 3, fcfake.ErrorUnhandled, ""},
 		"when nothing starts": {`{"do":"echo"}`, func(c *fcfake.Config) { c.Env = []string{"START=fail"} }, 4, fcfake.ErrorInitialization, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -131,6 +131,9 @@ func New(config Config) (*Runtime, error) {
 	if config.Async.MaxRetries < NoRetries || config.Async.MaxRetries > 8 {
 		problems = append(problems, fmt.Errorf("fcfake: Async.MaxRetries is %d; FC takes 0 to 8, here NoRetries to 8", config.Async.MaxRetries))
 	}
+	if config.Async.Speed < 0 {
+		problems = append(problems, errors.New("fcfake: Async.Speed must not be negative"))
+	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}

@@ -71,11 +71,17 @@ func New(config Config) *Server {
 	return s
 }
 
+// ErrTooLarge says that a message is over the limit of 64 KB.
+var ErrTooLarge = errors.New("mnsfake: a message must not be larger than 65536 bytes")
+
 // Send puts a message into a queue, as Function Compute does with an event that it gives up.
 func (s *Server) Send(queue, body string) error {
 	q, ok := s.queues[queue]
 	if !ok {
 		return fmt.Errorf("mnsfake: there is no queue %q", queue)
+	}
+	if len(body) > maxBody {
+		return ErrTooLarge
 	}
 	q.send(body)
 	return nil

@@ -104,6 +104,7 @@ func TestAMessageIsPeekedReceivedAndDeleted(t *testing.T) {
 	assert.Equal(t, "MessageNotExist", a.Code)
 	require.NoError(t, f.Send("failures", `{"a":"<&>"}`))
 	require.Error(t, f.Send("other", "x"))
+	require.ErrorIs(t, f.Send("failures", strings.Repeat("x", 64<<10+1)), mnsfake.ErrTooLarge)
 
 	status, a = f.call("GET", messages+"?peekonly=true", "")
 	assert.Equal(t, 200, status)
