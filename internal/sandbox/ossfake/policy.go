@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,9 +16,10 @@ type Policy struct {
 }
 
 type statement struct {
-	deny      bool
-	actions   []string
-	resources []string
+	deny       bool
+	actions    []string
+	resources  []string
+	conditions []condition
 }
 
 // oneOrMany is a JSON string or an array of strings, as RAM policies allow both.
@@ -39,24 +41,25 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 
 // ParsePolicy reads a RAM policy document: {"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject"],
 // "Resource":["acs:oss:*:*:bucket/*"]}]}. Actions and resources may hold the wildcards * and ?. Elements that this server
-// would not enforce (Condition, NotAction, NotResource, Principal) are errors, so that no policy seems stricter here than it
-// is. (https://help.aliyun.com/zh/ram/user-guide/policy-structure-and-syntax)
+// would not enforce (NotAction, NotResource, Principal, conditions that it cannot judge) are errors, so that no policy seems
+// stricter here than it is. (https://help.aliyun.com/zh/ram/user-guide/policy-structure-and-syntax)
 func ParsePolicy(document []byte) (*Policy, error) {
 	var in struct {
 		Version   string
 		Statement []struct {
-			Effect   string
-			Action   oneOrMany
-			Resource oneOrMany
+			Effect    string
+			Action    oneOrMany
+			Resource  oneOrMany
+			Condition map[string]map[string]oneOrMany
 		}
 	}
 	dec := json.NewDecoder(bytes.NewReader(document))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&in); err != nil {
-		return nil, fmt.Errorf("ossfake: policy: %w; known are Version, Statement, Effect, Action and Resource", err)
+		return nil, fmt.Errorf("ossfake: policy: %w; known are Version, Statement, Effect, Action, Resource and Condition", err)
 	}
 	if in.Version != "1" {
-		return nil, fmt.Errorf(`oss: policy: Version is %q, must be "1"`, in.Version)
+		return nil, fmt.Errorf(`ossfake: policy: Version is %q, must be "1"`, in.Version)
 	}
 	if len(in.Statement) == 0 {
 		return nil, errors.New("ossfake: policy: Statement is empty, must hold at least one")
@@ -69,7 +72,11 @@ func ParsePolicy(document []byte) (*Policy, error) {
 		if len(st.Action) == 0 || len(st.Resource) == 0 {
 			return nil, fmt.Errorf("ossfake: policy: Statement %d: Action and Resource must not be empty", i)
 		}
-		out := statement{deny: st.Effect == "Deny"}
+		conditions, err := parseConditions(st.Condition)
+		if err != nil {
+			return nil, fmt.Errorf("ossfake: policy: Statement %d: %w", i, err)
+		}
+		out := statement{deny: st.Effect == "Deny", conditions: conditions}
 		for _, a := range st.Action {
 			if a != "*" && !strings.Contains(a, ":") {
 				return nil, fmt.Errorf("ossfake: policy: Statement %d: Action %q must be * or start with the service, such as oss:GetObject", i, a)
@@ -88,8 +95,8 @@ func ParsePolicy(document []byte) (*Policy, error) {
 }
 
 // Allows tells whether the policy permits an action such as "oss:GetObject" on a bucket (empty key) or an object. An empty bucket
-// stands for the service itself.
-func (p *Policy) Allows(action, region, bucket, key string) bool {
+// stands for the service itself. context holds the values of the keys that conditions look at, such as oss:Prefix.
+func (p *Policy) Allows(action, region, bucket, key string, context map[string]string) bool {
 	target := bucket
 	switch {
 	case bucket == "":
@@ -97,14 +104,14 @@ func (p *Policy) Allows(action, region, bucket, key string) bool {
 	case key != "":
 		target = bucket + "/" + key
 	}
-	return p.allows(action, "oss", region, target)
+	return p.allows(action, "oss", region, target, context)
 }
 
 // allows judges an action on a resource of any service.
-func (p *Policy) allows(action, service, region, target string) bool {
+func (p *Policy) allows(action, service, region, target string, context map[string]string) bool {
 	allowed := false
 	for _, st := range p.statements {
-		if !st.covers(strings.ToLower(action), service, region, target) {
+		if !st.covers(strings.ToLower(action), service, region, target) || slices.ContainsFunc(st.conditions, func(c condition) bool { return !c.holds(context) }) {
 			continue
 		}
 		if st.deny {

@@ -256,7 +256,7 @@ func (s *Server) authorize(req *request, action, bucket, key string) error {
 	if s.cfg.Policy == nil || req.caller.SecurityToken == "" {
 		return nil
 	}
-	if s.cfg.Policy.Allows(action, s.cfg.Region, bucket, key) {
+	if s.cfg.Policy.Allows(action, s.cfg.Region, bucket, key, conditionContext(req)) {
 		return nil
 	}
 	return errorf(http.StatusForbidden, "AccessDenied", "0003-00000001", "You have no right to access this object.").
@@ -265,7 +265,7 @@ func (s *Server) authorize(req *request, action, bucket, key string) error {
 
 // authorizeKMS applies the RAM policy to the use of a KMS key.
 func (s *Server) authorizeKMS(req *request, action, keyID string) error {
-	if s.cfg.Policy == nil || req.caller.SecurityToken == "" || s.cfg.Policy.allows(action, "kms", s.cfg.Region, "key/"+keyID) {
+	if s.cfg.Policy == nil || req.caller.SecurityToken == "" || s.cfg.Policy.allows(action, "kms", s.cfg.Region, "key/"+keyID, conditionContext(req)) {
 		return nil
 	}
 	return errorf(http.StatusForbidden, "AccessDenied", "", "This operation for KMS is forbidden by your kms role.").with("AuthAction", action)
