@@ -28,7 +28,7 @@
 //   - Every long-term key owns every bucket; RAM policies apply to STS callers only and know Effect, Action, Resource and
 //     some of the conditions. There are no bucket policies.
 //   - Nothing is encrypted: the headers are kept and answered, and the permissions for an own KMS key are checked.
-//   - A retention policy is set by ChangeBucket only, and is locked at once. Lifecycle rules know prefix, tags and days, and run when
+//   - Lifecycle rules know prefix, tags and days, and run when
 //     ApplyLifecycle is called.
 //   - The V2 signature is refused; the service takes it no more for new users.
 //   - Where the documentation names a refusal but not its error code, the code is a guess: AppendObject with an own KMS key

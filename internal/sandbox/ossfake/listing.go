@@ -56,6 +56,15 @@ func maxKeys(req *request, name string) (int, error) {
 	return n, nil
 }
 
+// pageOptions reads max-keys and encoding-type.
+func pageOptions(req *request) (limit int, encode func(string) keyText, err error) {
+	if limit, err = maxKeys(req, "max-keys"); err != nil {
+		return 0, nil, err
+	}
+	encode, err = keyEncoder(req)
+	return limit, encode, err
+}
+
 // keyEncoder applies encoding-type, which keeps characters that XML 1.0 cannot hold out of the answer.
 func keyEncoder(req *request) (func(string) keyText, error) {
 	switch t := req.query.get("encoding-type"); t {
@@ -71,11 +80,7 @@ func keyEncoder(req *request) (func(string) keyText, error) {
 // listObjects serves ListObjects (V1) and, with list-type=2, ListObjectsV2.
 func (s *Server) listObjects(w http.ResponseWriter, req *request) error {
 	q := req.query
-	limit, err := maxKeys(req, "max-keys")
-	if err != nil {
-		return err
-	}
-	encode, err := keyEncoder(req)
+	limit, encode, err := pageOptions(req)
 	if err != nil {
 		return err
 	}
@@ -235,11 +240,7 @@ type listVersionsResult struct {
 // listObjectVersions serves GET ?versions: all versions and delete markers, by key and newest first.
 func (s *Server) listObjectVersions(w http.ResponseWriter, req *request) error {
 	q := req.query
-	limit, err := maxKeys(req, "max-keys")
-	if err != nil {
-		return err
-	}
-	encode, err := keyEncoder(req)
+	limit, encode, err := pageOptions(req)
 	if err != nil {
 		return err
 	}

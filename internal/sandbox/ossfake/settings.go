@@ -26,8 +26,10 @@ type BucketSettings struct {
 	// Encryption is the default encryption of objects that are uploaded without x-oss-server-side-encryption.
 	Encryption Encryption `json:"encryption"`
 	// RetentionDays is for how many days after its last change an object can be neither changed nor removed; 0 means no retention
-	// policy. It is in force at once, as a policy that was locked.
+	// policy. It is in force at once.
 	RetentionDays int `json:"retentionDays"`
+	// Worm is what the API knows of the retention policy; it may be empty.
+	Worm Worm `json:"worm,omitzero"`
 	// Tags are the bucket's tags.
 	Tags map[string]string `json:"tags,omitempty"`
 	// Lifecycle are the bucket's lifecycle rules. Server.ApplyLifecycle carries them out.

@@ -347,3 +347,29 @@ func TestLifecycleRulesGoByPrefixAndTag(t *testing.T) {
 	_, err = client.GetBucketLifecycle(testBucket)
 	requireCode(t, err, 404, "NoSuchLifecycle")
 }
+
+func TestARetentionPolicyIsMadeLockedAndExtended(t *testing.T) {
+	t.Parallel()
+	l := start(t, "")
+	client, b := l.client(t, signings[2]), l.v4(t)
+	_, err := client.GetBucketWorm(testBucket)
+	requireCode(t, err, 404, "NoSuchWORMConfiguration")
+	id, err := client.InitiateBucketWorm(testBucket, 1)
+	require.NoError(t, err)
+	put(t, b, "a", "x")
+	requireCode(t, b.DeleteObject("a"), 409, "FileImmutable")
+	require.NoError(t, client.AbortBucketWorm(testBucket))
+	require.NoError(t, b.DeleteObject("a"))
+	requireCode(t, client.CompleteBucketWorm(testBucket, id), 404, "NoSuchWORMConfiguration")
+
+	id, err = client.InitiateBucketWorm(testBucket, 2)
+	require.NoError(t, err)
+	requireCode(t, client.ExtendBucketWorm(testBucket, 3, id), 409, "WORMConfigurationLocked")
+	require.NoError(t, client.CompleteBucketWorm(testBucket, id))
+	requireCode(t, client.AbortBucketWorm(testBucket), 409, "WORMConfigurationLocked")
+	requireCode(t, client.ExtendBucketWorm(testBucket, 1, id), 409, "WORMConfigurationLocked")
+	require.NoError(t, client.ExtendBucketWorm(testBucket, 3, id))
+	got, err := client.GetBucketWorm(testBucket)
+	require.NoError(t, err)
+	assert.Equal(t, "Locked 3", got.State+" "+strconv.Itoa(got.RetentionPeriodInDays))
+}
