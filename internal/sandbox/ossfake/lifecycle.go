@@ -308,8 +308,8 @@ func (x lifecycleXML) rule() (LifecycleRule, error) {
 	return r, nil
 }
 
-// checkOverlap refuses two rules that do the same to the same objects.
-func checkOverlap(rules []LifecycleRule) error {
+// checkOverlap refuses two rules that do the same to the same objects. The header that allows it does not for uploads.
+func checkOverlap(rules []LifecycleRule, isAllowed bool) error {
 	for n, a := range rules {
 		for _, b := range rules[:n] {
 			isNested := strings.HasPrefix(a.Prefix, b.Prefix) || strings.HasPrefix(b.Prefix, a.Prefix)
@@ -323,7 +323,7 @@ func checkOverlap(rules []LifecycleRule) error {
 				"NoncurrentVersionExpiration": a.Noncurrent != LifecycleAge{} && b.Noncurrent != LifecycleAge{},
 				"NoncurrentVersionTransition": len(a.NoncurrentTransitions) > 0 && len(b.NoncurrentTransitions) > 0,
 			} {
-				if both {
+				if both && (!isAllowed || action == "AbortMultipartUpload") {
 					return errInvalidArgument("LifecycleRule", a.ID, "Overlap for same action type %s", action)
 				}
 			}
@@ -349,10 +349,8 @@ func (s *Server) putBucketLifecycle(w http.ResponseWriter, req *request) error {
 		rule.ID = cmp.Or(rule.ID, newRequestID())
 		rules = append(rules, rule)
 	}
-	if req.Header.Get("x-oss-allow-same-action-overlap") != "true" {
-		if err := checkOverlap(rules); err != nil {
-			return err
-		}
+	if err := checkOverlap(rules, req.Header.Get("x-oss-allow-same-action-overlap") == "true"); err != nil {
+		return err
 	}
 	return s.changeBucket(w, req, http.StatusOK, func(b *BucketSettings) { b.Lifecycle = rules })
 }
