@@ -1,17 +1,13 @@
 package gateway_test
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -36,21 +32,7 @@ type nodeOutcome struct {
 // runNodeClient makes calls with the gateway's official client for Node.js.
 func runNodeClient(t *testing.T, url, secret string, calls []nodeCall) (outcomes []nodeOutcome) {
 	t.Helper()
-	const folder = "../testdata/clients"
-	if _, err := os.Stat(filepath.Join(folder, "node_modules", "aliyun-api-gateway")); err != nil {
-		require.FailNow(t, "the official API gateway client for Node.js is not installed: run `make deps`")
-	}
-	node, err := exec.LookPath("node")
-	require.NoError(t, err, "Node.js is missing: install version 18.17 or newer, then run `make deps`")
-	input, err := json.Marshal(map[string]any{"url": url, "appKey": appKey, "appSecret": secret, "calls": calls})
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), node, "--no-deprecation", "gateway.mjs")
-	cmd.Dir, cmd.Stdin = folder, bytes.NewReader(input)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	output, err := cmd.Output()
-	require.NoError(t, err, stderr.String())
-	require.NoError(t, json.Unmarshal(output, &outcomes), string(output))
+	sandboxtest.RunNode(t, "aliyun-api-gateway", "gateway.mjs", map[string]any{"url": url, "appKey": appKey, "appSecret": secret, "calls": calls}, &outcomes)
 	require.Len(t, outcomes, len(calls))
 	return outcomes
 }

@@ -1,17 +1,13 @@
 package ossfake
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"fc-idcard-ocr/internal/bucket/buckettest"
+	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -91,12 +87,6 @@ func TestTheOfficialClientForNodeWorksAndItsForgeriesDoNot(t *testing.T) {
 
 // runNodeClient runs testdata/clients/oss.mjs against a new server and returns its four results.
 func runNodeClient(t *testing.T) []nodeResult {
-	const folder = "../testdata/clients"
-	if _, err := os.Stat(filepath.Join(folder, "node_modules", "ali-oss")); err != nil {
-		require.FailNow(t, "the official OSS client for Node.js is not installed: run `make deps`")
-	}
-	node, err := exec.LookPath("node")
-	require.NoError(t, err, "Node.js is missing: install version 18.17 or newer, then run `make deps`")
 	server, err := New(Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{testBucket}, Keys: NewKeyring(testKey, testRole)})
 	require.NoError(t, err)
 	defer server.Close()
@@ -110,7 +100,7 @@ func runNodeClient(t *testing.T) []nodeResult {
 		Secret string `json:"accessKeySecret"`
 		Token  string `json:"stsToken,omitempty"`
 	}
-	input, err := json.Marshal(map[string]any{
+	input := map[string]any{
 		// The client signs no URL for an address in numbers.
 		"endpoint": strings.Replace(web.URL, "127.0.0.1", "localhost", 1), "region": "cn-hangzhou", "bucket": testBucket,
 		"picture": picture, "keys": nodeKeys(),
@@ -118,16 +108,9 @@ func runNodeClient(t *testing.T) []nodeResult {
 			"long-term": {testKey.AccessKeyID, testKey.AccessKeySecret, ""},
 			"role":      {testRole.AccessKeyID, testRole.AccessKeySecret, testRole.SecurityToken},
 		},
-	})
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), node, "--dns-result-order=ipv4first", "--no-deprecation", "oss.mjs")
-	cmd.Dir, cmd.Stdin = folder, bytes.NewReader(input)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	output, err := cmd.Output()
-	require.NoError(t, err, stderr.String())
+	}
 	var results []nodeResult
-	require.NoError(t, json.Unmarshal(output, &results), string(output))
+	sandboxtest.RunNode(t, "ali-oss", "oss.mjs", input, &results)
 	require.Len(t, results, 4)
 	return results
 }

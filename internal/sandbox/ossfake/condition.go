@@ -49,11 +49,11 @@ func parseConditions(in map[string]map[string]oneOrMany) ([]condition, error) {
 	var out []condition
 	for operator, keys := range in {
 		if conditionOperators[operator] == nil {
-			return nil, fmt.Errorf("Condition has the operator %q; known are %s", operator, strings.Join(slices.Sorted(maps.Keys(conditionOperators)), ", "))
+			return nil, fmt.Errorf("the operator %q of a Condition; known are %s", operator, strings.Join(slices.Sorted(maps.Keys(conditionOperators)), ", "))
 		}
 		for key, values := range keys {
 			if !slices.Contains(conditionKeys, key) {
-				return nil, fmt.Errorf("Condition has the key %q; known are %s", key, strings.Join(conditionKeys, ", "))
+				return nil, fmt.Errorf("the key %q of a Condition; known are %s", key, strings.Join(conditionKeys, ", "))
 			}
 			out = append(out, condition{operator, key, values})
 		}
