@@ -65,6 +65,7 @@ func TestALineThatDoesNotFitTheChainIsPassedOver(t *testing.T) {
 		"a late line comes first":                {join(former[1], ours[0], ours[1]), "owner-ours", 1, true},
 		"a line of another sequel":               {join(ours[0], chain(auth, image, "ours", nil, func(l *line) { l.Owner = "y" }, nil)[2], ours[1]), "owner-ours", 1, true},
 		"the right sequel with a wrong number":   {join(ours[0], chain(auth, image, "ours", nil, func(l *line) { l.Sequence = 3 })[1]), "owner-ours", 0, true},
+		"the next number after another line":     {join(ours[0], chain(auth, image, "ours", nil, func(l *line) { l.Previous, l.Owner = "x", "y" })[1], ours[1]), "owner-ours", 1, true},
 		"the right sequel of another one":        {join(ours[0], chain(auth, image, "ours", nil, func(l *line) { l.Incarnation = "y" })[1]), "owner-ours", 0, true},
 		"a first line that names a predecessor":  {chain(auth, image, "ours", func(l *line) { l.Previous = "x" })[0], "", 0, true},
 		"somebody's words between":               {join(ours[0], []byte("hello\n\n{}\n[]\nnull\n"), ours[1]), "owner-ours", 1, true},
@@ -208,4 +209,12 @@ func TestTheKeyIsTheSecrets(t *testing.T) {
 	assert.Equal(t, NewKey("a"), NewKey("a"))
 	assert.NotEqual(t, NewKey("a"), NewKey("b"))
 	assert.NotContains(t, string(NewKey("secret")), "secret")
+}
+
+func TestVersionsDifferInEachMember(t *testing.T) {
+	v := Version{ETag: "E1", LastModified: moment, VersionID: "v1"}
+	assert.True(t, v.Equal(Version{ETag: "E1", LastModified: moment.In(time.FixedZone("", 8*3600)), VersionID: "v1"}))
+	for _, other := range []Version{{ETag: "E2", LastModified: moment, VersionID: "v1"}, {ETag: "E1", LastModified: moment.Add(time.Second), VersionID: "v1"}, {ETag: "E1", LastModified: moment}} {
+		assert.False(t, v.Equal(other), other)
+	}
 }

@@ -197,6 +197,21 @@ func TestAFailureCoversNoDocumentThatWasNotSeen(t *testing.T) {
 	}
 }
 
+// Where OSS ignores the condition on a PUT, not knowing is a reason not to write.
+func TestAFailureCoversNothingWhereItCannotBeSeen(t *testing.T) {
+	const seen = `{"schemaVersion":1,"status":"failed","error":{"code":"Timeout","retryable":true}}`
+	f := ocrtest.NewFixture(t, ocrtest.GatewayUnavailable)
+	f.Options.MaxAttempts = 1
+	f.Bucket.Versioned = true
+	f.Upload("version 1")
+	f.PutResult(nil, seen)
+	f.Fail(bucket.ErrUnavailable, func(op, key string) bool {
+		return op == "HEAD" && key == ocrtest.ResultKey && len(f.OCR.Requests()) > 0
+	})
+	require.True(t, f.Process(ocrtest.First("r1")).Retry())
+	assert.Equal(t, seen, string(f.Bucket.Content(ocrtest.ResultKey)))
+}
+
 // A final failure is told to the platform if no document tells it.
 func TestAFinalFailureWithoutADocumentIsNotSettled(t *testing.T) {
 	f := ocrtest.NewFixture(t, ocrtest.QuotaExhausted)

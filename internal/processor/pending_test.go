@@ -151,6 +151,28 @@ func TestWhatIsPaidOutlivesALookThatFails(t *testing.T) {
 	}
 }
 
+// What a former holder left in the claim is worth more than a final failure of the one who only looks.
+func TestALookThatFailsForGoodGivesUpNothingThatWasPaid(t *testing.T) {
+	f := ocrtest.NewFixture(t)
+	f.Fail(bucket.ErrUnavailable, ocrtest.Op("PUT"))
+	require.True(t, f.Process(ocrtest.First("r1")).Retry())
+	f.Fail(bucket.ErrAccessDenied, func(op, key string) bool { return op == "HEAD" && key == ocrtest.ImageKey })
+	o := f.Process(ocrtest.First("r2"))
+	require.True(t, o.Retry())
+	assert.Equal(t, result.AccessDenied, o.Err.Code)
+	f.Bucket.Fail = nil
+	o = f.Process(ocrtest.First("r3"))
+	require.False(t, o.Retry(), o.Err)
+	assert.Equal(t, 1, f.OCR.Charged())
+	assert.Equal(t, result.Recognized, f.Document().Status)
+
+	f = ocrtest.NewFixture(t)
+	f.Fail(bucket.ErrAccessDenied, func(op, key string) bool { return op == "HEAD" && key == ocrtest.ImageKey })
+	o = f.Process(ocrtest.First("r1"))
+	assert.False(t, o.Retry(), "nothing was left, and nobody but the operator can help")
+	assert.Equal(t, ocrtest.NoClaim, f.ClaimState())
+}
+
 func TestForcedPaidDocumentIsWrittenByAnUnforcedDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := ocrtest.NewFixture(t)

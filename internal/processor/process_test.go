@@ -17,6 +17,7 @@ import (
 	"fc-idcard-ocr/internal/processor"
 	"fc-idcard-ocr/internal/processor/ocrtest"
 	"fc-idcard-ocr/internal/result"
+	"fc-idcard-ocr/ocrclient"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -132,6 +133,7 @@ func TestRetryableDocumentIsNotDone(t *testing.T) {
 		require.False(t, o.Retry(), o.Err)
 		assert.Equal(t, result.Recognized, f.Document().Status)
 		assert.Equal(t, 1, f.OCR.Accepted())
+		assert.Equal(t, "1234", f.OCR.Nonces(), "a nonce that was refused is not sent again by the next delivery")
 	})
 }
 
@@ -362,7 +364,11 @@ func TestNoCallWithoutItsNonceInTheClaim(t *testing.T) {
 			assert.True(t, o.Err.Retryable)
 			assert.True(t, f.Document().Error.Retryable)
 			assert.Len(t, f.OCR.Requests(), 1)
-			assert.Equal(t, ocrtest.ClaimReleased, f.ClaimState(), "for the next delivery, which goes on with the next generation")
+			assert.Equal(t, ocrtest.ClaimReleased, f.ClaimState())
+			f.Bucket.Fail = nil
+			o = f.Process(ocrtest.First("r2"))
+			require.False(t, o.Retry(), o.Err)
+			assert.Equal(t, "12", f.OCR.Nonces(), "the next delivery goes on with the next generation")
 		})
 	}
 }
@@ -469,6 +475,42 @@ func TestForceIsTheOnlyWayToPayAgain(t *testing.T) {
 		assert.Nil(t, o.Err)
 		assert.Equal(t, test.paid, f.OCR.Accepted())
 	}
+}
+
+// The forced call pays in any case; what is not known of the calls before it is told.
+func TestAForcedCallDoesNotAskAboutTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t, ocrtest.LostAfterCharge, ocrtest.LostAfterCharge)
+		f.Options.MaxAttempts = 1
+		require.True(t, f.Process(ocrtest.First("r1")).Retry())
+		f.Options.MaxAttempts = 3
+		f.Restart()
+		forced := f.Request()
+		forced.Force = true
+		o := f.Processor().Process(t.Context(), ocrtest.First("r2"), forced)
+		require.False(t, o.Retry(), o.Err)
+		assert.Equal(t, "1223", f.OCR.Nonces(), "it has its own second chance")
+		assert.Equal(t, result.Recognized, f.Document().Status)
+		assert.Equal(t, 2, f.Document().OCR.PossibleExtraCharges)
+		assert.Equal(t, 3, f.OCR.Charged())
+	})
+}
+
+// The last chance to get what may be paid twice has all the time that is left.
+func TestTheCallAfterALostAnswerHasAllTheTimeLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t, ocrtest.LostAfterCharge)
+		calls := 0
+		f.OCR.OnCall = func(ocrclient.Request) {
+			if calls++; calls == 3 {
+				f.OCR.Slow = f.Options.Timeout + 10*time.Second
+			}
+		}
+		o := f.Process(ocrtest.First("r1"))
+		require.False(t, o.Retry(), o.Err)
+		assert.Equal(t, "112", f.OCR.Nonces())
+		assert.Equal(t, result.Recognized, f.Document().Status)
+	})
 }
 
 func TestUnclaimedImageStillGetsItsDocument(t *testing.T) {

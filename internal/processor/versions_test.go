@@ -96,6 +96,34 @@ func TestAVersionedBucketsVersionIsNamedInTheCall(t *testing.T) {
 	})
 }
 
+func TestAVersionedBucketsVersionIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t)
+		f.Bucket.Versioned = true
+		f.Upload("version 1")
+		v := f.Version()
+		f.Options.ImageSource = config.Data
+		f.OCR.OnCall = nil // it looks for the nonce of the version that is there by then
+		whenRead(f, func(n int) error { f.Upload("version 2"); return nil })
+		o := f.Process(ocrtest.First("r1"))
+		require.False(t, o.Retry(), o.Err)
+		assert.Equal(t, "version 1", string(f.OCR.Requests()[0].Image))
+		assert.Equal(t, v.VersionID, f.Document().Image.VersionID)
+	})
+}
+
+func TestAFailureIsNotMadeAnotherByAReplacedImage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t, ocrtest.QuotaExhausted)
+		duringCall(f, func() { f.Upload("version 2") })
+		before := f.ETag()
+		o := f.Process(ocrtest.First("r1"))
+		require.False(t, o.Retry(), o.Err)
+		assert.Equal(t, result.QuotaExhausted, f.Document().Error.Code)
+		assert.Equal(t, before, f.Document().Image.ETag)
+	})
+}
+
 // whenRead has something happen before the picture is read for the nth time.
 func whenRead(f *ocrtest.Fixture, act func(n int) error) {
 	n := 0
@@ -216,6 +244,9 @@ func TestAProcessedPictureIsOfTheVersionThatIsThereBeforeAndAfter(t *testing.T) 
 				if test.code != "" {
 					assert.Equal(t, test.code, o.Err.Code)
 				}
+				if name == "the same" {
+					assert.Equal(t, 2, heads(f.Bucket.Requests()), "with the one before; none is needed after the call")
+				}
 				if test.sent != "" {
 					assert.Equal(t, test.sent, string(f.OCR.Requests()[0].Image))
 					assert.Equal(t, f.ETag(), f.Document().Image.ETag)
@@ -223,6 +254,15 @@ func TestAProcessedPictureIsOfTheVersionThatIsThereBeforeAndAfter(t *testing.T) 
 			})
 		})
 	}
+}
+
+func heads(requests []string) (n int) {
+	for _, r := range requests {
+		if r == "HEAD "+ocrtest.ImageKey {
+			n++
+		}
+	}
+	return n
 }
 
 // processing is a bucket that processes every picture, and tells the ETag of the result.
