@@ -81,6 +81,13 @@ func (c ossClient) do(ctx context.Context, op, key string, tries int, body []byt
 	return err
 }
 
+// note sets a flag of the invocation, two of whose requests may end at once.
+func (c ossClient) note(flag *bool, on bool) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	*flag = *flag || on
+}
+
 func (c ossClient) Head(ctx context.Context, key string) (bucket.Object, error) {
 	var o bucket.Object
 	err := c.do(ctx, "HEAD", key, attempts, nil, func() (err error) {
@@ -93,7 +100,7 @@ func (c ossClient) Head(ctx context.Context, key string) (bucket.Object, error) 
 		}
 		return err
 	})
-	c.by.failedCheck = c.by.failedCheck || errors.Is(err, bucket.ErrUnavailable)
+	c.note(&c.by.failedCheck, errors.Is(err, bucket.ErrUnavailable))
 	return o, err
 }
 
@@ -119,7 +126,7 @@ func (c ossClient) Append(ctx context.Context, key string, position int64, data 
 		return err
 	})
 	if err != nil {
-		c.by.failedAppend = true
+		c.note(&c.by.failedAppend, true)
 		return bucket.Appended{}, err
 	}
 	var last bucket.Appended
@@ -133,7 +140,7 @@ func (c ossClient) Put(ctx context.Context, key string, body []byte, options buc
 	err := c.do(ctx, "PUT", key, attempts, body, func() error {
 		return c.w.storage.put(key, body, options)
 	})
-	c.by.failedPut = c.by.failedPut || err != nil
+	c.note(&c.by.failedPut, err != nil)
 	return err
 }
 

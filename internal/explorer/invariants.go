@@ -109,7 +109,10 @@ func (w *world) loseClaim() {
 
 // effect carries a request out and checks what it changed.
 func (w *world) effect(r *request) error {
-	before := w.document()
+	var before *result.Document
+	if r.op == "PUT" {
+		before = w.document()
+	}
 	charged := len(w.gateway.charges)
 	if _, claimed := w.storage.objects[w.keys.Claim(w.imageKey)]; claimed && r.op == "DELETE" && w.landing == r {
 		w.loseClaim()
