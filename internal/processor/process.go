@@ -61,7 +61,7 @@ func (t *imageTask) run(ctx context.Context) (o Outcome) {
 			return t.finish(ctx, c, seen, attempt{document: d, call: c.Call(seen.version)})
 		}
 		if seen.final && !t.force {
-			return t.release(ctx, c, Outcome{Status: Unchanged})
+			return t.endUnchanged(ctx, c, seen)
 		}
 		done, err := t.recognizeOnce(ctx, c, seen)
 		if err == nil {
@@ -337,6 +337,32 @@ func (t *imageTask) endMissing(ctx context.Context, c *claim.Claim, seen inspect
 	}
 	t.returnClaim(ctx, c)
 	return o
+}
+
+// endUnchanged ends an image whose document is final. A document that came late is of a holder that did not know of the calls
+// after its own. The claim counts these and its own as possibly charged in vain: the document tells of them from now on.
+func (t *imageTask) endUnchanged(ctx context.Context, c *claim.Claim, seen inspection) Outcome {
+	o := Outcome{Status: Unchanged}
+	extra := c.Call(seen.version).PossibleExtraCharges - 1 // without the document's own
+	if extra <= 0 {
+		return t.release(ctx, c, o)
+	}
+	read, cancel := t.withReserve(ctx, saveReserve)
+	defer cancel()
+	body, _, err := t.store.Read(read, t.resultKey(), bucket.ReadOptions{Limit: result.MaxBytes})
+	if err == nil {
+		d, parseErr := result.Parse(body)
+		if parseErr != nil || d.OCR.PossibleExtraCharges >= extra {
+			return t.release(ctx, c, o)
+		}
+		d.OCR.PossibleExtraCharges = extra
+		err = t.writeResult(ctx, d, bucket.PutOptions{})
+	}
+	if err != nil {
+		t.returnClaim(ctx, c)
+		return o
+	}
+	return t.release(ctx, c, o)
 }
 
 // saveCalls leaves an image that is not settled to the next delivery, with a final failure that could not be written.
