@@ -35,9 +35,11 @@ type history struct {
 
 	deletedDocuments int         // that were final, by others than this program
 	lostClaims       int         // that others deleted, or OSS after the sender had given up, though the image was not settled
+	copiedClaims     int         // to which nobody can append
 	deletedResults   int         // of these, claims that held a paid result
 	lateWrites       int         // documents that OSS wrote after their sender had given up, over others
 	refusals         int         // calls that the gateway refused for the moment, after which the next generation's nonce is sent
+	holder           *invocation // who has written the claim's last line
 	author           *invocation // of the document that is there
 	lateDocument     int         // the step at which the document that is there was written late; 0 if it was not
 }
@@ -114,11 +116,13 @@ func (w *world) effect(r *request) error {
 		before = w.document()
 	}
 	charged := len(w.gateway.charges)
-	if _, claimed := w.storage.objects[w.keys.Claim(w.imageKey)]; claimed && r.op == "DELETE" && w.landing == r {
-		w.loseClaim()
+	if o := w.storage.objects[w.keys.Claim(w.imageKey)]; o.appendable && r.op == "DELETE" {
+		w.checkDelete(r)
 	}
 	err := r.land()
 	switch {
+	case r.op == "APPEND" && err == nil:
+		w.holder = r.by
 	case r.op == "POST" && len(w.gateway.charges) > charged:
 		r.paid = w.gateway.charges[charged]
 		r.paid.sent = r.sent
@@ -127,6 +131,20 @@ func (w *world) effect(r *request) error {
 		w.checkDocument(before, r)
 	}
 	return err
+}
+
+// checkDelete: nobody removes another one's claim.
+func (w *world) checkDelete(r *request) {
+	switch {
+	case w.landing == r:
+		w.loseClaim()
+	case w.holder == r.by || w.lostClaims > 0:
+	case w.copiedClaims > 0:
+		w.loseClaim()
+		w.except("two deliveries replaced a claim that somebody had copied")
+	default:
+		w.violate("invocation %d removes the claim of invocation %d", r.by.number, w.holder.number)
+	}
 }
 
 // checkCharge: an answer that was received is not paid for again.

@@ -39,7 +39,8 @@ var past = []struct {
 			{"1.APPEND claim/2", "crash, late"},
 			{"deliver 2", "delete claim"},
 			{"2.POST/1", "land 1.APPEND claim/2"},
-		}}, 1, 0, "recognized"},
+			{"2.HEAD image/2", "crash"},
+		}}, 2, 1, "recognized"},
 	{"a failure that is written late covers no document",
 		Schedule{Setup{Source: "url", OnLost: "retry", MaxAttempts: 1}, []Deviation{
 			{"1.POST/1", "refused"},
