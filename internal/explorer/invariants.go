@@ -37,6 +37,7 @@ type history struct {
 	lostClaims       int         // that others deleted, or OSS after the sender had given up, though the image was not settled
 	copiedClaims     int         // to which nobody can append
 	deletedResults   int         // of these, claims that held a paid result
+	lostTold         int         // extra charges that lost claims told
 	lateWrites       int         // documents that OSS wrote after their sender had given up, over others
 	refusals         int         // calls that the gateway refused for the moment, after which the next generation's nonce is sent
 	holder           *invocation // who has written the claim's last line
@@ -95,15 +96,17 @@ func (w *world) deleteDocument() {
 
 func (w *world) deleteClaim() {
 	w.loseClaim()
-	if bytes.Contains(w.storage.objects[w.keys.Claim(w.imageKey)].body, []byte(`"result":{`)) {
-		w.deletedResults++
-	}
 	w.storage.delete(w.keys.Claim(w.imageKey))
 }
 
 // loseClaim notes that a claim is removed by others than its holder.
 func (w *world) loseClaim() {
 	w.lostClaims++
+	claim := w.storage.objects[w.keys.Claim(w.imageKey)].body
+	w.lostTold += toldBy(claim)
+	if bytes.Contains(claim, []byte(`"result":{`)) {
+		w.deletedResults++
+	}
 	for _, i := range w.invocations {
 		i.robbed = i.robbed || i.live()
 	}
@@ -321,7 +324,7 @@ func (w *world) checkEnd(present bool) {
 func (w *world) checkCharges() {
 	allowed := len(w.versions) + w.told()
 	if charged := len(w.gateway.charges); charged > allowed {
-		removed := min(w.lostClaims, w.forgotten()+w.refusals)
+		removed := min(w.lostClaims, w.forgotten()+w.refusals) + w.lostTold
 		if charged > allowed+w.deletedDocuments+w.lateWrites+removed {
 			w.violate("%d charges for %d versions, %d extra ones told", charged, len(w.versions), w.told())
 		}
@@ -392,14 +395,21 @@ func (w *world) told() int {
 		next(d.OCR.PossibleExtraCharges)
 		settled = d.Final()
 	}
-	for text := range bytes.Lines(w.storage.objects[w.keys.Claim(w.imageKey)].body) {
+	if n := toldBy(w.storage.objects[w.keys.Claim(w.imageKey)].body); n > 0 {
+		next(n)
+	}
+	return sum + current
+}
+
+// toldBy returns the most extra charges that a line of a claim tells.
+func toldBy(claim []byte) (most int) {
+	for text := range bytes.Lines(claim) {
 		var line struct {
 			PossibleExtraCharges int `json:"possibleExtraCharges"`
 		}
 		if json.Unmarshal(text, &line) == nil {
-			next(line.PossibleExtraCharges)
-			settled = false
+			most = max(most, line.PossibleExtraCharges)
 		}
 	}
-	return sum + current
+	return most
 }

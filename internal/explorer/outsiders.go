@@ -36,7 +36,7 @@ func (w *world) addOutsiders(add func(string, func())) {
 func (w *world) mend() {
 	o, ok := w.storage.objects[w.keys.Claim(w.imageKey)]
 	foreign := ok && bytes.HasPrefix(o.body, []byte("not a claim"))
-	if d := w.document(); (foreign || w.storage.refusesAppends) && !isPaid(d) && (d == nil || d.Error == nil || !d.Error.Retryable) {
+	if (foreign || w.storage.refusesAppends) && w.document() == nil {
 		w.violate("no document says that somebody has to mend the bucket")
 	}
 	if foreign {
