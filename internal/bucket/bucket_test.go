@@ -305,6 +305,37 @@ func TestADeleteIsSentOnce(t *testing.T) {
 	assert.EqualValues(t, 1, requests.Load())
 }
 
+// A document is created by an append, and in a bucket that refuses appends by a PUT that forbids overwriting.
+func TestCreatingIsAnAppendWhereTheBucketTakesOne(t *testing.T) {
+	for name, test := range map[string]struct {
+		refuses bool
+		want    []string
+	}{
+		"takes appends":   {false, []string{"POST append "}},
+		"refuses appends": {true, []string{"POST append ", "PUT  true"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var requests []string
+			b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				operation := ""
+				if r.URL.Query().Has("append") {
+					operation = "append"
+				}
+				requests = append(requests, fmt.Sprint(r.Method, " ", operation, " ", r.Header.Get("x-oss-forbid-overwrite")))
+				assert.Equal(t, "failed", r.Header.Get("x-oss-meta-status"))
+				assert.Equal(t, "application/json", r.Header.Get("Content-Type"))
+				if operation != "" && test.refuses {
+					w.WriteHeader(http.StatusBadRequest)
+					fmt.Fprint(w, "<Error><Code>OperationNotSupported</Code></Error>")
+				}
+			}))
+			o := bucket.PutOptions{ContentType: "application/json", Meta: map[string]string{"status": "failed"}, IfAbsent: true}
+			require.NoError(t, b.Put(t.Context(), "a.jpg.ocr.json", []byte("{}"), o))
+			assert.Equal(t, test.want, requests)
+		})
+	}
+}
+
 func TestASignatureForAnotherRegionIsToldWithBothPlaces(t *testing.T) {
 	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("x-oss-ec", "0002-00000226")

@@ -41,10 +41,10 @@ type Result struct {
 	Violations []string       // of the promises
 	Exempt     map[string]int // documented exceptions that were used
 	Charged    int
-	Told       int    // extra charges
-	Document   string // status, or code of the failure, of what is beside the image
-	Unused     int    // deviations that did not fit
-	Steps      []string
+	Told       int      // extra charges
+	Document   string   // status, or code of the failure, of what is beside the image
+	Unused     int      // deviations that did not fit
+	Steps      []string // what happened at each point
 }
 
 func resultOf(w *world) Result {
@@ -98,11 +98,11 @@ func deviations(points []point) (list []Deviation) {
 // Count is what an exploration found.
 type Count struct {
 	Schedules  int
-	Exempt     map[string]int // schedules by the exception that they used
-	Violations map[string]Schedule
+	Exempt     map[string]int      // schedules by the exception that they used
+	Violations map[string]Schedule // by kind, without what is not needed for it
 }
 
-// Violation is one that was found, with a shortest schedule that leads to it.
+// add counts a schedule that was run, and keeps the shortest one for each kind of violation.
 func (c *Count) add(t *testing.T, setup Setup, w *world) {
 	c.Schedules++
 	if c.Exempt == nil {
