@@ -30,7 +30,7 @@ func newExport(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Write the result documents of a bucket as CSV, JSON lines or a table",
-		Long: `Write the result documents of a bucket as CSV, JSON lines or a table, in the order of their keys, read side by side and in constant memory. Nothing is written to the bucket.
+		Long: `Write the result documents of a bucket as CSV, JSON lines or a table, in the order of their keys, read side by side and in constant memory. Nothing is written to the bucket. Where a person has reviewed a document (ocrctl console), its card is the one of the review.
 
 CSV is made for spreadsheets: UTF-8 with a byte order mark, CRLF, every document on one row, text in quotes. Text that Excel, LibreOffice or WPS would take for a formula gets an apostrophe in front, and text that they would take for a number, a date or a time, such as most ID numbers, a tab. Programs should read JSON lines, which hold the documents as they are; a document that names another key than the one beside which it lies gets a member listedKey.
 
@@ -117,6 +117,9 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 		err = s.print(report)
 	} else {
 		s.note("%d documents written", report.Written)
+		if report.Reviewed > 0 {
+			s.note("%d of them with the card as a person reviewed it (<image>%s)", report.Reviewed, result.ReviewSuffix)
+		}
 	}
 	if err != nil {
 		return err

@@ -9,9 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fc-idcard-ocr/internal/ctl/backfill"
-	"fc-idcard-ocr/internal/ctl/inventory"
 	"fc-idcard-ocr/internal/ctl/ossclient"
-	"fc-idcard-ocr/internal/result"
 )
 
 // MaxAction is the most images that one action may be about.
@@ -150,13 +148,13 @@ func (s *Server) submit(ctx context.Context, action string, r *row) error {
 	}
 	if removes {
 		key := s.config.Keys.Result(r.entry.Key)
-		d, err := inventory.ReadDocument(ctx, s.config.Bucket, key)
+		d, err := readDocument(ctx, s.config.Bucket, key)
 		switch {
 		case ossclient.NotFound(err):
-		case errors.Is(err, result.ErrForeign), err == nil && !d.CompletedAt.Equal(r.facts.completed):
-			return errChanged
 		case err != nil:
 			return err
+		case d == nil || !d.CompletedAt.Equal(r.facts.completed):
+			return errChanged
 		default:
 			if err := s.config.Bucket.Remove(ctx, key); err != nil {
 				return err

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"fc-idcard-ocr/internal/ctl/inventory"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/result"
 )
@@ -41,10 +40,26 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) (row, bool) {
 	return found, ok
 }
 
+// readDocument reads the document that is stored under the key. It is nil if what is there is none of this program.
+func readDocument(ctx context.Context, b Bucket, key string) (*result.Document, error) {
+	body, err := b.Read(ctx, key, result.MaxBytes)
+	if ossclient.TooLarge(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := result.Parse(body)
+	if errors.Is(err, result.ErrForeign) {
+		return nil, nil
+	}
+	return d, err
+}
+
 // document reads the document beside an image; nil if there is none or it is foreign.
 func (s *Server) document(ctx context.Context, key string) (*result.Document, error) {
-	d, err := inventory.ReadDocument(ctx, s.config.Bucket, s.config.Keys.Result(key))
-	if ossclient.NotFound(err) || errors.Is(err, result.ErrForeign) {
+	d, err := readDocument(ctx, s.config.Bucket, s.config.Keys.Result(key))
+	if ossclient.NotFound(err) {
 		return nil, nil
 	}
 	return d, err

@@ -5,10 +5,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -175,10 +175,14 @@ func (x *index) update(change func(*Progress)) {
 // unread reports whether the row's document has to be read. The caller holds the index.
 func (r *row) unread() bool { return r.entry.Document != nil && !r.facts.read }
 
+// maxFailures is how many documents may be refused at a time before that counts as an outage.
+const maxFailures = 20
+
 // read reads the documents of the rows, several at a time.
 func (x *index) read(ctx context.Context, rows []*row) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(x.config.Parallel)
+	var failures atomic.Int64
 	for _, r := range rows {
 		x.mu.RLock()
 		entry, needed := r.entry, r.unread()
@@ -187,11 +191,13 @@ func (x *index) read(ctx context.Context, rows []*row) error {
 			continue
 		}
 		group.Go(func() error {
-			d, err := inventory.ReadDocument(ctx, x.config.Bucket, entry.Document.Key)
+			d, err := readDocument(ctx, x.config.Bucket, entry.Document.Key)
 			switch {
 			case ossclient.NotFound(err):
 				return nil // the next listing tells
-			case err != nil && !errors.Is(err, result.ErrForeign):
+			case err != nil && ctx.Err() == nil && failures.Add(1) <= maxFailures:
+				return nil // one object that is refused must not hide the others; it stays unread
+			case err != nil:
 				return err
 			}
 			x.mu.Lock()

@@ -5,7 +5,6 @@ package export
 import (
 	"context"
 	"errors"
-	"iter"
 	"strings"
 
 	"fc-idcard-ocr/internal/ctl/inventory"
@@ -29,6 +28,7 @@ type Options struct {
 // Report is how an export ended.
 type Report struct {
 	Written    int64 `json:"written"`
+	Reviewed   int64 `json:"reviewed"`   // of those, with the card as a person reviewed it
 	Filtered   int64 `json:"filtered"`   // of another status
 	Unreadable int64 `json:"unreadable"` // documents that cannot be read
 	Gone       int64 `json:"gone"`       // removed while the export ran
@@ -45,6 +45,7 @@ type read struct {
 	document *result.Document
 	gone     bool
 	cause    string // if it cannot be read
+	reviewed bool
 	err      error
 }
 
@@ -60,15 +61,9 @@ func Run(ctx context.Context, s inventory.Bucket, o Options, w Writer, progress 
 	if after != "" {
 		after += o.Suffix
 	}
-	named := func(yield func(ossclient.Object, error) bool) {
-		for object, err := range s.List(ctx, o.Prefix, after) {
-			if (err != nil || strings.HasSuffix(object.Key, o.Suffix)) && !yield(object, err) {
-				return
-			}
-		}
-	}
+	documents := candidates(s.List(ctx, o.Prefix, after), o.Suffix)
 	reader := &inventory.Reader{Bucket: s}
-	for each, err := range parallel.Map(iter.Seq2[ossclient.Object, error](named), o.Parallel, func(object ossclient.Object) read { return open(ctx, reader, o, object) }) {
+	for each, err := range parallel.Map(documents, o.Parallel, func(c candidate) read { return open(ctx, reader, o, c) }) {
 		if err == nil {
 			err = each.err
 		}
@@ -90,6 +85,9 @@ func Run(ctx context.Context, s inventory.Bucket, o Options, w Writer, progress 
 				return r, err
 			}
 			r.Written++
+			if each.reviewed {
+				r.Reviewed++
+			}
 		}
 		if progress != nil {
 			progress(r)
@@ -98,10 +96,13 @@ func Run(ctx context.Context, s inventory.Bucket, o Options, w Writer, progress 
 	return r, nil
 }
 
-func open(ctx context.Context, reader *inventory.Reader, o Options, object ossclient.Object) read {
-	r := read{key: strings.TrimSuffix(object.Key, o.Suffix)}
+func open(ctx context.Context, reader *inventory.Reader, o Options, c candidate) read {
+	r := read{key: strings.TrimSuffix(c.object.Key, o.Suffix)}
 	var unreadable *inventory.UnreadableError
-	document, err := reader.Read(ctx, object.Key)
+	document, err := reader.Read(ctx, c.object.Key)
+	if err == nil && c.reviewed {
+		document, r.reviewed, err = applyReview(ctx, reader.Bucket, r.key, document)
+	}
 	switch {
 	case errors.As(err, &unreadable):
 		r.cause = unreadable.Cause

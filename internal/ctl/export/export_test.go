@@ -173,3 +173,37 @@ func TestLibreOfficeReadsEveryCellAsText(t *testing.T) {
 	}
 	assert.Equal(t, 303+len(tricky), seen)
 }
+
+func TestAReviewedCardIsExportedInsteadOfWhatWasRead(t *testing.T) {
+	for _, suffix := range []string{".ocr.json", ".zzz", ".json"} { // a review comes behind its document or before it
+		s := shelf{}
+		put := func(key string, d *result.Document) { s[key+suffix] = string(d.Encode()) }
+		document := func(requestID string) *result.Document {
+			d := &result.Document{Status: result.Recognized, Card: &result.Card{Name: "韦小宝", IDNumber: "110105194912310021"}, Validation: &result.Validation{}}
+			d.Stamp(requestID, when)
+			return d
+		}
+		d := document("1")
+		put("a.jpg", d)
+		put("a.jpg.ocr.k.jpg", document("2")) // between a.jpg's document and its review
+		put("b.jpg", document("3"))
+		put("c.jpg", document("4"))
+		s["a.jpg.ocr.reviewed.json"] = string(result.NewReview(d, result.Card{Name: "韦春花", IDNumber: "11010519491231002X"}, "li", when).Encode())
+		s["b.jpg.ocr.reviewed.json"] = string(result.NewReview(d, result.Card{Name: "另一人", IDNumber: "1"}, "li", when).Encode()) // of another document
+		var out bytes.Buffer
+		report, err := Run(t.Context(), s, Options{Suffix: suffix, Parallel: 4}, NewJSONLines(&out), nil)
+		require.NoError(t, err)
+		if suffix == ".json" { // reviews end in it too, and are no documents
+			assert.EqualValues(t, 0, report.Unreadable)
+		}
+		assert.EqualValues(t, 4, report.Written, suffix)
+		assert.EqualValues(t, 1, report.Reviewed, suffix)
+		var names []string
+		for line := range strings.Lines(out.String()) {
+			var written result.Document
+			require.NoError(t, json.Unmarshal([]byte(line), &written))
+			names = append(names, written.RequestID+" "+written.Card.Name)
+		}
+		assert.ElementsMatch(t, []string{"1 韦春花", "2 韦小宝", "3 韦小宝", "4 韦小宝"}, names, suffix)
+	}
+}
