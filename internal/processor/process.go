@@ -258,6 +258,9 @@ func (t *imageTask) finish(ctx context.Context, c *claim.Claim, seen inspection,
 	d := done.document
 	var err error
 	written := true
+	if d.Status == result.Failed && seen.final { // a forced call's: the document that is there stays
+		return t.endForced(ctx, c, seen, done)
+	}
 	switch {
 	case d.Status != result.Failed:
 		err = t.writeResult(ctx, d, bucket.PutOptions{})
@@ -284,6 +287,15 @@ func (t *imageTask) finish(ctx context.Context, c *claim.Claim, seen inspection,
 	default:
 		return t.saveCalls(ctx, c, seen, done, nil, Outcome{Document: d, Status: d.Status, Err: d.Error})
 	}
+}
+
+// endForced ends a forced call that failed. Its caller hears of it; the claim keeps what may have been charged in vain.
+func (t *imageTask) endForced(ctx context.Context, c *claim.Claim, seen inspection, done attempt) Outcome {
+	o := Outcome{Status: result.Failed, Err: done.document.Error}
+	if done.document.OCR.PossibleExtraCharges == 0 {
+		return t.release(ctx, c, o)
+	}
+	return t.saveCalls(ctx, c, seen, done, nil, o)
 }
 
 // writeResult stores a document beside the image.
