@@ -36,6 +36,7 @@ const (
 )
 
 func main() {
+	restrictFiles()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, nil))
@@ -45,7 +46,7 @@ func main() {
 type flags struct {
 	dir, runtime, function, engineDir, demo, chaos string
 	port                                           int
-	once, logs, freeze                             bool
+	once, logs, freeze, noMask                     bool
 }
 
 // usageError is a mistake of the caller.
@@ -107,6 +108,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	set.StringVar(&f.chaos, "chaos", "", "let things go wrong at random, the same with the same seed:\n5% throttles, 5% duplicate events, 1% lost answers")
 	set.Lookup("chaos").NoOptDefVal = randomSeed
 	set.BoolVar(&f.freeze, "freeze", false, "stop idle instances between invocations, as Function Compute freezes them")
+	set.BoolVar(&f.noMask, "no-mask", false, "do not mask names, addresses and ID numbers in what is shown (documents of --once never are)")
 	set.BoolVar(&f.logs, "logs", false, "show what the function logs, on stderr")
 
 	err := command.ExecuteContext(ctx)

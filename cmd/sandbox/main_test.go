@@ -140,7 +140,7 @@ func TestServeShowsTheDemoAndWhatIsDroppedIn(t *testing.T) {
 				"%s\n%s", pattern, stderr.String())
 		}
 		shows(`Ctrl-C stops it`)
-		assert.Contains(t, stdout.String(), "✔ name        张三")
+		assert.Contains(t, stdout.String(), "✔ name        张*")
 		assert.Contains(t, stdout.String(), "✘ sex         女")
 		assert.Contains(t, stdout.String(), "✘ address     \n")
 		assert.Contains(t, stdout.String(), filepath.Join(dir, "oss", "cards", "demo", "specimen.jpg.ocr.json"))
@@ -148,9 +148,17 @@ func TestServeShowsTheDemoAndWhatIsDroppedIn(t *testing.T) {
 
 		name := fmt.Sprintf("dropped-%d", len(expected))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "oss", "cards", name+".jpg"), []byte("card"), 0o600))
-		shows(`\? ` + name + `\.jpg  张三`)
+		shows(`\? ` + name + `\.jpg  张\*`)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "oss", "cards", name+".png"), []byte("cat"), 0o600))
 		shows(`✘ ` + name + `\.png  NotRecognized`)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "oss", "cards", name+".pdf"), []byte("card"), 0o600))
+		shows(`- ` + name + `\.pdf is not taken: its name ends in none of \.jpg`)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "oss", "cards", "."+name+".jpg"), []byte("card"), 0o600))
+		shows(`- \.` + name + `\.jpg is not taken: it is hidden`)
+		require.NoError(t, os.Symlink(picture, filepath.Join(dir, "oss", "cards", name+"-link.jpg")))
+		shows(`- ` + name + `-link\.jpg is not taken: it is a link`)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "oss", "cards", strings.Repeat("x", 225-len(name))+name+"-11010119040307001X.jpg"), []byte("card"), 0o600))
+		shows(`\*001X\.jpg is not taken: its name has \d+ bytes`)
 
 		began := time.Now()
 		stop()
@@ -277,5 +285,24 @@ func TestHelpShowsEveryFlag(t *testing.T) {
 	assert.Equal(t, exitOK, run(t.Context(), []string{"--help"}, &stdout, &stderr, nil))
 	for _, flag := range []string{"--dir", "--port", "--runtime", "--once", "--demo", "--engine-dir", "--function", "--logs", "--chaos"} {
 		assert.Contains(t, stdout.String(), flag)
+	}
+}
+
+func TestNobodyElseMayLookIntoTheFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "sandbox")
+	require.NoError(t, sandbox.CheckFolder(dir))
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+
+	before := syscall.Umask(0o022) // so not parallel
+	defer syscall.Umask(before)
+	restrictFiles()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), nil, 0o666))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "b"), 0o777))
+	for name, mode := range map[string]os.FileMode{"a": 0o600, "b": 0o700} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, mode, info.Mode().Perm())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
@@ -27,7 +28,7 @@ func (s *session) serve(ctx context.Context) error {
 		}
 	}
 	// Documents are shown by one goroutine, so that lines do not mix; it is told keys.
-	results := make(chan string, 1024)
+	results, ignored := make(chan string, 1024), make(chan string, 1024)
 	cloud, err := s.start(ctx, s.flags.dir, s.flags.port, func(o *sandbox.Options) {
 		o.OnObject = func(event ossfake.Event) {
 			image, isResult := strings.CutSuffix(event.Key, sandbox.ResultSuffix)
@@ -36,6 +37,12 @@ func (s *session) serve(ctx context.Context) error {
 				case results <- image:
 				default: // a display that cannot follow shows less
 				}
+			}
+		}
+		o.OnIgnored = func(key, why string) {
+			select {
+			case ignored <- fmt.Sprintf("%s - %s is not taken: %s", time.Now().Format(time.TimeOnly), result.MaskKey(key), why):
+			default:
 			}
 		}
 	})
@@ -55,7 +62,7 @@ func (s *session) serve(ctx context.Context) error {
 		s.howTo(cloud)
 	}
 	var display sync.WaitGroup
-	display.Go(func() { s.showResults(ctx, cloud, results) })
+	display.Go(func() { s.showResults(ctx, cloud, results, ignored) })
 	s.served = true
 	<-ctx.Done()
 	display.Wait()
@@ -86,8 +93,9 @@ func (s *session) demo(ctx context.Context, cloud *sandbox.Cloud, key string, co
 	if err != nil {
 		return err
 	}
+	_, shown := s.masked(key, document)
 	picture := filepath.Join(cloud.Folder, filepath.FromSlash(key))
-	fmt.Fprintf(s.stdout, "\n  picture   %s\n  document  %s\n\n%s\n", picture, picture+sandbox.ResultSuffix, cardTable(document))
+	fmt.Fprintf(s.stdout, "\n  picture   %s\n  document  %s\n\n%s\n", picture, picture+sandbox.ResultSuffix, cardTable(shown))
 	if previous != nil {
 		fmt.Fprintln(s.stdout, "  (recognised in an earlier run: the picture has not changed, so nothing was paid again)")
 	}
@@ -119,24 +127,37 @@ Ctrl-C stops it.
 		c.ManagementURL)
 }
 
-// showResults prints a line for each document that is written.
-func (s *session) showResults(ctx context.Context, cloud *sandbox.Cloud, results <-chan string) {
+// showResults prints a line for each document that is written, and for each file that is not taken.
+func (s *session) showResults(ctx context.Context, cloud *sandbox.Cloud, results, ignored <-chan string) {
 	for {
 		var key string
 		select {
 		case key = <-results:
+		case line := <-ignored:
+			fmt.Fprintln(s.stdout, line)
+			continue
 		case <-ctx.Done():
 			return
 		}
 		document, err := cloud.Document(ctx, key)
 		if err != nil {
 			if ctx.Err() == nil {
-				fmt.Fprintf(s.stderr, "%s: %v\n", key, err)
+				fmt.Fprintf(s.stderr, "%s: %v\n", result.MaskKey(key), err)
 			}
 			continue
 		}
-		fmt.Fprintln(s.stdout, cardLine(key, document))
+		fmt.Fprintln(s.stdout, cardLine(s.masked(key, document)))
 	}
+}
+
+// masked is a key and a document as they are shown: with what is personal masked, unless the flag says otherwise.
+func (s *session) masked(key string, d sandbox.Document) (string, sandbox.Document) {
+	if s.flags.noMask {
+		return key, d
+	}
+	card := result.Card(d.Card).Mask()
+	d.Card.Name, d.Card.BirthDate, d.Card.Address, d.Card.IDNumber = card.Name, card.BirthDate, card.Address, card.IDNumber
+	return result.MaskKey(key), d
 }
 
 // cardLine is a document on one line.

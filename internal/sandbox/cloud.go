@@ -122,7 +122,7 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 	if err := CheckFolder(options.Dir); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(c.FailureDir, 0o755); err != nil {
+	if err := os.MkdirAll(c.FailureDir, 0o700); err != nil {
 		return nil, fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
 	}
 	listeners, err := listen(options.Port)
@@ -204,6 +204,11 @@ func (c *Cloud) startServices(running context.Context, options Options, reader g
 	c.OSS, err = ossfake.New(ossfake.Config{
 		Dir: filepath.Dir(c.Folder), Region: Region, Buckets: []string{c.Bucket}, Keys: c.Keys, Log: c.log,
 		Policy: policy, Versioning: options.Versioning, OnEvent: func(event ossfake.Event) { c.notify(options, event) },
+		OnIgnored: func(bucket, key, why string) {
+			if bucket == c.Bucket && IsImage(key) && options.OnIgnored != nil {
+				options.OnIgnored(key, why)
+			}
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)

@@ -18,7 +18,11 @@ func CheckFolder(dir string) error {
 	if other, ok := sandboxinfo.Running(dir); ok {
 		return fmt.Errorf("sandbox: %w %s (its console is at %s)", ErrFolderBusy, dir, other.Console)
 	}
-	err := os.MkdirAll(dir, 0o755)
+	// What is below is of people's cards, and its own permissions do not matter in a folder that nobody else may enter.
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = os.Chmod(dir, 0o700)
+	}
 	if err == nil {
 		err = probe(dir)
 	}

@@ -63,6 +63,8 @@ type Options struct {
 	// OnInvocation is told about every invocation that ended, OnObject about every change of an object.
 	OnInvocation func(fcfake.Record)
 	OnObject     func(ossfake.Event)
+	// OnIgnored is told about a file in the bucket's folder of which no document will come, and why.
+	OnIgnored func(key, why string)
 	// Logs gets what the function prints; nil discards.
 	Logs io.Writer
 	// Log gets what the sandbox has to say; nil discards.

@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -27,13 +29,40 @@ func (c *Cloud) notify(options Options, event ossfake.Event) {
 	if strings.HasSuffix(event.Key, ResultSuffix) {
 		c.broadcast()
 	}
-	if event.Bucket != c.Bucket || !slices.Contains(result.CreateEvents, event.Name) || !IsImage(event.Key) {
+	if event.Bucket != c.Bucket || !slices.Contains(result.CreateEvents, event.Name) {
 		return
+	}
+	if why := untaken(event.Key); why != "" {
+		if options.OnIgnored != nil && !isBeside(event.Key) {
+			options.OnIgnored(event.Key, why)
+		}
+		if !IsImage(event.Key) {
+			return
+		}
 	}
 	c.mu.Lock()
 	delete(c.failed, event.Key)
 	c.mu.Unlock()
 	options.Deliver(event, c.invoke)
+}
+
+// maxName is the longest name of a file that file systems take, in bytes.
+const maxName = 255
+
+// untaken says why nothing comes of an object; empty if its document will.
+func untaken(key string) string {
+	switch name := path.Base(key); {
+	case !IsImage(key):
+		return "its name ends in none of " + strings.Join(ImageSuffixes, ", ")
+	case len(name)+len(ClaimSuffix) > maxName:
+		return fmt.Sprintf("its name has %d bytes, and the file beside it would have more than %d; shorten it to %d", len(name), maxName, maxName-len(ClaimSuffix))
+	}
+	return ""
+}
+
+// isBeside tells what the function and reviewers write beside an image.
+func isBeside(key string) bool {
+	return slices.ContainsFunc([]string{ResultSuffix, ClaimSuffix, result.ReviewSuffix}, func(suffix string) bool { return strings.HasSuffix(key, suffix) })
 }
 
 // invoke hands an event to the function, asynchronously.

@@ -36,6 +36,8 @@ type Config struct {
 	// return soon and may be called by several requests at once. It gets every event OSS knows, also those of
 	// AppendObject, UploadPart and removals: filter by name as a trigger does.
 	OnEvent func(Event)
+	// OnIgnored, if set, is told about files in a bucket's folder that Watch does not take, and why.
+	OnIgnored func(bucket, key, why string)
 	// Log gets one line per request, without query string, signature or token, and one per fault of the disk.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -57,6 +59,12 @@ type Server struct {
 
 	mu       sync.RWMutex
 	settings map[string]BucketSettings // of the buckets that were asked for
+}
+
+func (s *Server) ignored(bucket, key, why string) {
+	if s.cfg.OnIgnored != nil {
+		s.cfg.OnIgnored(bucket, key, why)
+	}
 }
 
 // New opens the folder and creates the buckets. It fails if the configuration is incomplete or the folder cannot be

@@ -24,8 +24,8 @@ const settleTime = 300 * time.Millisecond
 const retryTime = 5 * time.Second
 
 // Watch notices what is done by hand in the folders of the buckets until ctx ends, and then returns nil. A file that was copied
-// in, also into a sub-folder, is reported as ObjectCreated:PutObject once it has not changed for 0.3 seconds; one that was
-// finished elsewhere (renamed from an unfinished name, or moved in with its older time) at once. A file that was removed is
+// in, also into a sub-folder, is reported as ObjectCreated:PutObject once it has not changed for 0.3 seconds (10 if it is a picture
+// whose end is missing); one that was finished elsewhere (renamed from an unfinished name, or moved in with its older time) at once. A file that was removed is
 // reported as ObjectRemoved:DeleteObject. What requests to the server do is not reported again. At the start, every file
 // is reported that never was, and every removal since the last run.
 //
@@ -257,6 +257,8 @@ func (w *watcher) look(p string) error {
 		}
 	case info.Mode().IsRegular() && inBucket:
 		w.lookAtFile(bucket, key, info)
+	case inBucket:
+		w.server.ignored(bucket, key, "it is a link or another special file; copy the file itself")
 	}
 	return nil
 }
@@ -268,6 +270,9 @@ func (w *watcher) lookAtFile(bucket, key string, info fs.FileInfo) {
 		return
 	}
 	if isUnfinished(key) {
+		if strings.HasPrefix(path.Base(key), ".") {
+			w.server.ignored(bucket, key, "it is hidden: its name begins with a dot")
+		}
 		return
 	}
 	now := w.now()
@@ -299,6 +304,8 @@ func (w *watcher) settle() time.Duration {
 			delete(w.changing, p)
 		case info.Size() != last.size || !info.ModTime().Equal(last.time):
 			w.changing[p] = change{info.Size(), info.ModTime(), now}
+		case now.Sub(last.since) < patience && w.store.isCutOff(bucket, key):
+			next = min(next, settleTime)
 		default:
 			w.report(bucket, key, info)
 		}

@@ -441,3 +441,37 @@ func TestWatchLogsNoCitizenNumber(t *testing.T) {
 	assert.Contains(t, w.log.String(), "a file changed in the folder")
 	assert.NotContains(t, w.log.String(), "11010519491231002")
 }
+
+func TestAPictureThatIsCopiedSlowlyIsReportedOnce(t *testing.T) {
+	w := watch(t, t.TempDir())
+	picture, err := os.ReadFile("../../../testdata/cards/scan-01.jpg")
+	require.NoError(t, err)
+	file, err := os.Create(filepath.Join(w.folder, "slow.jpg"))
+	require.NoError(t, err)
+	_, err = file.Write(picture[:len(picture)/2])
+	require.NoError(t, err)
+	// The copying program pauses longer than settleTime: what came later and is complete is reported meanwhile.
+	require.NoError(t, os.WriteFile(filepath.Join(w.folder, "whole.jpg"), picture, 0o600))
+	w.expect("created whole.jpg")
+	_, err = file.Write(picture[len(picture)/2:])
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	e := w.next()
+	assert.Equal(t, "slow.jpg", e.Key)
+	assert.EqualValues(t, len(picture), e.Size)
+}
+
+func TestPicturesWithoutTheirEndAreKnown(t *testing.T) {
+	w := watch(t, t.TempDir())
+	jpeg, err := os.ReadFile("../../../testdata/cards/scan-01.jpg")
+	require.NoError(t, err)
+	webp := "RIFF\x10\x00\x00\x00WEBPVP8 1234567"
+	bmp := "BM\x20\x00\x00\x00" + strings.Repeat("x", 26)
+	for content, cut := range map[string]bool{
+		string(jpeg): false, string(jpeg[:len(jpeg)-2000]): true, "\x89PNG\r\n\x1a\n12345": true, "\x89PNG\r\n\x1a\n12345IEND": false,
+		webp + "8": false, webp: true, bmp: false, bmp[:20]: true, "some text of any length": false, "": false,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(w.folder, "a.part"), []byte(content), 0o600))
+		assert.Equal(t, cut, w.store.isCutOff(testBucket, "a.part"), "%.30q", content)
+	}
+}
