@@ -204,6 +204,7 @@ func (c *Cloud) startServices(running context.Context, options Options, reader g
 	c.OSS, err = ossfake.New(ossfake.Config{
 		Dir: filepath.Dir(c.Folder), Region: Region, Buckets: []string{c.Bucket}, Keys: c.Keys, Log: c.log,
 		Policy: policy, Versioning: options.Versioning, OnEvent: func(event ossfake.Event) { c.notify(options, event) },
+		DecodeHEIC: c.decodeHEIC(),
 		OnIgnored: func(bucket, key, why string) {
 			if bucket == c.Bucket && IsImage(key) && options.OnIgnored != nil {
 				options.OnIgnored(key, why)
@@ -251,6 +252,14 @@ func (c *Cloud) startServices(running context.Context, options Options, reader g
 		go server.Serve(listeners[n]) //nolint:errcheck // ends with Close
 	}
 	return nil
+}
+
+// decodeHEIC is what the OCR engine can do for the object store; nil without the engine.
+func (c *Cloud) decodeHEIC() func(context.Context, []byte) ([]byte, error) {
+	if c.engine == nil {
+		return nil
+	}
+	return c.engine.JPEG
 }
 
 // startManagement makes the management port and puts it in front of what the options have.

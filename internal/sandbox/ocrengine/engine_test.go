@@ -341,6 +341,23 @@ func TestSpecimensAreReadAsTheyArePrinted(t *testing.T) {
 		})
 	}
 
+	t.Run("a phone's HEIC becomes a JPEG", func(t *testing.T) {
+		heic, err := os.ReadFile("testdata/scan-01.heic")
+		require.NoError(t, err)
+		picture, err := e.JPEG(t.Context(), heic)
+		require.NoError(t, err)
+		_, err = jpeg.DecodeConfig(bytes.NewReader(picture))
+		require.NoError(t, err)
+		_, want := readSpecimen(t, "scan-01.jpg")
+		got, err := e.Read(t.Context(), picture)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		_, err = e.JPEG(t.Context(), heic[:len(heic)/2])
+		assert.ErrorIs(t, err, ErrUnreadable)
+		_, err = e.JPEG(t.Context(), []byte("no picture"))
+		assert.ErrorIs(t, err, ErrUnreadable)
+	})
+
 	scan, want := readSpecimen(t, "scan-04.jpg")
 	decoded, err := jpeg.Decode(bytes.NewReader(scan))
 	require.NoError(t, err)

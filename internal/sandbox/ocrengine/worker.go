@@ -24,12 +24,16 @@ type request struct {
 	Image []byte `json:"image"` // base64 in JSON
 	Turn  int    `json:"turn"`  // degrees clockwise
 	Side  int    `json:"side"`  // pixels of the detector's input along its longer side
+	// Convert asks for a JPEG of a HEIC picture instead.
+	Convert bool `json:"convert,omitempty"`
 }
 
 type answer struct {
 	ID    uint64 `json:"id"`
 	Found int    `json:"found"` // pieces of text seen, also those that could not be read
 	Lines []line `json:"lines"`
+	// Picture is the JPEG that was asked for.
+	Picture []byte `json:"picture"`
 	Error *struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`

@@ -36,8 +36,8 @@
 //   - Not implemented, and answered with 501 NotImplemented: CORS, symlinks, select, callbacks, replication, live channels, image
 //     styles, saveas and asynchronous processing.
 //   - Image processing knows resize, auto-orient, rotate (multiples of 90), quality, format and info. It reads JPEG, PNG, GIF (first
-//     frame), BMP, TIFF and WebP and writes JPEG, PNG, GIF, BMP and TIFF. HEIC and AVIF are refused with the service's
-//     words for an unknown format, and WebP is not written: no decoder or encoder without cgo is used here. EXIF data is not
+//     frame), BMP, TIFF and WebP and writes JPEG, PNG, GIF, BMP and TIFF. HEIC is read if Config.DecodeHEIC can;
+//     else it and AVIF are refused with the service's words for an unknown format. WebP is not written: no encoder without cgo is used here. EXIF data is not
 //     carried over into the result. A picture that takes more than 512 MiB once decoded (134 megapixels with 8 bits a channel, 67 with
 //     16) is refused as ImageTooLarge; the service takes 250 megapixels.
 //   - The order in which credentials, token, time and signature are judged is not documented by the service where a

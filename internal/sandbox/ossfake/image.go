@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 
+	"fc-idcard-ocr/internal/result"
+
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/draw"
 	"golang.org/x/image/tiff"
@@ -177,6 +179,11 @@ func (s *Server) processImage(w http.ResponseWriter, req *request, m metadata, f
 	source, err := contentOf(f, m.Size)
 	if err != nil {
 		return err
+	}
+	if s.cfg.DecodeHEIC != nil && result.SniffPicture(source) == result.HEIC {
+		if source, err = s.cfg.DecodeHEIC(req.Context(), source); err != nil {
+			return errImageDamage()
+		}
 	}
 	h := w.Header()
 	setETag(h, m.ETag)

