@@ -156,6 +156,8 @@ func start(t testing.TB) *cloud {
 	require.NoError(t, err)
 	ocr := httptest.NewServer(c.gateway)
 	t.Cleanup(ocr.Close)
+	c.description["role"] = "acs:ram::1234567890123456:role/idcard-ocr"
+	c.description["environmentVariables"] = map[string]string{"OCR_APP_KEY": "100000001", "OCR_APP_SECRET": appSecret, "OCR_ENDPOINT": ocr.URL + gateway.Path, "OSS_PUBLIC_ENDPOINT": store.URL}
 	function := httptest.NewServer(fcapi.New(fcapi.Config{Name: "idcard-ocr", Function: c, Keys: map[string]string{"sandbox": secret},
 		Description: c.description,
 		Triggers: []map[string]any{{"triggerName": "upload", "triggerType": "oss", "sourceArn": "acs:oss:cn-hangzhou:1234567890123456:cards",

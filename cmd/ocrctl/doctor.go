@@ -5,51 +5,48 @@ import (
 	"fmt"
 	"os"
 
+	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/doctor"
+	"fc-idcard-ocr/internal/ctl/ossclient"
 
 	"github.com/spf13/cobra"
 )
 
 func newDoctor(s *settings) *cobra.Command {
+	var uploader string
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find out what is wrong, and how to put it right",
-		Long: `Find out what is wrong, and how to put it right: configuration, the OCR API's address, this machine's clock, key and signature, bucket and permissions, versioning, whether signed URLs can be fetched from outside, function and trigger.
+		Long: `Find out what is wrong, and how to put it right: the function's own variables, key, time-out, role, logs, retries, failure destination, concurrency and triggers; the OCR API's address; this machine's clock; the bucket's region, public access, encryption, storage class, retention, versioning, lifecycle and access log; what the uploader must not be allowed; and whether signed URLs can be fetched from outside.
 
-Nothing is changed, and no call is made that can be charged: key and signature are tried with a call that has no picture, which the provider refuses for free. What is not named (bucket, account) is skipped. The exit code is 1 if anything fails.`,
+The function's settings are read (fc:GetFunction), so no key of the OCR API is needed here; the function's is tried, and one that is set here too. Nothing is changed, and no call is made that can be charged: a key is tried with a call that has no picture, which the provider refuses for free. What is not named (bucket, account), or may not be read, is skipped. The exit code is 1 if anything fails.`,
 		Example: `  ocrctl doctor -b cards -r cn-hangzhou --account 1234567890123456
+  ocrctl doctor -b cards -r cn-hangzhou --account 1234567890123456 --uploader-profile scanner
   ocrctl doctor --sandbox`,
 		Args: cobra.NoArgs,
 	}
 	s.bucketFlags(c)
 	s.functionFlags(c.Flags())
-	c.RunE = func(c *cobra.Command, _ []string) error { return s.doctor(c.Context()) }
+	c.Flags().StringVar(&uploader, "uploader-profile", "", "`name` of the profile with the credentials of whoever uploads, to check what they may do")
+	c.RunE = func(c *cobra.Command, _ []string) error { return s.doctor(c.Context(), uploader) }
 	return c
 }
 
-func (s *settings) doctor(ctx context.Context) error {
+func (s *settings) doctor(ctx context.Context, uploader string) error {
 	failed := false
 	tell := func(f doctor.Finding) {
 		failed = failed || f.Result == doctor.Failure
 		s.printFinding(f)
 	}
-	conf, err := s.config(true)
-	if err != nil {
-		tell(doctor.Finding{Check: "configuration", Result: doctor.Failure, Detail: err.Error(), Fix: "set the variables named"})
-		return exitError{code: exitFailed}
+	target := doctor.Target{}
+	conf, err := s.config(s.sandboxInfo != nil || first(os.Getenv("OCR_APP_KEY"), os.Getenv("OCR_APP_SECRET"), os.Getenv("OCR_APP_CODE")) != "")
+	if conf.AppCode == unusedKey {
+		conf.AppCode = ""
 	}
-	tell(doctor.Finding{Check: "configuration", Result: doctor.OK, Detail: "the variables are complete and valid"})
-	target := doctor.Target{Config: conf}
-	if s.named() {
-		if target.Bucket, err = s.openBucket(conf); err != nil {
-			return err
-		}
-		target.OSSEndpoint = first(s.endpoint, conf.OSSPublicEndpoint, "https://oss-"+s.region+".aliyuncs.com")
-		if s.sandboxInfo != nil || first(s.accountID, s.fcEndpoint, os.Getenv("OCRCTL_ACCOUNT"), os.Getenv("OCRCTL_FC_ENDPOINT")) != "" {
-			if target.Function, err = s.functions(); err != nil {
-				return err
-			}
-		}
+	target.Config, target.ConfigErr = conf, err
+	if err := s.doctorTarget(&target, conf, uploader); err != nil {
+		return err
 	}
 	target.Run(ctx, tell)
 	switch {
@@ -59,6 +56,32 @@ func (s *settings) doctor(ctx context.Context) error {
 		return exitError{code: exitFailed}
 	}
 	return nil
+}
+
+// doctorTarget opens what was named.
+func (s *settings) doctorTarget(target *doctor.Target, conf config.Config, uploader string) (err error) {
+	if !s.named() {
+		return nil
+	}
+	if target.Bucket, err = s.openBucket(conf); err != nil {
+		return err
+	}
+	target.Region = s.region
+	target.OSSEndpoint = first(s.endpoint, conf.OSSPublicEndpoint, "https://oss-"+s.region+".aliyuncs.com")
+	target.OpenPublic = func(endpoint string, cname bool) (*ossclient.Bucket, error) {
+		return ossclient.Open(ossclient.Config{Bucket: s.bucket, Region: s.region, Endpoint: endpoint, CNAME: cname, Credentials: s.credentials()})
+	}
+	if uploader != "" {
+		target.Uploader, err = ossclient.Open(ossclient.Config{Bucket: s.bucket, Region: s.region, Endpoint: first(s.endpoint, conf.OSSPublicEndpoint),
+			CNAME: s.cname || s.endpoint == "" && conf.OSSPublicCNAME, Credentials: credentials.Chain(uploader)})
+		if err != nil {
+			return usageError{err}
+		}
+	}
+	if s.sandboxInfo != nil || first(s.accountID, s.fcEndpoint, os.Getenv("OCRCTL_ACCOUNT"), os.Getenv("OCRCTL_FC_ENDPOINT")) != "" {
+		target.Function, err = s.functions()
+	}
+	return err
 }
 
 // named reports whether a bucket was named anywhere.
@@ -72,8 +95,8 @@ func (s *settings) printFinding(f doctor.Finding) {
 		return
 	}
 	sign := map[doctor.Result]string{doctor.OK: "ok     ", doctor.Warning: "WARNING", doctor.Failure: "FAILED ", doctor.Skipped: "skipped"}[f.Result]
-	fmt.Fprintf(s.stdout, "%s  %-13s  %s\n", sign, f.Check, f.Detail)
+	fmt.Fprintf(s.stdout, "%s  %-14s  %s\n", sign, f.Check, f.Detail)
 	if f.Fix != "" {
-		fmt.Fprintf(s.stdout, "%24s -> %s\n", "", f.Fix)
+		fmt.Fprintf(s.stdout, "%25s -> %s\n", "", f.Fix)
 	}
 }

@@ -295,10 +295,10 @@ func TestDoctorFindsAHealthyPatientHealthyForFree(t *testing.T) {
 	for line := range strings.Lines(r.stdout) {
 		var f doctor.Finding
 		require.NoError(t, json.Unmarshal([]byte(line), &f))
-		assert.Equal(t, doctor.OK, f.Result, "%+v", f)
+		assert.NotEqual(t, doctor.Failure, f.Result, "%+v", f)
 		checks++
 	}
-	assert.Equal(t, 9, checks)
+	assert.Equal(t, 25, checks)
 	assert.Zero(t, c.gateway.Ledger.Charged())
 	for _, request := range c.seen() {
 		assert.True(t, strings.HasPrefix(request, "GET ") || strings.HasPrefix(request, "HEAD "), request)

@@ -164,6 +164,9 @@ func first(values ...string) string {
 	return ""
 }
 
+// unusedKey stands for the key of the OCR API where none is needed.
+const unusedKey = "unused"
+
 // config reads the function's variables. Commands that never call the OCR API need no key for it.
 func (s *settings) config(withKey bool) (config.Config, error) {
 	environ := os.Environ()
@@ -172,7 +175,7 @@ func (s *settings) config(withKey bool) (config.Config, error) {
 			"OSS_PUBLIC_ENDPOINT="+s.sandboxInfo.OSS, "OSS_PUBLIC_CNAME=false", "OSS_ENDPOINT=")
 	}
 	if !withKey {
-		environ = append(environ, "OCR_APP_CODE=unused")
+		environ = append(environ, "OCR_APP_CODE="+unusedKey)
 	}
 	c, err := config.Parse(environ)
 	if err != nil {

@@ -77,6 +77,7 @@ type Cloud struct {
 
 	log         *slog.Logger
 	engine      *ocrengine.Engine
+	environment []string // of the function
 	servers     []*http.Server
 	cancel      context.CancelFunc
 	watcher     sync.WaitGroup
@@ -299,11 +300,12 @@ func (c *Cloud) runtimeConfig(options Options) fcfake.Config {
 		Concurrency: options.Concurrency, Timeout: options.Timeout, Freeze: options.Freeze, Async: options.Async,
 		OnInvocation: options.OnInvocation, Logs: options.Logs, Log: c.log, StopGrace: time.Second,
 		InitializerTimeout: 10 * time.Second, // as in s.yaml
-		Env: append([]string{
-			"OCR_ENDPOINT=" + c.OCREndpoint, "OCR_APP_KEY=" + AppKey, "OCR_APP_SECRET=" + AppSecret,
-			"OSS_ENDPOINT=" + c.OSSEndpoint, "OSS_PUBLIC_ENDPOINT=" + c.OSSEndpoint, "HTTP_ALLOW=" + c.Bucket,
-		}, options.Env...),
 	}
+	c.environment = append([]string{
+		"OCR_ENDPOINT=" + c.OCREndpoint, "OCR_APP_KEY=" + AppKey, "OCR_APP_SECRET=" + AppSecret,
+		"OSS_ENDPOINT=" + c.OSSEndpoint, "OSS_PUBLIC_ENDPOINT=" + c.OSSEndpoint, "HTTP_ALLOW=" + c.Bucket,
+	}, options.Env...)
+	config.Env = c.environment
 	if config.Mode == "" {
 		config.Mode = fcfake.ModeGo1
 	}

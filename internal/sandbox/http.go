@@ -24,7 +24,10 @@ func (c *Cloud) triggerMux(mode fcfake.Mode, trigger http.Handler) http.Handler 
 	info := c.info()
 	api := fcapi.New(fcapi.Config{
 		Name: functionName, Function: c.Runtime, Keys: map[string]string{AccessKeyID: AccessKeySecret},
-		Description: map[string]any{"runtime": string(mode), "timeout": 60}, Triggers: c.triggers(),
+		Description: c.description(mode), Triggers: c.triggers(),
+		Async: map[string]any{"maxAsyncRetryAttempts": 3, "maxAsyncEventAgeInSeconds": 86400,
+			"destinationConfig": map[string]any{"onFailure": map[string]any{"destination": "acs:mns:" + Region + ":" + accountID + ":/queues/idcard-ocr-failures/messages"}}},
+		Concurrency: map[string]any{"reservedConcurrency": 10},
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -36,6 +39,20 @@ func (c *Cloud) triggerMux(mode fcfake.Mode, trigger http.Handler) http.Handler 
 			trigger.ServeHTTP(w, r)
 		}
 	})
+}
+
+// description is how the function is set up, as GetFunction tells it.
+func (c *Cloud) description(mode fcfake.Mode) map[string]any {
+	variables := make(map[string]string)
+	for _, pair := range c.environment {
+		name, value, _ := strings.Cut(pair, "=")
+		variables[name] = value
+	}
+	return map[string]any{
+		"functionName": functionName, "functionArn": "acs:fc:" + Region + ":" + accountID + ":functions/" + functionName, "runtime": string(mode), "timeout": 60,
+		"role": "acs:ram::" + accountID + ":role/idcard-ocr", "environmentVariables": variables,
+		"logConfig": map[string]string{"project": "fc-idcard-ocr", "logstore": "fc-idcard-ocr"},
+	}
 }
 
 // info is what clients need to know. Write puts it into the sandbox's folder, Close takes it away.

@@ -34,9 +34,17 @@ type Finding struct {
 
 // Target is what is checked. Nil members are skipped.
 type Target struct {
-	Config   config.Config
-	Bucket   *ossclient.Bucket
-	Function *fcclient.Client
+	// Config is the configuration of this machine, and ConfigErr its problems. It may lack a key: what is checked is the function's.
+	Config    config.Config
+	ConfigErr error
+	Bucket    *ossclient.Bucket
+	Function  *fcclient.Client
+	// Uploader is the bucket as whoever uploads sees it.
+	Uploader *ossclient.Bucket
+	// Region is the one that was named.
+	Region string
+	// OpenPublic opens the bucket at the address from which the provider fetches pictures.
+	OpenPublic func(endpoint string, cname bool) (*ossclient.Bucket, error)
 	// OSSEndpoint is where the clock is read; empty means that of the OCR API.
 	OSSEndpoint string
 	// HTTP makes the requests that need no signature of Alibaba Cloud.
@@ -47,7 +55,25 @@ type Target struct {
 // allowedSkew is what OCR gateway and OSS tolerate of a clock.
 const allowedSkew = 15 * time.Minute
 
-// Run runs all checks, in an order in which what fails first explains what fails later.
+// examination is a Target with what was learned of it so far.
+type examination struct {
+	Target
+	// config is the function's configuration, or this machine's if the function's cannot be read.
+	config    config.Config
+	configErr error
+	// described is how the function is set up, nil if that cannot be read; describeErr says why.
+	described   *fcclient.Function
+	describeErr error
+	// info is how the bucket is set up, nil if that cannot be read; infoErr says why.
+	info    *ossclient.Info
+	infoErr error
+	// lifecycle are the bucket's rules.
+	lifecycle    []ossclient.Rule
+	lifecycleErr error
+}
+
+// Run runs all checks, in an order in which what fails first explains what fails later. Each check goes on after a failure of
+// another one.
 func (t Target) Run(ctx context.Context, report func(Finding)) {
 	if t.Now == nil {
 		t.Now = time.Now
@@ -55,12 +81,19 @@ func (t Target) Run(ctx context.Context, report func(Finding)) {
 	if t.HTTP == nil {
 		t.HTTP = &http.Client{Timeout: 15 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
+	e := &examination{Target: t}
+	e.learn(ctx)
 	for _, c := range []struct {
 		name  string
 		check func(context.Context) Finding
 	}{
-		{"OCR address", t.address}, {"clock", t.clock}, {"OCR key", t.key}, {"bucket", t.bucket}, {"versioning", t.versioning},
-		{"signed URL", t.signedURL}, {"function", t.function}, {"trigger", t.trigger},
+		{"configuration", e.configuration}, {"function", e.function}, {"variables", e.variables},
+		{"OCR address", e.address}, {"clock", e.clock}, {"OCR key", e.localKey}, {"function's key", e.functionKey},
+		{"time-out", e.timeout}, {"role", e.role}, {"logs", e.logs}, {"failures", e.failures}, {"concurrency", e.concurrency},
+		{"triggers", e.triggers}, {"HTTP trigger", e.httpTrigger}, {"region", e.region},
+		{"bucket", e.bucket}, {"public access", e.publicAccess}, {"encryption", e.encryption}, {"storage class", e.storageClass},
+		{"retention", e.retention}, {"versioning", e.versioning}, {"lifecycle", e.documentLifecycle}, {"access log", e.accessLog},
+		{"uploader", e.uploader}, {"signed URL", e.signedURL},
 	} {
 		if ctx.Err() != nil {
 			return
@@ -70,6 +103,31 @@ func (t Target) Run(ctx context.Context, report func(Finding)) {
 		cancel()
 		finding.Check = c.name
 		report(finding)
+	}
+}
+
+// learn asks function and bucket how they are set up.
+func (e *examination) learn(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
+	defer cancel()
+	e.config, e.configErr = e.Config, e.ConfigErr
+	if e.Function != nil {
+		f, err := e.Function.Describe(ctx)
+		if e.describeErr = err; err == nil {
+			e.described = &f
+			environ := make([]string, 0, len(f.EnvironmentVariables))
+			for name, value := range f.EnvironmentVariables {
+				environ = append(environ, name+"="+value)
+			}
+			e.config, e.configErr = config.Parse(environ)
+		}
+	}
+	if e.Bucket != nil {
+		info, err := e.Bucket.Info(ctx)
+		if e.infoErr = err; err == nil {
+			e.info = &info
+		}
+		e.lifecycle, e.lifecycleErr = e.Bucket.Lifecycle(ctx)
 	}
 }
 
@@ -95,4 +153,9 @@ const (
 	correct  = "correct the credentials: AccessKey ID and secret do not belong together, or are no longer valid"
 	renew    = "renew the credentials: they are temporary (STS) and have ended, or token and AccessKey do not belong together"
 	setClock = "set this machine's clock (NTP)"
+)
+
+const (
+	noBucket   = "no bucket was named"
+	noFunction = "no function was named (--account, or --fc-endpoint)"
 )

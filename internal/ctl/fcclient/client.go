@@ -6,6 +6,7 @@ package fcclient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -53,11 +54,20 @@ func (c *Client) InvokeAsync(ctx context.Context, payload []byte) (requestID str
 
 // Function is how a function is set up, as far as it matters here.
 type Function struct {
+	ARN                  string            `json:"functionArn"` // acs:fc:<region>:<account>:functions/<name>
 	Runtime              string            `json:"runtime"`
-	Timeout              int               `json:"timeout"` // seconds
-	Role                 string            `json:"role"`
+	Timeout              int               `json:"timeout"`              // seconds
+	Role                 string            `json:"role"`                 // its ARN
 	EnvironmentVariables map[string]string `json:"environmentVariables"` // holds secrets
 	InstanceConcurrency  int               `json:"instanceConcurrency"`
+	InternetAccess       *bool             `json:"internetAccess"`
+	VPC                  struct {
+		ID string `json:"vpcId"`
+	} `json:"vpcConfig"`
+	Log struct {
+		Project  string `json:"project"`
+		Logstore string `json:"logstore"`
+	} `json:"logConfig"`
 }
 
 // Describe asks how the function is set up.
@@ -75,6 +85,32 @@ type Trigger struct {
 	Type      string `json:"triggerType"` // oss, eventbridge, http ...
 	Config    string `json:"triggerConfig"`
 	SourceARN string `json:"sourceArn"` // of OSS triggers acs:oss:<region>:<account>:<bucket>
+	Role      string `json:"invocationRole"`
+}
+
+// AsyncInvocation is what Function Compute does with events.
+type AsyncInvocation struct {
+	Retries     *int64 `json:"maxAsyncRetryAttempts"`
+	MaxAge      *int64 `json:"maxAsyncEventAgeInSeconds"`
+	Destination struct {
+		OnFailure struct {
+			ARN string `json:"destination"`
+		} `json:"onFailure"`
+	} `json:"destinationConfig"`
+}
+
+// AsyncInvocation asks what becomes of events that fail. Without a configuration of its own a function has the platform's defaults.
+// (GetAsyncInvokeConfig)
+func (c *Client) AsyncInvocation(ctx context.Context) (a AsyncInvocation, err error) {
+	response, err := c.call(ctx, acsapi.Request{Method: http.MethodGet, Action: "GetAsyncInvokeConfig"}, "/async-invoke-config")
+	var failed *Error
+	if errors.As(err, &failed) && failed.Status == http.StatusNotFound && failed.Code != "FunctionNotFound" {
+		return a, nil
+	}
+	if err != nil {
+		return a, err
+	}
+	return a, response.Decode(&a)
 }
 
 // OSSTrigger is the configuration of an OSS trigger.

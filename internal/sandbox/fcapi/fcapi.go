@@ -1,5 +1,5 @@
 // Package fcapi is the sandbox's API of Function Compute 3.0 (version 2023-03-30), as far as the project's tools call it:
-// InvokeFunction, GetFunction, ListTriggers. It checks the ACS3-HMAC-SHA256 signature of every request, is meant for loopback only, and knows
+// InvokeFunction, GetFunction, ListTriggers, GetAsyncInvokeConfig, GetConcurrencyConfig. It checks the ACS3-HMAC-SHA256 signature of every request, is meant for loopback only, and knows
 // one function.
 package fcapi
 
@@ -42,6 +42,8 @@ type Config struct {
 	// Description is what GetFunction answers, and Triggers what ListTriggers does.
 	Description map[string]any
 	Triggers    []map[string]any
+	// Async is what GetAsyncInvokeConfig answers, and Concurrency what GetConcurrencyConfig does; nil answers that nothing was set.
+	Async, Concurrency map[string]any
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -88,6 +90,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerJSON(w, http.StatusOK, s.config.Description)
 	case r.Method == http.MethodGet && operation == "triggers":
 		answerJSON(w, http.StatusOK, map[string]any{"triggers": s.config.Triggers})
+	case r.Method == http.MethodGet && operation == "async-invoke-config":
+		answerIfSet(w, requestID, s.config.Async, "AsyncConfigNotExists")
+	case r.Method == http.MethodGet && operation == "concurrency":
+		answerIfSet(w, requestID, s.config.Concurrency, "ConcurrencyConfigNotFound")
 	case r.Method == http.MethodPost && operation == "invocations" && async:
 		if _, err := s.config.Function.InvokeAsync(body, fcfake.Options{RequestID: requestID}); err != nil {
 			answerError(w, requestID, acsauth.Refusal{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: err.Error()})
@@ -116,6 +122,14 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request, requestID string
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Write(result.Payload) //nolint:errcheck // the caller has left
 	}
+}
+
+func answerIfSet(w http.ResponseWriter, requestID string, config map[string]any, missing string) {
+	if config == nil {
+		answerError(w, requestID, acsauth.Refusal{Status: http.StatusNotFound, Code: missing, Message: "the function has no such configuration"})
+		return
+	}
+	answerJSON(w, http.StatusOK, config)
 }
 
 func answerError(w http.ResponseWriter, requestID string, e acsauth.Refusal) {

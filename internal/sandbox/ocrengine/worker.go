@@ -34,7 +34,7 @@ type answer struct {
 	Lines []line `json:"lines"`
 	// Picture is the JPEG that was asked for.
 	Picture []byte `json:"picture"`
-	Error *struct {
+	Error   *struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 	} `json:"error"`

@@ -163,7 +163,7 @@ type policyStatus struct {
 	IsPublic bool     `xml:"IsPublic"`
 }
 
-// getBucketPolicyStatus answers for the bucket policy, which no bucket here has.
-func (s *Server) getBucketPolicyStatus(w http.ResponseWriter, _ *request) error {
-	return writeXML(w, policyStatus{})
+// getBucketPolicyStatus answers for the bucket policy.
+func (s *Server) getBucketPolicyStatus(w http.ResponseWriter, req *request) error {
+	return writeXML(w, policyStatus{IsPublic: s.Bucket(req.bucket).PublicPolicy})
 }

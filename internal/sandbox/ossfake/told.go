@@ -1,0 +1,16 @@
+package ossfake
+
+import (
+	"encoding/xml"
+	"net/http"
+)
+
+type bucketLoggingStatus struct {
+	XMLName xml.Name `xml:"BucketLoggingStatus"`
+	Target  string   `xml:"LoggingEnabled>TargetBucket,omitempty"`
+}
+
+// getBucketLogging tells where the access log goes (https://help.aliyun.com/zh/oss/developer-reference/getbucketlogging).
+func (s *Server) getBucketLogging(w http.ResponseWriter, req *request) error {
+	return writeXML(w, bucketLoggingStatus{Target: s.Bucket(req.bucket).LogBucket})
+}
