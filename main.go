@@ -94,15 +94,16 @@ func newHandler(c config.Config, log *slog.Logger) *handler.Handler {
 		OCR:         ocr,
 		ImageSource: c.ImageSource, Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
 		DailyLimit: c.DailyLimit, BudgetBucket: c.BudgetBucket, PictureBudget: firstBucket(c.HTTPAllow), SecondLook: c.SecondLook, Reuse: c.Reuse,
-		Retention:    result.Retention{DropRaw: !c.Raw, Fields: c.ResultFields},
-		OnLostAnswer: c.OnLostAnswer, URLTTL: c.OSSURLTTL, Keys: keys, MaxImageBytes: c.MaxImageBytes,
+		RemoveWithImage: c.RemoveWithImage,
+		Retention:       result.Retention{DropRaw: !c.Raw, Fields: c.ResultFields},
+		OnLostAnswer:    c.OnLostAnswer, URLTTL: c.OSSURLTTL, Keys: keys, MaxImageBytes: c.MaxImageBytes,
 		ClaimKey: claim.NewKey(cmp.Or(string(c.AppSecret), string(c.AppCode))),
 		Region:   os.Getenv("FC_REGION"),
 		OnResume: func() { buckets.CloseIdleConnections(); api.CloseIdleConnections() },
 		Log:      log,
 	})
 	return handler.New(handler.Options{
-		Processor: images, Keys: keys, MaxImageBytes: c.MaxImageBytes, HTTPAllow: c.HTTPAllow,
+		Processor: images, Keys: keys, MaxImageBytes: c.MaxImageBytes, HTTPAllow: c.HTTPAllow, RemoveWithImage: c.RemoveWithImage,
 		Version: version, PublicConfig: c.Public(), Warm: ocr.Warm, Log: log,
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"debug/elf"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -26,10 +27,29 @@ import (
 
 // trigger is what the files say of one OSS trigger.
 type trigger struct {
-	Events []string `yaml:"events"`
+	Events events `yaml:"events"`
 	Filter struct {
 		Key map[string]any `yaml:"key"`
 	} `yaml:"filter"`
+}
+
+// events are those of a trigger. In template.yml a condition chooses: first those for RemoveWithImage, then those without.
+type events struct{ created, withRemovals []string }
+
+func (e *events) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.SequenceNode {
+		return node.Decode(&e.created)
+	}
+	var choice struct {
+		If []yaml.Node `yaml:"Fn::If"`
+	}
+	if err := node.Decode(&choice); err != nil {
+		return err
+	}
+	if len(choice.If) != 3 || choice.If[0].Value != "RemoveWithImage" {
+		return fmt.Errorf("line %d: neither a list nor a choice by RemoveWithImage", node.Line)
+	}
+	return errors.Join(choice.If[1].Decode(&e.withRemovals), choice.If[2].Decode(&e.created))
 }
 
 // checkTriggers: one for each suffix, in lower and upper case, within OSS's ten per bucket, after whole new objects only.
@@ -41,7 +61,10 @@ func checkTriggers(t *testing.T, triggers []trigger, suffixes any) {
 	for _, each := range triggers {
 		got = append(got, fmt.Sprint(each.Filter.Key["suffix"]))
 		assert.Contains(t, each.Filter.Key, "prefix")
-		assert.ElementsMatch(t, []string{"oss:ObjectCreated:PutObject", "oss:ObjectCreated:PostObject", "oss:ObjectCreated:CompleteMultipartUpload", "oss:ObjectCreated:CopyObject"}, each.Events)
+		assert.ElementsMatch(t, []string{"oss:ObjectCreated:PutObject", "oss:ObjectCreated:PostObject", "oss:ObjectCreated:CompleteMultipartUpload", "oss:ObjectCreated:CopyObject"}, each.Events.created)
+		if each.Events.withRemovals != nil {
+			assert.Equal(t, append(slices.Clone(each.Events.created), "oss:ObjectRemoved:DeleteObject", "oss:ObjectRemoved:DeleteObjects"), each.Events.withRemovals)
+		}
 	}
 	assert.ElementsMatch(t, want, got)
 	assert.LessOrEqual(t, len(got), 10, "a bucket takes ten")
@@ -216,6 +239,17 @@ func TestResourceTemplate(t *testing.T) {
 	require.NoError(t, role.Decode(&granted))
 	require.Len(t, granted.Policies, 1)
 	assert.Equal(t, policy, granted.Policies[0].PolicyDocument)
+
+	raw, err = os.ReadFile("removal-policy.json")
+	require.NoError(t, err)
+	var removal document
+	require.NoError(t, yaml.Unmarshal([]byte(strings.ReplaceAll(string(raw), "BUCKET/PREFIX", "${BucketName}/${ImagePrefix}")), &removal))
+	var more struct {
+		PolicyDocument document `yaml:"PolicyDocument"`
+	}
+	added := template.Resources["RemovalPolicy"].Properties
+	require.NoError(t, added.Decode(&more))
+	assert.Equal(t, removal, more.PolicyDocument)
 
 	queue := map[string]any{}
 	properties := template.Resources["FailureQueue"].Properties

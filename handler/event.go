@@ -37,7 +37,7 @@ type objectRecord struct {
 type event struct {
 	http      *httpEvent
 	images    []processor.Request
-	skipped   int           // records that name no new image
+	skipped   int           // records that name no new image, and none that is gone
 	recordErr *result.Error // records that cannot be understood; the others count
 }
 
@@ -107,7 +107,7 @@ func malformedEvent(err error) *result.Error {
 
 // records picks the images that count: each once, in order.
 func (h *Handler) records(raw []json.RawMessage) (e event) {
-	seen := make(map[string]bool)
+	seen := make(map[string]int)
 	for i, text := range raw {
 		var r objectRecord
 		if err := json.Unmarshal(text, &r); err != nil {
@@ -116,15 +116,21 @@ func (h *Handler) records(raw []json.RawMessage) (e event) {
 		}
 		name, key := r.OSS.Bucket.Name, r.OSS.Object.Key
 		created := slices.Contains(result.CreateEvents, strings.TrimPrefix(r.EventName, "oss:"))
+		removed := h.options.RemoveWithImage && slices.Contains(result.RemoveEvents, strings.TrimPrefix(r.EventName, "oss:"))
+		image := processor.Request{Region: r.Region, Removed: removed, Image: result.Image{Bucket: name, Key: key, ETag: bucket.ETag(r.OSS.Object.ETag), Size: r.OSS.Object.Size}}
+		at, known := seen[name+"/"+key]
 		switch {
-		case r.EventName == "" || created && (name == "" || key == ""):
+		case r.EventName == "" || (created || removed) && (name == "" || key == ""):
 			e.recordErr = result.Errorf(result.BadRequest, false, "record %d of %d lacks eventName, oss.bucket.name or oss.object.key; %s", i+1, len(raw), acceptedShapes)
-		case !created || !h.options.Keys.IsImage(key) || seen[name+"/"+key]:
+		case !created && !removed || !h.options.Keys.IsImage(key):
 			e.skipped++
+		case known:
+			if e.skipped++; created && e.images[at].Removed { // what is there decides, and an image that is gone loses its document all the same
+				e.images[at] = image
+			}
 		default:
-			seen[name+"/"+key] = true
-			e.images = append(e.images, processor.Request{Region: r.Region,
-				Image: result.Image{Bucket: name, Key: key, ETag: bucket.ETag(r.OSS.Object.ETag), Size: r.OSS.Object.Size}})
+			seen[name+"/"+key] = len(e.images)
+			e.images = append(e.images, image)
 		}
 	}
 	return e

@@ -119,6 +119,34 @@ func TestEventsAreUnderstoodByTheirShape(t *testing.T) {
 	}
 }
 
+func TestRemovalsCountIfTheirDocumentsAreToGo(t *testing.T) {
+	record := func(event, key string) string {
+		return `{"eventName":"` + event + `","region":"cn-hangzhou","oss":{"bucket":{"name":"cards"},"object":{"key":"` + key + `"}}}`
+	}
+	payload := []byte(`{"events":[` + strings.Join([]string{record("ObjectRemoved:DeleteObject", "a.jpg"), record("oss:ObjectRemoved:DeleteObjects", "b.jpg"),
+		record("ObjectRemoved:DeleteObject", "a.jpg.ocr.json"), record("ObjectRemoved:AbortMultipartUpload", "c.jpg"),
+		record("ObjectCreated:PutObject", "b.jpg"), record("ObjectCreated:PutObject", "d.jpg"), record("ObjectRemoved:DeleteObject", "d.jpg")}, ",") + `]}`)
+	f := newFixture(t)
+	for _, on := range []bool{false, true} {
+		h := f.handler()
+		h.options.RemoveWithImage = on
+		e, refused := h.decode(payload)
+		require.Nil(t, refused)
+		require.Nil(t, e.recordErr)
+		removed := map[string]bool{}
+		for _, image := range e.images {
+			removed[image.Image.Key] = image.Removed
+		}
+		if on {
+			assert.Equal(t, map[string]bool{"a.jpg": true, "b.jpg": false, "d.jpg": false}, removed)
+			assert.Equal(t, 4, e.skipped)
+		} else {
+			assert.Equal(t, map[string]bool{"b.jpg": false, "d.jpg": false}, removed)
+			assert.Equal(t, 5, e.skipped)
+		}
+	}
+}
+
 // What is wrong with one record is told to FC, after the others were recognised.
 func TestMalformedRecordDoesNotStopTheOthers(t *testing.T) {
 	for _, name := range []string{"native-malformed-among-good", "eventbridge-malformed-among-good"} {

@@ -18,8 +18,10 @@ type Options struct {
 
 	MaxImageBytes int64    // of a picture in the body of a request
 	HTTPAllow     []string // "bucket" or "bucket/prefix" that HTTP requests may name
-	Version       string
-	PublicConfig  map[string]any // what GET /healthz shows of the configuration; no secrets
+	// RemoveWithImage takes events about images that are gone, for the Processor to remove their documents.
+	RemoveWithImage bool
+	Version         string
+	PublicConfig    map[string]any // what GET /healthz shows of the configuration; no secrets
 
 	Warm func(context.Context) error // called by Initialize; makes no request
 	Log  *slog.Logger                // nil discards

@@ -17,6 +17,7 @@ import (
 
 	"fc-idcard-ocr/handler"
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/claim"
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/processor"
 	"fc-idcard-ocr/internal/result"
@@ -57,6 +58,7 @@ type cloud struct {
 	t       testing.TB
 	dir     string // of the note
 	gateway *gateway.Server
+	files   *ossfake.Server
 	bucket  *bucket.Bucket
 	handler *handler.Handler
 
@@ -137,6 +139,7 @@ func start(t testing.TB) *cloud {
 	t.(*testing.T).Setenv("XDG_CACHE_HOME", t.TempDir())
 	files, err := ossfake.New(ossfake.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: ossfake.NewKeyring(ossfake.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret})})
 	require.NoError(t, err)
+	c.files = files
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
 		c.requests = append(c.requests, r.Method+" "+r.URL.Path)
@@ -174,7 +177,7 @@ func start(t testing.TB) *cloud {
 		},
 		OCR:         &ocrclient.Client{Endpoint: ocr.URL + gateway.Path, Auth: ocrclient.AppKey{Key: "100000001", Secret: appSecret}},
 		ImageSource: config.Auto, Details: true, SecondLook: true, Timeout: 5 * time.Second, MaxAttempts: 3, URLTTL: time.Minute,
-		Keys: keys, MaxImageBytes: 20 << 20,
+		Keys: keys, MaxImageBytes: 20 << 20, ClaimKey: claim.NewKey(appSecret),
 	})})
 	c.bucket, err = open.Open(bucketName, "cn-hangzhou", bucket.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

@@ -40,10 +40,7 @@ func (s *settings) doctor(ctx context.Context, uploader string) error {
 		s.printFinding(f)
 	}
 	target := doctor.Target{}
-	conf, err := s.config(s.sandboxInfo != nil || first(os.Getenv("OCR_APP_KEY"), os.Getenv("OCR_APP_SECRET"), os.Getenv("OCR_APP_CODE")) != "")
-	if conf.AppCode == unusedKey {
-		conf.AppCode = ""
-	}
+	conf, err := s.localConfig()
 	target.Config, target.ConfigErr = conf, err
 	if err := s.doctorTarget(&target, conf, uploader); err != nil {
 		return err
@@ -69,12 +66,14 @@ func (s *settings) doctorTarget(target *doctor.Target, conf config.Config, uploa
 	target.Region = s.region
 	target.OSSEndpoint = first(s.endpoint, conf.OSSPublicEndpoint, "https://oss-"+s.region+".aliyuncs.com")
 	target.OpenPublic = func(endpoint string, cname bool) (*ossclient.Bucket, error) {
-		return ossclient.Open(ossclient.Config{Bucket: s.bucket, Region: s.region, Endpoint: endpoint, CNAME: cname, Credentials: s.credentials()})
+		public := s.bucketConfig(conf)
+		public.Endpoint, public.CNAME = endpoint, cname
+		return ossclient.Open(public)
 	}
 	if uploader != "" {
-		target.Uploader, err = ossclient.Open(ossclient.Config{Bucket: s.bucket, Region: s.region, Endpoint: first(s.endpoint, conf.OSSPublicEndpoint),
-			CNAME: s.cname || s.endpoint == "" && conf.OSSPublicCNAME, Credentials: credentials.Chain(uploader)})
-		if err != nil {
+		theirs := s.bucketConfig(conf)
+		theirs.Credentials = credentials.Chain(uploader)
+		if target.Uploader, err = ossclient.Open(theirs); err != nil {
 			return usageError{err}
 		}
 	}

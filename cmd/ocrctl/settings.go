@@ -164,8 +164,15 @@ func first(values ...string) string {
 	return ""
 }
 
-// unusedKey stands for the key of the OCR API where none is needed.
-const unusedKey = "unused"
+// localConfig reads the function's variables, with its key if one is set here.
+func (s *settings) localConfig() (config.Config, error) {
+	hasKey := s.sandboxInfo != nil || first(os.Getenv("OCR_APP_KEY"), os.Getenv("OCR_APP_SECRET"), os.Getenv("OCR_APP_CODE")) != ""
+	c, err := s.config(hasKey)
+	if !hasKey {
+		c.AppCode = ""
+	}
+	return c, err
+}
 
 // config reads the function's variables. Commands that never call the OCR API need no key for it.
 func (s *settings) config(withKey bool) (config.Config, error) {
@@ -175,7 +182,7 @@ func (s *settings) config(withKey bool) (config.Config, error) {
 			"OSS_PUBLIC_ENDPOINT="+s.sandboxInfo.OSS, "OSS_PUBLIC_CNAME=false", "OSS_ENDPOINT=")
 	}
 	if !withKey {
-		environ = append(environ, "OCR_APP_CODE="+unusedKey)
+		environ = append(environ, "OCR_APP_CODE=unused")
 	}
 	c, err := config.Parse(environ)
 	if err != nil {
@@ -227,12 +234,22 @@ func (s *settings) openBucket(c config.Config) (*ossclient.Bucket, error) {
 	if err := s.resolveTarget(); err != nil {
 		return nil, err
 	}
-	endpoint, cname := first(s.endpoint, c.OSSPublicEndpoint), s.cname || (s.endpoint == "" && c.OSSPublicCNAME)
-	opened, err := ossclient.Open(ossclient.Config{Bucket: s.bucket, Region: s.region, Endpoint: endpoint, CNAME: cname, Credentials: s.credentials(), Parallel: s.parallel})
+	opened, err := ossclient.Open(s.bucketConfig(c))
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return opened, nil
+}
+
+// bucketConfig is the bucket at the address of ocrctl.
+func (s *settings) bucketConfig(c config.Config) ossclient.Config {
+	return ossclient.Config{Bucket: s.bucket, Region: s.region, Endpoint: first(s.endpoint, c.OSSPublicEndpoint), CNAME: s.cname || (s.endpoint == "" && c.OSSPublicCNAME),
+		Credentials: s.credentials(), Parallel: s.parallel}
+}
+
+// openAsFunction opens the bucket with the function's own adapter, which writes as the function does.
+func (s *settings) openAsFunction(ctx context.Context, c config.Config) (*ossclient.FunctionBucket, error) {
+	return ossclient.OpenAsFunction(ctx, s.bucketConfig(c), c.ResultEncryption)
 }
 
 // functions returns the client of the function.

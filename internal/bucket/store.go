@@ -19,7 +19,7 @@ import (
 // Config says where OSS is. Empty endpoints are made from the region of each bucket.
 type Config struct {
 	Endpoint       string // data calls; default https://oss-<region>-internal.aliyuncs.com
-	CNAME          bool   // Endpoint is a custom domain bound to the bucket
+	CNAME          bool   // Endpoint is a custom domain bound to the bucket, as operators' tools may need
 	PublicEndpoint string // host of signed URLs; default https://oss-<region>.aliyuncs.com
 	PublicCNAME    bool   // PublicEndpoint is a custom domain bound to the bucket
 

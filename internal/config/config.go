@@ -76,6 +76,7 @@ type Config struct {
 
 	ResultFields     []string `env:"RESULT_FIELDS" envDefault:"name,sex,ethnicity,birthDate,address,idNumber" accepts:"a comma-separated choice of name,sex,ethnicity,birthDate,address,idNumber"`
 	ResultTags       []string `env:"RESULT_TAGS" envDefault:"fc-idcard-ocr=document" accepts:"up to 10 comma-separated key=value pairs of letters, digits, blanks and + - = . _ : /, such as team=cards, or none"`
+	RemoveWithImage  bool     `env:"REMOVE_WITH_IMAGE" envDefault:"false" accepts:"true or false"`
 	ResultEncryption string   `env:"RESULT_ENCRYPTION" accepts:"AES256, KMS or KMS:<key id>"`
 
 	HTTPAllow []string   `env:"HTTP_ALLOW" accepts:"comma-separated bucket or bucket/prefix, compared literally, such as cards,scans/2026/"`

@@ -31,6 +31,7 @@ type imageTask struct {
 	log        *slog.Logger
 	image      result.Image // as the event names it; inspect sets the version
 	force      bool         // recognise also if a final document is there
+	removed    bool         // the event says that the image is gone
 	attempts   int          // OCR calls so far
 	ocr        result.OCR   // of the last calls, for the log
 	timings    timings
@@ -55,6 +56,8 @@ func (t *imageTask) run(ctx context.Context) (o Outcome) {
 			return t.failInspection(ctx, c, StorageError(err))
 		case seen.missing:
 			return t.endMissing(ctx, c, seen, attempt{call: c.Call(seen.version)})
+		case t.removed: // it is there again
+			return t.giveBack(ctx, c, Outcome{Status: Unchanged})
 		}
 		// A saved document is newer than one that is there: a forced one. But a failure is worth less than a final document.
 		if d := t.pendingResult(c, seen); d != nil && (d.Status != result.Failed || !seen.final) {
@@ -109,7 +112,7 @@ type inspection struct {
 	final    bool // a final document for the image's current version
 	version  claim.Version
 	archived bool           // the image has to be restored before it can be read
-	stored   *bucket.Object // the document; nil if there is none
+	stored   *bucket.Object // the document; nil if there is none. Of a missing image it may only be that nobody knows
 }
 
 // inspect sends HEAD for image and document side by side, and makes the image's current version the one that counts.
@@ -128,7 +131,11 @@ func (t *imageTask) inspect(ctx context.Context) (s inspection, err error) {
 	<-done
 	switch {
 	case isNotFound(imageErr):
-		return inspection{missing: true}, nil
+		s.missing = true
+		if !isNotFound(storedErr) {
+			s.stored = &stored
+		}
+		return s, nil
 	case imageErr != nil:
 		return s, imageErr
 	}
@@ -337,20 +344,6 @@ func (t *imageTask) release(ctx context.Context, c *claim.Claim, o Outcome) Outc
 	return o
 }
 
-// endMissing ends an image that is gone. Nothing is written beside it, so only the claim can tell of calls that may have been
-// charged in vain: the key's next image takes them over.
-func (t *imageTask) endMissing(ctx context.Context, c *claim.Claim, seen inspection, done attempt) Outcome {
-	o := Outcome{Status: Missing}
-	switch {
-	case done.call.PossibleExtraCharges == 0:
-		return t.release(ctx, c, o)
-	case !seen.missing:
-		return t.saveCalls(ctx, c, seen, done, nil, o)
-	}
-	t.returnClaim(ctx, c)
-	return o
-}
-
 // endUnchanged ends an image whose document is final. A document that came late is of a holder that did not know of the calls
 // after its own. The claim counts these and its own as possibly charged in vain: the document tells of them from now on.
 func (t *imageTask) endUnchanged(ctx context.Context, c *claim.Claim, seen inspection) Outcome {
@@ -371,8 +364,7 @@ func (t *imageTask) endUnchanged(ctx context.Context, c *claim.Claim, seen inspe
 		err = t.writeResult(ctx, d, bucket.PutOptions{})
 	}
 	if err != nil {
-		t.returnClaim(ctx, c)
-		return o
+		return t.giveBack(ctx, c, o)
 	}
 	return t.release(ctx, c, o)
 }
@@ -431,21 +423,16 @@ func (t *imageTask) failInspection(ctx context.Context, c *claim.Claim, e *resul
 	if !e.Retryable {
 		return t.release(ctx, c, o)
 	}
-	t.returnClaim(ctx, c)
-	return o
-}
-
-// returnClaim leaves the claim to the next delivery as it was found.
-func (t *imageTask) returnClaim(ctx context.Context, c *claim.Claim) {
-	defer t.timings.start("release")()
-	ctx, cancel := t.withReserve(ctx, releaseReserve)
-	defer cancel()
-	t.releaseErr = c.Return(ctx)
+	return t.giveBack(ctx, c, o)
 }
 
 // failUnseen ends an image before it is known whether a document is there.
 func (t *imageTask) failUnseen(ctx context.Context, e *result.Error) Outcome {
 	d := t.failedResult(e)
+	if t.removed { // a document is not to appear where one is to go
+		e.Retryable = true
+		return Outcome{Status: result.Failed, Err: e}
+	}
 	if written, err := t.writeFailure(ctx, nil, d); !written || err != nil {
 		e.Retryable = true // nothing says beside the image what happened, so the platform must hear it
 		return Outcome{Status: result.Failed, Err: e}

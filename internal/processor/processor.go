@@ -56,9 +56,11 @@ type Options struct {
 	OnLostAnswer  config.LostAnswer // what follows a call that may have been charged without a response
 	URLTTL        time.Duration     // life of signed URLs
 	Keys          result.Keys
-	Retention     result.Retention // what of a card documents keep
-	ClaimKey      claim.Key        // authenticates the lines of claims
-	MaxImageBytes int64
+	// RemoveWithImage removes the document of an image that is gone.
+	RemoveWithImage bool
+	Retention       result.Retention // what of a card documents keep
+	ClaimKey        claim.Key        // authenticates the lines of claims
+	MaxImageBytes   int64
 
 	Region   string       // used where an event names none
 	OnResume func()       // called when an invocation comes after a pause, in which the instance may have been frozen
@@ -120,6 +122,7 @@ type Outcome struct {
 const (
 	Unchanged result.Status = "unchanged" // a final document for this version of the image was there already
 	Missing   result.Status = "missing"   // the image is gone
+	Removed   result.Status = "removed"   // the image is gone, and its document was removed
 )
 
 // Retry reports whether the platform should deliver the event again.
@@ -129,7 +132,9 @@ func (o Outcome) Retry() bool { return o.Err != nil && o.Err.Retryable }
 type Request struct {
 	Image  result.Image
 	Region string // of the bucket, as the event tells it; empty for the function's
-	Force  bool   // recognise, and pay, although a final document is there
+	// Removed: the event says that the image is gone. Nothing is recognised; if it is there again, its own event counts.
+	Removed bool
+	Force   bool // recognise, and pay, although a final document is there
 }
 
 // Process recognises one object. A caller that goes away does not stop it: the call may be paid already.
@@ -145,7 +150,7 @@ func (p *Processor) Process(ctx context.Context, inv Invocation, r Request) (o O
 		log.Warn("image done", "status", string(result.Failed), "code", string(result.AccessDenied), "retryable", true, "reason", err.Error())
 		return Outcome{Status: result.Failed, Err: result.Errorf(result.AccessDenied, true, "%v", err)}
 	}
-	t := &imageTask{p: p, inv: inv, store: store, log: log, image: r.Image, force: r.Force}
+	t := &imageTask{p: p, inv: inv, store: store, log: log, image: r.Image, force: r.Force, removed: r.Removed}
 	return t.run(context.WithoutCancel(ctx))
 }
 

@@ -12,20 +12,9 @@ import (
 	"fc-idcard-ocr/internal/result"
 )
 
-// hashPrefix is where the index of paid pictures is, one object for each SHA-256. It is never MD5, which an ETag often is:
-// whoever can make two pictures with one MD5 would get one person's card for another's picture.
-const hashPrefix = ".fc-idcard-ocr/sha256/"
-
-// indexEntry names the image with the document that was paid for a picture. It holds nothing that was read.
-type indexEntry struct {
-	Key  string `json:"key"`
-	ETag string `json:"etag"`
-}
-
-// indexKey returns the key of a picture's index entry. It ends like a result, which no image does.
-func (t *imageTask) indexKey(sum string) string { return t.keys().Result(hashPrefix + sum) }
-
-// hashImage reads the picture and returns its SHA-256. The bytes must be of the version that was inspected.
+// hashImage reads the picture and returns its SHA-256, by which the index finds it. It is never MD5, which an ETag often is:
+// whoever can make two pictures with one MD5 would get one person's card for another's picture. The bytes must be of the version
+// that was inspected.
 func (t *imageTask) hashImage(ctx context.Context, seen inspection) (string, error) {
 	defer t.timings.start("hash")()
 	image, object, err := t.store.Read(ctx, t.image.Key, bucket.ReadOptions{VersionID: seen.version.VersionID, Limit: t.p.options.MaxImageBytes})
@@ -41,8 +30,8 @@ func (t *imageTask) hashImage(ctx context.Context, seen inspection) (string, err
 
 // reuse returns the document for a picture that was paid before under another key, nil if there is none.
 func (t *imageTask) reuse(ctx context.Context, sum string, call claim.Call) (*result.Document, error) {
-	var entry indexEntry
-	body, _, err := t.store.Read(ctx, t.indexKey(sum), bucket.ReadOptions{Limit: 64 << 10})
+	var entry result.IndexEntry
+	body, _, err := t.store.Read(ctx, t.keys().Index(sum), bucket.ReadOptions{Limit: 64 << 10})
 	switch {
 	case isNotFound(err) || errors.Is(err, bucket.ErrTooLarge):
 		return nil, nil
@@ -80,9 +69,9 @@ func (t *imageTask) remember(ctx context.Context, sum string, d *result.Document
 	}
 	ctx, cancel := t.withReserve(ctx, saveReserve)
 	defer cancel()
-	body, err := json.Marshal(indexEntry{Key: t.image.Key, ETag: t.image.ETag})
+	body, err := json.Marshal(result.IndexEntry{Key: t.image.Key, ETag: t.image.ETag})
 	if err == nil {
-		err = t.store.Put(ctx, t.indexKey(sum), body, bucket.PutOptions{ContentType: result.ContentType})
+		err = t.store.Put(ctx, t.keys().Index(sum), body, bucket.PutOptions{ContentType: result.ContentType})
 	}
 	if err != nil {
 		t.log.Warn("picture not indexed for OCR_REUSE", "reason", err.Error())

@@ -1,12 +1,11 @@
-// Package ossclient is the operator's view of one bucket: list it in key order, read documents, remove a document that is to be
-// made anew, write a review beside an image, and ask how the bucket is set up. It never puts a key, URL or credential
+// Package ossclient is the operator's view of one bucket: list it in key order, read documents, remove documents and versions,
+// write a review beside an image, and ask how the bucket is set up. It never puts a key, URL or credential
 // into an error.
 package ossclient
 
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -112,27 +111,12 @@ func (b *Bucket) Name() string { return b.name }
 
 // Read returns an object's bytes, at most limit of them; a larger object is an error.
 func (b *Bucket) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
-	result, err := b.client.GetObject(ctx, &oss.GetObjectRequest{Bucket: &b.name, Key: &key})
-	if err != nil {
-		return nil, failure("read an object", err)
-	}
-	defer result.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(result.Body, limit+1))
-	if err != nil {
-		return nil, failure("read an object", err)
-	}
-	if int64(len(body)) > limit {
-		return nil, &Error{Op: "read an object", Code: codeTooLarge}
-	}
-	return body, nil
+	return b.ReadVersion(ctx, Version{Key: key}, limit)
 }
 
 // Remove deletes an object. One that is not there is no error.
 func (b *Bucket) Remove(ctx context.Context, key string) error {
-	if _, err := b.client.DeleteObject(ctx, &oss.DeleteObjectRequest{Bucket: &b.name, Key: &key}); err != nil {
-		return failure("remove an object", err)
-	}
-	return nil
+	return b.RemoveVersion(ctx, Version{Key: key})
 }
 
 // SignURL returns a URL with which anybody can read the object for a time. It makes no request. The URL is a secret.

@@ -1,0 +1,50 @@
+package processor
+
+import (
+	"context"
+
+	"fc-idcard-ocr/internal/claim"
+	"fc-idcard-ocr/internal/result"
+)
+
+// endMissing ends an image that is gone: HEAD has said so. Its document goes too if REMOVE_WITH_IMAGE is on; the claim is removed
+// last, so that nobody begins with the key meanwhile. Nothing is written beside the image, so only the claim can tell of calls
+// that may have been charged in vain: the key's next image takes them over.
+func (t *imageTask) endMissing(ctx context.Context, c *claim.Claim, seen inspection, done attempt) Outcome {
+	o := Outcome{Status: Missing}
+	if t.p.options.RemoveWithImage && seen.stored != nil {
+		if err := t.removeDocument(ctx); err != nil {
+			e := StorageError(err)
+			e.Retryable = true // no document tells: it would stand where none is to be
+			e.Message = "the image is gone, and its document could not be removed: " + e.Message
+			return t.giveBack(ctx, c, Outcome{Status: result.Failed, Err: e})
+		}
+		o.Status = Removed
+	}
+	switch {
+	case done.call.PossibleExtraCharges == 0:
+		return t.release(ctx, c, o)
+	case !seen.missing:
+		return t.saveCalls(ctx, c, seen, done, nil, o)
+	}
+	return t.giveBack(ctx, c, o)
+}
+
+func (t *imageTask) removeDocument(ctx context.Context) error {
+	defer t.timings.start("remove")()
+	ctx, cancel := t.withReserve(ctx, saveReserve)
+	defer cancel()
+	return t.store.Delete(ctx, t.resultKey())
+}
+
+// giveBack ends the lease and leaves the claim as it was found.
+func (t *imageTask) giveBack(ctx context.Context, c *claim.Claim, o Outcome) Outcome {
+	if o.Err == nil && !c.Inherited() { // there is nothing in it
+		return t.release(ctx, c, o)
+	}
+	defer t.timings.start("release")()
+	ctx, cancel := t.withReserve(ctx, releaseReserve)
+	defer cancel()
+	t.releaseErr = c.Return(ctx)
+	return o
+}

@@ -1,0 +1,13 @@
+package result
+
+// IndexPrefix is where the index of paid pictures (OCR_REUSE) is, one object for each SHA-256.
+const IndexPrefix = ".fc-idcard-ocr/sha256/"
+
+// IndexEntry names the image with the document that was paid for a picture. It holds nothing that was read.
+type IndexEntry struct {
+	Key  string `json:"key"`
+	ETag string `json:"etag"`
+}
+
+// Index returns the key of the index entry for a picture's SHA-256. It ends like a result, which no image does.
+func (k Keys) Index(sum string) string { return k.Result(IndexPrefix + sum) }
