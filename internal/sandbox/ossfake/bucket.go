@@ -32,6 +32,8 @@ type bucketEntry struct {
 	Name             string `xml:"Name"`
 	Region           string `xml:"Region"`
 	StorageClass     string `xml:"StorageClass"`
+	// Tags are shown in a list that was filtered by tags.
+	Tags []tag `xml:"TagSet>Tag"`
 }
 
 // bucketEntry describes a bucket. The endpoints are those of the service, which do not lead here.
@@ -82,7 +84,11 @@ func (s *Server) listBuckets(w http.ResponseWriter, req *request) error {
 		if err != nil {
 			return err
 		}
-		out.Buckets = append(out.Buckets, s.bucketEntry(name, info.ModTime()))
+		entry := s.bucketEntry(name, info.ModTime())
+		if len(wanted) > 0 {
+			entry.Tags = sortedTags(s.Bucket(name).Tags)
+		}
+		out.Buckets = append(out.Buckets, entry)
 	}
 	return writeXML(w, out)
 }

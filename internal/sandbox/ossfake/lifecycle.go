@@ -372,10 +372,7 @@ func (r LifecycleRule) xml() (x lifecycleXML) {
 	if r.Disabled {
 		x.Status = "Disabled"
 	}
-	for key, value := range r.Tags {
-		x.Tags = append(x.Tags, tag{key, value})
-	}
-	slices.SortFunc(x.Tags, func(a, b tag) int { return strings.Compare(a.Key, b.Key) })
+	x.Tags = sortedTags(r.Tags)
 	if r.Expiration != (LifecycleAge{}) || r.ExpiredDeleteMarker {
 		step := newLifecycleStep(r.Expiration, "")
 		step.DeleteMarker = r.ExpiredDeleteMarker

@@ -123,12 +123,15 @@ func (s *Server) setTags(w http.ResponseWriter, req *request, status int, tags [
 }
 
 func (s *Server) getBucketTags(w http.ResponseWriter, req *request) error {
-	var out tagging
-	for key, value := range s.Bucket(req.bucket).Tags {
-		out.Tags = append(out.Tags, tag{key, value})
+	return writeXML(w, tagging{Tags: sortedTags(s.Bucket(req.bucket).Tags)})
+}
+
+// sortedTags lists tags by their keys.
+func sortedTags(tags map[string]string) (out []tag) {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, tag{key, tags[key]})
 	}
-	slices.SortFunc(out.Tags, func(a, b tag) int { return strings.Compare(a.Key, b.Key) })
-	return writeXML(w, out)
+	return out
 }
 
 // maxBucketTags is how many tags a bucket may have.
