@@ -37,6 +37,8 @@ func setups() (list []Setup) {
 			func(s *Setup) { s.OneProcess = true },
 			func(s *Setup) { s.Blank = true },
 			func(s *Setup) { s.Slow = true },
+			func(s *Setup) { s.Zombies = true },
+			func(s *Setup) { s.Forced = true },
 			func(s *Setup) { s.Outsiders = true },
 		}
 		for _, variant := range variants {

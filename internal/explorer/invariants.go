@@ -36,11 +36,12 @@ type history struct {
 	deletedDocuments int         // that were final, by others than this program
 	lostClaims       int         // that others deleted, or OSS after the sender had given up, though the image was not settled
 	copiedClaims     int         // to which nobody can append
+	forced           int         // deliveries that were to pay again
 	deletedResults   int         // of these, claims that held a paid result
 	lostTold         int         // extra charges that lost claims told
 	lateWrites       int         // documents that OSS wrote after their sender had given up, over others
 	refusals         int         // calls that the gateway refused for the moment, after which the next generation's nonce is sent
-	holder           *invocation // who has written the claim's last line
+	holder           *invocation // who has written the claim's last line; nil if that is not known
 	author           *invocation // of the document that is there
 	lateDocument     int         // the step at which the document that is there was written late; 0 if it was not
 }
@@ -124,6 +125,8 @@ func (w *world) effect(r *request) error {
 	}
 	err := r.land()
 	switch {
+	case r.op == "APPEND" && err == nil && w.landing == r: // a late line may fit no chain, or make its sender the holder
+		w.holder = nil
 	case r.op == "APPEND" && err == nil:
 		w.holder = r.by
 	case r.op == "POST" && len(w.gateway.charges) > charged:
@@ -141,7 +144,9 @@ func (w *world) checkDelete(r *request) {
 	switch {
 	case w.landing == r:
 		w.loseClaim()
-	case w.holder == r.by || w.lostClaims > 0:
+	case w.holder == nil || w.holder == r.by || w.lostClaims > 0:
+	case r.by.robbed: // and has not noticed
+		w.loseClaim()
 	case w.copiedClaims > 0:
 		w.loseClaim()
 		w.except("two deliveries replaced a claim that somebody had copied")
@@ -153,7 +158,7 @@ func (w *world) checkDelete(r *request) {
 // checkCharge: an answer that was received is not paid for again.
 func (w *world) checkCharge(c *charge) {
 	for _, earlier := range w.gateway.charges {
-		if earlier == c || earlier.version != c.version || !earlier.answered.Before(c.sent) || earlier.useless || earlier.by.dead() {
+		if earlier == c || c.by.delivery.force || earlier.version != c.version || !earlier.answered.Before(c.sent) || earlier.useless || earlier.by.dead() {
 			continue
 		}
 		switch {
@@ -163,7 +168,7 @@ func (w *world) checkCharge(c *charge) {
 			w.except("OSS carried out a PUT after a newer one: paid again")
 		case w.deletedResults > 0:
 			w.except("a claim with a paid result was deleted by somebody else: paid again")
-		case earlier.by.robbed:
+		case earlier.by.robbed || c.by.robbed:
 			w.except("a claim was removed while its holder was at work: paid again")
 		case earlier.by.unsaved():
 			w.except("OSS took neither document nor claim: paid again")
@@ -209,6 +214,7 @@ func (w *world) checkDocument(before *result.Document, r *request) {
 		w.lateWrites++
 		w.except("OSS carried out a PUT after a newer one")
 	case w.sameSecond(versionOf(before.Image)) || w.sameSecond(versionOf(d.Image)):
+		w.lateWrites++
 		w.except("the image was replaced twice in a second: the older version's document came last")
 	case r.by.robbed || author.robbed:
 		w.lateWrites++
@@ -322,7 +328,7 @@ func (w *world) checkEnd(present bool) {
 
 // checkCharges: what was charged is accounted for.
 func (w *world) checkCharges() {
-	allowed := len(w.versions) + w.told()
+	allowed := len(w.versions) + w.forced + w.told()
 	if charged := len(w.gateway.charges); charged > allowed {
 		removed := min(w.lostClaims, w.forgotten()+w.refusals) + w.lostTold
 		if charged > allowed+w.deletedDocuments+w.lateWrites+removed {
@@ -341,8 +347,8 @@ func (w *world) checkCharges() {
 	for v, n := range count {
 		removed := min(w.lostClaims, w.forgotten()+w.refusals)
 		switch {
-		case n <= most:
-		case n <= most+w.deletedDocuments+w.lateWrites+removed:
+		case n <= most+w.forced:
+		case n <= most+w.forced+w.deletedDocuments+w.lateWrites+removed:
 			w.exceptOutside(removed)
 		case w.sameSecond(v):
 			w.except("the image was replaced twice in a second: charged again")

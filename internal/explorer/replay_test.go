@@ -100,6 +100,16 @@ var past = []struct {
 			{"1.HEAD image/2", "wait 16 min"},
 			{"2.HEAD image/2", "delete image"},
 		}}, 2, 1, "none"},
+	{"the failure of a forced call covers no document",
+		Schedule{Setup{Source: "url", OnLost: "retry", MaxAttempts: 1, Forced: true}, []Deviation{
+			{"end/1", "force"},
+			{"2.POST/1", "refused"},
+		}}, 1, 0, "recognized"},
+	{"a holder that is taken over while it runs is not paid a second time with OCR_ON_LOST_ANSWER=park",
+		Schedule{Setup{Source: "url", OnLost: "park", MaxAttempts: 3, Zombies: true}, []Deviation{
+			{"1.POST/1", "retry early"},
+			{"2.POST/1", "first 1.POST/1"},
+		}}, 1, 0, "recognized"},
 	{"a delivery without a claim covers no document of a versioned bucket",
 		Schedule{Setup{Source: "data", OnLost: "retry", MaxAttempts: 3, Versioned: true}, []Deviation{
 			{"1.APPEND claim/1", "duplicate"},

@@ -29,6 +29,8 @@ type Setup struct {
 	OneProcess  bool // invocations share a process until it crashes; otherwise each has its own
 	Blank       bool // the first picture shows no card
 	Slow        bool // invocations of 90 minutes, and a rate limit that makes a second call wait for 1,000 s
+	Zombies     bool // the platform begins the next attempt while the one before still runs
+	Forced      bool // callers of the HTTP API want a recognition to be made again
 	Outsiders   bool // others put objects in the claim's place, strip metadata, and set the bucket up so that it refuses appends
 }
 
@@ -38,7 +40,7 @@ func (s Setup) String() string {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"Versioned", s.Versioned}, {"Processed", s.Processed}, {"OneProcess", s.OneProcess}, {"Blank", s.Blank}, {"Slow", s.Slow}, {"Outsiders", s.Outsiders}} {
+	}{{"Versioned", s.Versioned}, {"Processed", s.Processed}, {"OneProcess", s.OneProcess}, {"Blank", s.Blank}, {"Slow", s.Slow}, {"Zombies", s.Zombies}, {"Forced", s.Forced}, {"Outsiders", s.Outsiders}} {
 		if f.on {
 			flags += ", " + f.name + ": true"
 		}
@@ -90,6 +92,7 @@ type delivery struct {
 	requestID string
 	retry     int
 	etag      string
+	force     bool // not an event, but a request to the HTTP API
 	twin      bool // the same attempt a second time; the platform tells the attempts of the first one only
 }
 
@@ -261,7 +264,7 @@ func (w *world) settle() {
 }
 
 func (w *world) redeliver(i *invocation) {
-	if i.delivery.retry < maxRetries && !i.delivery.twin && !w.final {
+	if i.delivery.retry < maxRetries && !i.delivery.twin && !i.delivery.force && !w.final {
 		d := i.delivery
 		d.retry++
 		w.queue = append(w.queue, d)
@@ -461,6 +464,17 @@ func (w *world) addEvents(p *point, live bool) {
 			add("old duplicate", func() { w.events++; w.start(delivery{requestID: fmt.Sprint("event", w.events), etag: first.etag}) })
 		}
 	}
+	if i := w.current; w.setup.Zombies && i != nil && i.live() && i.delivery.retry < maxRetries && !i.delivery.twin && !i.delivery.force {
+		add("retry early", func() {
+			i.robbed = true // its claim is taken over
+			w.redeliver(i)
+			i.delivery.retry = maxRetries // its own end is no reason for another attempt
+			w.deliver(len(w.queue) - 1)
+		})
+	}
+	if w.setup.Forced {
+		add("force", func() { w.events++; w.start(delivery{requestID: fmt.Sprint("force", w.events), force: true}) })
+	}
 	if w.setup.Outsiders {
 		w.addOutsiders(add)
 	}
@@ -517,9 +531,14 @@ func (w *world) start(d delivery) {
 	if w.setup.OneProcess {
 		w.shared = i.process
 	}
-	h := handler.New(handler.Options{Processor: i.process, Keys: w.keys, MaxImageBytes: 20 << 20})
+	h := handler.New(handler.Options{Processor: i.process, Keys: w.keys, MaxImageBytes: 20 << 20, HTTPAllow: []string{"cards"}})
 	event := fmt.Appendf(nil, `{"events":[{"eventName":"ObjectCreated:PutObject","region":"cn-hangzhou","oss":{"bucket":{"name":"cards"},"object":{"key":%q,"eTag":%q,"size":9}}}]}`,
 		w.imageKey, d.etag)
+	if d.force {
+		w.forced++
+		body := fmt.Sprintf(`{"bucket":"cards","key":%q,"force":true}`, w.imageKey)
+		event = fmt.Appendf(nil, `{"version":"v1","rawPath":"/recognitions","headers":{"Content-Type":"application/json"},"body":%q,"requestContext":{"http":{"method":"POST"}}}`, body)
+	}
 	inv := processor.Invocation{RequestID: d.requestID, RetryCount: d.retry, Deadline: i.deadline, Credentials: bucket.Credentials{AccessKeyID: fmt.Sprint(i.number)}}
 	go func() {
 		defer close(i.done)
