@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,7 +115,7 @@ func classify(op string, seen response, err error) *Error {
 		return e
 	}
 	e.kind = kindOf(e.Status, e.Code)
-	if service.Ec == ecWrongRegion || seen.ec == ecWrongRegion {
+	if slices.Contains(ecWrongRegion, service.Ec) || slices.Contains(ecWrongRegion, seen.ec) {
 		e.kind = ErrWrongRegion
 	}
 	if !seen.date.IsZero() && e.kind == ErrClockSkew {
@@ -123,8 +124,9 @@ func classify(op string, seen response, err error) *Error {
 	return e
 }
 
-// ecWrongRegion is OSS's detail code of a V4 signature for another region (https://api.aliyun.com/troubleshoot?q=0002-00000226).
-const ecWrongRegion = "0002-00000226"
+// ecWrongRegion are OSS's detail codes of a V4 signature for another region, of a URL and of a header
+// (https://api.aliyun.com/troubleshoot?q=0002-00000226, likewise 228).
+var ecWrongRegion = []string{"0002-00000226", "0002-00000228"}
 
 // kindOf sorts by code where codes differ within one status, else by status: answers to HEAD often have no code.
 func kindOf(status int, code string) error {
