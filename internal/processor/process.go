@@ -348,7 +348,11 @@ func (t *imageTask) release(ctx context.Context, c *claim.Claim, o Outcome) Outc
 // after its own. The claim counts these and its own as possibly charged in vain: the document tells of them from now on.
 func (t *imageTask) endUnchanged(ctx context.Context, c *claim.Claim, seen inspection) Outcome {
 	o := Outcome{Status: Unchanged}
-	extra := c.Call(seen.version).PossibleExtraCharges - 1 // without the document's own
+	call := c.Call(seen.version)
+	extra := call.PossibleExtraCharges - 1 // without the document's own
+	if call.Indeterminate {
+		extra++
+	}
 	if extra <= 0 {
 		return t.release(ctx, c, o)
 	}
