@@ -95,6 +95,12 @@ var past = []struct {
 			{"2.HEAD image/1", "land 1.PUT document/1"},
 			{"2.POST/2", "reply lost"},
 		}}, 2, 1, "recognized"},
+	{"and so is one whose outcome is not known",
+		Schedule{Setup{Source: "url", OnLost: "retry", MaxAttempts: 3}, []Deviation{
+			{"1.PUT document/1", "crash, late"},
+			{"2.HEAD image/1", "land 1.PUT document/1"},
+			{"2.POST/2", "crash after"},
+		}}, 2, 1, "recognized"},
 	{"calls for an image that is gone are told in the claim",
 		Schedule{Setup{Source: "url", OnLost: "retry", MaxAttempts: 1}, []Deviation{
 			{"1.HEAD image/2", "wait 16 min"},
