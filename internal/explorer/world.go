@@ -263,7 +263,14 @@ func (w *world) settle() {
 	w.panics = nil
 }
 
+// redeliver has the platform begin the next attempt at a request. It knows of one at a time.
 func (w *world) redeliver(i *invocation) {
+	other := func(other *invocation) bool {
+		return other != i && other.live() && other.delivery.requestID == i.delivery.requestID
+	}
+	if slices.ContainsFunc(w.invocations, other) {
+		return
+	}
 	if i.delivery.retry < maxRetries && !i.delivery.twin && !i.delivery.force && !w.final {
 		d := i.delivery
 		d.retry++
@@ -329,7 +336,7 @@ func (w *world) next() *point {
 		}
 	}
 	w.addLate(p)
-	w.addEvents(p, live)
+	w.addEvents(p)
 	return p
 }
 
@@ -434,7 +441,7 @@ func (w *world) addLate(p *point) {
 }
 
 // addEvents adds what others do.
-func (w *world) addEvents(p *point, live bool) {
+func (w *world) addEvents(p *point) {
 	add := func(name string, act func()) { p.choices = append(p.choices, choice{name: name, act: act}) }
 	for _, c := range []struct{ name, content string }{{"A", contentA}, {"B", contentB}} {
 		add("upload "+c.name, func() {
@@ -457,7 +464,7 @@ func (w *world) addEvents(p *point, live bool) {
 	if n := len(w.invocations); n > 0 {
 		last := w.invocations[n-1].delivery
 		add("duplicate", func() { w.events++; w.start(delivery{requestID: fmt.Sprint("event", w.events), etag: last.etag}) })
-		if live {
+		if w.invocations[n-1].live() {
 			add("twin", func() { d := last; d.twin = true; w.start(d) })
 		}
 		if first := w.invocations[0].delivery; first.etag != last.etag {
