@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"html/template"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -249,16 +248,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 // maxBody is the largest JSON body that is read, in bytes.
 const maxBody = 1 << 20
 
-// decode reads a JSON object strictly, and answers if it is none.
+// decode reads a JSON object, and answers if it is none.
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	if err == nil {
-		if _, more := decoder.Token(); more != io.EOF {
-			err = errors.New("there is more after the first object")
-		}
-	}
+	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	body.DisallowUnknownFields() // a misspelt member would silently do nothing
+	err := body.Decode(into)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "BadRequest", "the body is not the JSON object that is expected: "+strings.TrimPrefix(err.Error(), "json: "))
 	}

@@ -242,7 +242,9 @@ func TestAHundredThousandImagesArePagedWithoutSendingThemAll(t *testing.T) {
 	for n := range images {
 		key := fmt.Sprintf("2026/%06d.jpg", n)
 		b.objects[key] = stored{[]byte("x"), uploaded.Add(time.Duration(n) * time.Second)}
-		b.objects[key+".ocr.json"] = stored{[]byte(text), uploaded.Add(time.Duration(n+1) * time.Second)}
+		if n%10 == 0 {
+			b.objects[key+".ocr.json"] = stored{[]byte(text), uploaded.Add(time.Duration(n+1) * time.Second)}
+		}
 	}
 	b.objects["2026/050000.jpg.ocr.json"] = stored{[]byte(strings.ReplaceAll(text, "卡纳丽", "欧阳建国")), uploaded.Add(images * time.Second)}
 	server, _ := serve(t, Config{Bucket: b})
@@ -250,11 +252,11 @@ func TestAHundredThousandImagesArePagedWithoutSendingThemAll(t *testing.T) {
 	require.Eventually(t, func() bool {
 		call(t, "POST", server.URL+"/api/images", `{"limit":50}`, &page)
 		return page.Progress.Complete && page.Progress.Unread == 0
-	}, 2*time.Minute, time.Second)
+	}, 2*time.Minute, 500*time.Millisecond)
 	assert.Equal(t, images, page.Total)
 	assert.Equal(t, "2026/099999.jpg", page.Rows[0].Key)
-	assert.LessOrEqual(t, b.lists.Load(), int64(2*images/1000+1), "one listing")
-	assert.LessOrEqual(t, b.reads.Load(), int64(images+200), "each document is read once")
+	assert.LessOrEqual(t, b.lists.Load(), int64(11*images/10/1000+1), "one listing")
+	assert.LessOrEqual(t, b.reads.Load(), int64(images/10+200), "each document is read once")
 
 	began := time.Now()
 	response, err := http.Post(server.URL+"/api/images", "application/json", strings.NewReader(`{"limit":50,"offset":50000,"sort":"key","up":true}`))

@@ -11,6 +11,7 @@ let editing = false;
 let zoom = 1;
 let turn = 0;
 const open = new Set(); // what is unfolded
+let shown = ""; // what the detail was made of: it is made anew only if that changes, so that no click or selected text is lost
 
 const isRevealed = () => revealed.has(state.image) || state.review === "1";
 
@@ -18,7 +19,7 @@ const isRevealed = () => revealed.has(state.image) || state.review === "1";
 function merge(step) {
   const known = steps.get(step.id);
   if (known && step.open && !known.open) return;
-  steps.set(step.id, { ...known, ...step, durationMs: step.durationMs || known?.durationMs || 0 });
+  steps.set(step.id, { ...step, durationMs: step.durationMs || known?.durationMs || 0 });
 }
 
 export function onStep(step) {
@@ -239,11 +240,15 @@ export function show() {
   const body = $("detail");
   body.hidden = !state.image;
   $("view-images").classList.toggle("with-detail", Boolean(state.image));
-  if (!state.image || !detail || detail.id !== state.image) {
-    if (!state.image || detail?.id !== state.image) body.replaceChildren();
+  if (!state.image || detail?.id !== state.image) {
+    body.replaceChildren();
+    shown = "";
     return;
   }
   if (editing && body.querySelector("#edit-name")) return; // what somebody types is not taken away
+  const made = JSON.stringify([detail, [...steps.values()], editing, zoom, turn, state.review, say("other")]);
+  if (made === shown) return;
+  shown = made;
   const focused = document.activeElement?.id;
   const list = [...steps.values()].sort((a, b) => new Date(a.time) - new Date(b.time));
   const bar = element("ol", { id: "steps", "aria-label": say("steps") });
@@ -291,6 +296,7 @@ async function edit() {
 
 function stopEditing() {
   editing = false;
+  shown = "";
   $("detail").replaceChildren();
   show();
   $("detail").focus({ preventScroll: true });
@@ -304,6 +310,7 @@ async function review(card) {
     const done = await post("api/reviews", { id: state.image, completedAt: detail.document.completedAt, card });
     tell(say("reviewStored", say(done.decision), say("state")[done.verdict]), "good");
     editing = false;
+    shown = "";
     $("detail").replaceChildren();
     await load();
     await refresh();

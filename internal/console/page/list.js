@@ -195,7 +195,8 @@ export function neighbor(step) {
 
 export function start() {
   $("all").addEventListener("change", () => {
-    for (const row of rows) select(row.id, $("all").checked);
+    const on = $("all").checked;
+    for (const row of rows) select(row.id, on);
   });
   $("unselect").addEventListener("click", () => {
     selection.clear();

@@ -24,8 +24,11 @@ function tile(filter, label, value, extra, kind) {
   return node;
 }
 
+let shownTiles = "";
 function showTiles() {
-  if (!numbers) return;
+  const made = JSON.stringify([numbers?.images, numbers?.states, numbers?.charged, numbers?.reviewed, state.filter, state.code, say("other")]);
+  if (!numbers || made === shownTiles) return;
+  shownTiles = made;
   const n = numbers.states;
   const focused = document.activeElement?.dataset?.filter;
   const words = say("state");

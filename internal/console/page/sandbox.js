@@ -22,6 +22,9 @@ export async function load() {
   if (state.view !== "sandbox" || !about.sandbox) return;
   await attempt(async () => {
     const [{ faults: rules }, events, chaos, { failures }] = await Promise.all([ask("faults"), ask("events"), ask("chaos"), ask("failures")]);
+    const made = JSON.stringify([rules, events, chaos, failures, say("other")]);
+    if ($("view-sandbox").dataset.made === made) return;
+    $("view-sandbox").dataset.made = made;
     const json = (method, path, body) => ask(path, { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
     const order = (rule) => attempt(async () => {
       await post("faults", rule);

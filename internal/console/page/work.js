@@ -7,6 +7,9 @@ export async function load() {
   await attempt(async () => {
     const { work, progress } = await ask("api/work");
     const view = $("view-work");
+    const made = JSON.stringify([work, progress.complete, say("other")]);
+    if (view.dataset.made === made) return;
+    view.dataset.made = made;
     const title = (each) => (each.cause === each.state ? say("state")[each.state] : each.cause);
     view.replaceChildren(element("h2", { id: "work-title", textContent: say("work") }),
       progress.complete ? "" : element("p", { className: "note", textContent: say("listing", count(progress.listed)) }),

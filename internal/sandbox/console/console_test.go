@@ -116,11 +116,10 @@ func until(t *testing.T, page context.Context, expression string) {
 	require.NoError(t, chromedp.Run(limited, chromedp.Poll(expression, nil)), expression)
 }
 
+// click waits until the element is there and clicks it.
 func click(t *testing.T, page context.Context, selector string) {
 	t.Helper()
-	limited, cancel := context.WithTimeout(page, 10*time.Second)
-	defer cancel()
-	require.NoError(t, chromedp.Run(limited, chromedp.Click(selector, chromedp.ByQuery)), selector)
+	until(t, page, fmt.Sprintf(`(() => { const found = document.querySelector(%q); found?.click(); return Boolean(found); })()`, selector))
 }
 
 // open clicks the image of this key.
@@ -174,7 +173,7 @@ func TestADroppedCardIsShownBesideItsPicture(t *testing.T) {
 	page := visit(t, cloud, "en")
 	// Every state that a step is ever shown in, as people saw "failed" for half a second.
 	evaluate[any](t, page, `{ window.seen = new Set();
-		new MutationObserver(() => document.querySelectorAll("#steps li").forEach(li => seen.add(li.className))).observe(document.querySelector("#detail"), {childList: true, subtree: true}); }`)
+		new MutationObserver(() => document.querySelectorAll("#steps li").forEach(li => { seen.add(li.className); if (/trouble|failed/.test(li.className)) window.why = document.querySelector("#requests")?.textContent; })).observe(document.querySelector("#detail"), {childList: true, subtree: true}); }`)
 	path, err := filepath.Abs(specimen)
 	require.NoError(t, err)
 	require.NoError(t, chromedp.Run(page, chromedp.SetUploadFiles("#files", []string{path}, chromedp.ByQuery)))
@@ -191,7 +190,7 @@ func TestADroppedCardIsShownBesideItsPicture(t *testing.T) {
 	assert.Contains(t, shown, masked)
 	assert.Equal(t, []string{"Claim done", "Look done", "Recognise done", "Write done", "Release done"},
 		evaluate[[]string](t, page, `[...document.querySelectorAll("#steps li")].map(li => li.innerText.replace("\n", " "))`))
-	assert.Subset(t, []string{"done", "current", "waiting"}, evaluate[[]string](t, page, `[...seen]`))
+	assert.Subset(t, []string{"done", "current", "waiting"}, evaluate[[]string](t, page, `[...seen]`), evaluate[string](t, page, `window.why ?? ""`))
 	until(t, page, `document.querySelector("#picture").naturalWidth > 100`)
 	assert.True(t, evaluate[bool](t, page, fmt.Sprintf(`!document.documentElement.outerHTML.includes(%q)`, idNumber)), "the ID number is nowhere before it is asked for")
 
@@ -347,6 +346,9 @@ func TestALiveUpdateTakesNothingAway(t *testing.T) {
 	eventually(t, page, "#rows", "c.png")
 	assert.Contains(t, text(t, page, "#rows"), idNumber)
 	assert.True(t, evaluate[bool](t, page, `[...document.querySelectorAll("#rows tr")].find(tr => tr.innerText.includes("a.jpg")).querySelector("input").checked`))
+	click(t, page, "#all")
+	eventually(t, page, "#selected", "3 selected")
+	click(t, page, "#unselect")
 	require.NoError(t, os.Remove(filepath.Join(cloud.Folder, "b.jpg")))
 	until(t, page, `!document.querySelector("#rows").innerText.includes("b.jpg")`)
 	require.NoError(t, os.Remove(filepath.Join(cloud.Folder, "a.jpg")))
@@ -479,6 +481,19 @@ func TestThePageCanBeUsedWithAScreenReaderAndTheKeyboard(t *testing.T) {
 	var focused string
 	require.NoError(t, chromedp.Run(page, chromedp.Evaluate(`document.activeElement.id`, &focused)))
 	assert.Equal(t, "detail", focused, "who chooses an image is led to it")
+	upload(t, cloud, "b.png", []byte(grey(t)))
+	eventually(t, page, "#rows", "b.png")
+	focusedKey := func() string {
+		return evaluate[string](t, page, `document.activeElement.closest("tr")?.querySelector("button.link").textContent ?? ""`)
+	}
+	require.NoError(t, chromedp.Run(page, chromedp.KeyEvent(kb.Escape)))
+	until(t, page, `document.querySelector("#detail").hidden`)
+	assert.Equal(t, "a.jpg", focusedKey(), "Esc leads back to where one was")
+	require.NoError(t, chromedp.Run(page, chromedp.KeyEvent(kb.ArrowUp)))
+	assert.Equal(t, "b.png", focusedKey())
+	require.NoError(t, chromedp.Run(page, chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent("x"), chromedp.KeyEvent("r")))
+	eventually(t, page, "#selected", "1 selected")
+	eventually(t, page, "#rows", idNumber)
 	assert.Empty(t, evaluate[[]string](t, page, `[...document.querySelectorAll("button, select, a, input, summary")].filter(e => { const box = e.getBoundingClientRect(); return box.width && e.id !== "files" && Math.min(box.width, box.height) < 20; }).map(e => e.outerHTML)`))
 	assert.InDelta(t, 1, evaluate[float64](t, page, `[...document.querySelector("#rows tr").querySelectorAll("button, input, a")].filter(e => e.tabIndex === 0).length`), 0, "one Tab stop per row")
 }

@@ -48,7 +48,7 @@ func run(ctx context.Context, dir string) error {
 		return err
 	}
 	defer cloud.Close()
-	for n, picture := range append([]string{filepath.Join("internal", "sandbox", "console", "page", "icon.svg")}, pictures...) {
+	for n, picture := range append([]string{filepath.Join("internal", "console", "page", "icon.svg")}, pictures...) {
 		content, err := os.ReadFile(picture)
 		if err != nil {
 			return fmt.Errorf("run it in the repository's folder: %w", err)
