@@ -250,9 +250,10 @@ func TestAHundredThousandImagesArePagedWithoutSendingThemAll(t *testing.T) {
 	server, _ := serve(t, Config{Bucket: b})
 	var page Page
 	require.Eventually(t, func() bool {
-		call(t, "POST", server.URL+"/api/images", `{"limit":50}`, &page)
+		call(t, "POST", server.URL+"/api/images", `{"limit":1,"filter":"foreign"}`, &page)
 		return page.Progress.Complete && page.Progress.Unread == 0
-	}, 2*time.Minute, 500*time.Millisecond)
+	}, 2*time.Minute, 200*time.Millisecond)
+	call(t, "POST", server.URL+"/api/images", `{"limit":50}`, &page)
 	assert.Equal(t, images, page.Total)
 	assert.Equal(t, "2026/099999.jpg", page.Rows[0].Key)
 	assert.LessOrEqual(t, b.lists.Load(), int64(11*images/10/1000+1), "one listing")
