@@ -10,8 +10,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,6 +67,10 @@ type cloud struct {
 	ocrURL, ossURL string
 
 	description map[string]any // of the function
+	fixed       atomic.Value   // a string: what synchronous invocations answer whatever the event
+	delivers    atomic.Bool    // uploads reach the function
+	// spoil may change a request to OSS or its answer; nil does not.
+	spoil atomic.Pointer[func(http.ResponseWriter, *http.Request) http.ResponseWriter]
 
 	work sync.WaitGroup
 
@@ -77,8 +83,27 @@ type cloud struct {
 	onInvoke func(n int)
 }
 
-func (c *cloud) Invoke(context.Context, []byte, fcfake.Options) (fcfake.Result, error) {
-	return fcfake.Result{}, nil
+// Invoke waits for the function.
+func (c *cloud) Invoke(_ context.Context, payload []byte, o fcfake.Options) (fcfake.Result, error) {
+	if text, ok := c.fixed.Load().(string); ok {
+		return fcfake.Result{Payload: []byte(text)}, nil
+	}
+	answer, err := c.handler.Invoke(context.Background(), c.invocation(o), payload)
+	if err != nil {
+		return fcfake.Result{}, &fcfake.FunctionError{Type: "FunctionError", Payload: []byte(fmt.Sprintf(`{"errorType":%q}`, result.AsError(err).Code))}
+	}
+	return fcfake.Result{Payload: answer}, nil
+}
+
+func (c *cloud) invocation(o fcfake.Options) processor.Invocation {
+	return processor.Invocation{RequestID: o.RequestID, Deadline: time.Now().Add(time.Minute), Credentials: bucket.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret}}
+}
+
+// trigger is the bucket's: it delivers uploads of images once c.delivers is set.
+func (c *cloud) trigger(event ossfake.Event) {
+	if c.delivers.Load() && slices.Contains(result.CreateEvents, event.Name) && strings.HasSuffix(event.Key, ".jpg") {
+		c.InvokeAsync(event.JSON(), fresh(event.Key)) //nolint:errcheck // it returns none
+	}
 }
 
 // whenInvoked has f called at each submission, with its number and while it is not answered; nil calls nothing any more.
@@ -100,8 +125,7 @@ func (c *cloud) InvokeAsync(payload []byte, o fcfake.Options) (string, error) {
 		return o.RequestID, nil
 	}
 	c.work.Go(func() {
-		inv := processor.Invocation{RequestID: o.RequestID, Deadline: time.Now().Add(time.Minute), Credentials: bucket.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret}}
-		c.handler.Invoke(context.Background(), inv, payload) //nolint:errcheck // the document tells
+		c.handler.Invoke(context.Background(), c.invocation(o), payload) //nolint:errcheck // the document tells
 	})
 	return o.RequestID, nil
 }
@@ -137,7 +161,7 @@ func start(t testing.TB) *cloud {
 		t.(*testing.T).Setenv(name, "")
 	}
 	t.(*testing.T).Setenv("XDG_CACHE_HOME", t.TempDir())
-	files, err := ossfake.New(ossfake.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: ossfake.NewKeyring(ossfake.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret})})
+	files, err := ossfake.New(ossfake.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, OnEvent: c.trigger, Keys: ossfake.NewKeyring(ossfake.Credentials{AccessKeyID: "sandbox", AccessKeySecret: secret})})
 	require.NoError(t, err)
 	c.files = files
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -152,7 +176,15 @@ func start(t testing.TB) *cloud {
 			fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", code)
 			return
 		}
+		if spoil := c.spoil.Load(); spoil != nil {
+			if w = (*spoil)(w, r); w == nil {
+				return
+			}
+		}
 		files.ServeHTTP(w, r)
+		if changed, ok := w.(header); ok { // an answer without a body has sent no header yet
+			changed.change(changed.Header())
+		}
 	}))
 	t.Cleanup(store.Close)
 	c.gateway, err = gateway.New(gateway.Config{Apps: map[string]string{"100000001": appSecret}, Reader: reader{}})

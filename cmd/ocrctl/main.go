@@ -113,7 +113,7 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Commands:"})
 	s.global(root)
-	commands := []*cobra.Command{newRecognize(s), newStatus(s), newShow(s), newBackfill(s), newExport(s), newReport(s), newBudget(s), newReconcile(s), newConsole(s), newDoctor(s), newErase(s), newPause(s), newResume(s), newRedrive(s), newCheck(s), newVersion(s)}
+	commands := []*cobra.Command{newRecognize(s), newStatus(s), newShow(s), newBackfill(s), newExport(s), newReport(s), newBudget(s), newReconcile(s), newConsole(s), newDoctor(s), newErase(s), newPause(s), newResume(s), newRedrive(s), newVerify(s), newCheck(s), newVersion(s)}
 	for _, newCommand := range more {
 		commands = append(commands, newCommand(s))
 	}

@@ -4,6 +4,7 @@ package acsapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,6 +50,7 @@ type Request struct {
 	Query                url.Values
 	Header               map[string]string
 	Body                 []byte
+	Timeout              time.Duration // of one attempt; 0 means 15 s
 }
 
 // Response is what a call brought.
@@ -56,6 +58,7 @@ type Response struct {
 	Body      []byte
 	RequestID string
 	Date      time.Time // of the API's clock; zero if it told none
+	Header    http.Header
 
 	api string
 }
@@ -149,7 +152,7 @@ func (c *Client) sleep(ctx context.Context, d time.Duration) error {
 }
 
 func (c *Client) once(ctx context.Context, r Request) (Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Timeout, callTimeout))
 	defer cancel()
 	key, err := c.Credentials(ctx)
 	if err != nil {
@@ -173,7 +176,7 @@ func (c *Client) once(ctx context.Context, r Request) (Response, error) {
 		return Response{}, c.failure(0, "", "", withoutURL(err))
 	}
 	defer answer.Body.Close()
-	response := Response{api: c.API}
+	response := Response{api: c.API, Header: answer.Header}
 	response.Body, err = io.ReadAll(io.LimitReader(answer.Body, maxBody))
 	response.Date, _ = http.ParseTime(answer.Header.Get("Date"))
 	for _, name := range []string{"X-Fc-Request-Id", "X-Acs-Request-Id"} {

@@ -1,12 +1,14 @@
 // Package fcclient calls the API of Function Compute 3.0 (version 2023-03-30): it hands events to a function
-// asynchronously and asks how a function is set up. It never runs anything synchronously and never puts a payload, a
+// asynchronously or synchronously and asks how a function is set up. It never puts a payload, a
 // credential or a function's environment into an error.
 package fcclient
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,6 +20,9 @@ import (
 
 // Version is that of the API, and the first part of its paths.
 const Version = "2023-03-30"
+
+// invocationTimeout is that of a synchronous invocation: the function's own in the deployments here, and some time to start.
+const invocationTimeout = 200 * time.Second
 
 // Client calls the API for one function. It is safe for concurrent use.
 type Client struct {
@@ -43,13 +48,34 @@ func Endpoint(accountID, region string) string {
 // (throttling, 5xx, a broken connection) is tried again: an event that arrives twice is harmless, as deliveries of FC are
 // at least once anyway.
 func (c *Client) InvokeAsync(ctx context.Context, payload []byte) (requestID string, err error) {
-	request := acsapi.Request{Method: http.MethodPost, Action: "InvokeFunction", Body: payload,
-		Header: map[string]string{"Content-Type": "application/json", "X-Fc-Invocation-Type": "Async"}}
+	response, err := c.invoke(ctx, payload, "Async", 0)
+	return response.RequestID, err
+}
+
+// Invoke has the function handle an event, and returns its answer. What can pass is tried again, as by InvokeAsync. A function
+// that fails is an *Error with the type of its error.
+func (c *Client) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	response, err := c.invoke(ctx, payload, "Sync", invocationTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if kind := response.Header.Get("X-Fc-Error-Type"); kind != "" {
+		var e struct {
+			Type string `json:"errorType"`
+		}
+		json.Unmarshal(response.Body, &e) //nolint:errcheck // the header says enough
+		return nil, fmt.Errorf("the function failed: %w", response.Refused(cmp.Or(e.Type, kind)))
+	}
+	return response.Body, nil
+}
+
+func (c *Client) invoke(ctx context.Context, payload []byte, kind string, timeout time.Duration) (acsapi.Response, error) {
+	request := acsapi.Request{Method: http.MethodPost, Action: "InvokeFunction", Body: payload, Timeout: timeout,
+		Header: map[string]string{"Content-Type": "application/json", "X-Fc-Invocation-Type": kind}}
 	if c.Qualifier != "" {
 		request.Query = url.Values{"qualifier": {c.Qualifier}}
 	}
-	response, err := c.call(ctx, request, "/invocations")
-	return response.RequestID, err
+	return c.call(ctx, request, "/invocations")
 }
 
 // Function is how a function is set up, as far as it matters here.
