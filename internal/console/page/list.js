@@ -26,21 +26,29 @@ export async function load() {
     return loading;
   }
   loading = (async () => {
-    do {
-      again = false;
-      await attempt(async () => {
-        const page = await post("api/images", query((Number(state.page) - 1) * pageSize, pageSize));
-        if (!page.rows.length && page.total && Number(state.page) > 1) return go({ page: String(Math.ceil(page.total / pageSize)) }, true);
-        rows = page.rows;
-        total = page.total;
-        announce();
-        show();
-        showProgress(page.progress);
-      });
-    } while (again);
-    loading = null;
+    try {
+      do {
+        again = false;
+        await attempt(loadOnce);
+      } while (again);
+    } finally {
+      loading = null;
+    }
   })();
   return loading;
+}
+
+async function loadOnce() {
+  const page = await post("api/images", query((Number(state.page) - 1) * pageSize, pageSize));
+  if (!page.rows.length && page.total && Number(state.page) > 1) {
+    go({ page: String(Math.ceil(page.total / pageSize)) }, true);
+    return;
+  }
+  rows = page.rows;
+  total = page.total;
+  announce();
+  show();
+  showProgress(page.progress);
 }
 
 function announce() {
