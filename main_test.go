@@ -74,6 +74,26 @@ func TestCheckTellsEveryProblemOfADeploymentAtOnce(t *testing.T) {
 	assert.Contains(t, string(output), "-check")
 }
 
+// An instance that does not start says in its log what the check before the deployment would have said.
+func TestTheStartFailsWithTheTextOfTheCheck(t *testing.T) {
+	binary := build(t)
+	environ := []string{"OCR_APP_SECRET=canary", "OCR_IMAGE_SOURCE=base64", "OCR_TIMEOUT=soon", "OCR_TIMOUT=5s", "REGION=cn-hangzhou", "BUCKET=cards"}
+	stderr := func(more []string, args ...string) string {
+		command := exec.Command(binary, args...)
+		command.Env = append(environ, more...)
+		var text bytes.Buffer
+		command.Stderr = &text
+		require.Error(t, command.Run())
+		assert.Equal(t, 1, command.ProcessState.ExitCode())
+		return text.String()
+	}
+	checked := stderr(nil, "-check")
+	assert.Contains(t, checked, "4 problems")
+	assert.NotContains(t, checked, "canary")
+	assert.Equal(t, checked, stderr([]string{"FC_RUNTIME_API=127.0.0.1:1"}), "Go runtime")
+	assert.Equal(t, checked, stderr(nil), "custom runtime")
+}
+
 func TestDeployedBinaryStaysLean(t *testing.T) {
 	output, err := exec.Command("go", "list", "-deps", "-f", "{{if .Module}}{{.Module.Path}} {{end}}{{.ImportPath}}", ".").Output()
 	require.NoError(t, err)

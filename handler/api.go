@@ -98,8 +98,12 @@ func invocation(ctx context.Context) processor.Invocation {
 }
 
 func (h *Handler) getHealth(w http.ResponseWriter, r *http.Request) {
+	problems, status := h.processor.Problems(invocation(r.Context())), "ok"
+	if len(problems) > 0 {
+		status = "misconfigured"
+	}
 	writeJSON(w, http.StatusOK, "application/json", map[string]any{
-		"status": "ok", "version": h.options.Version, "uptimeSeconds": int(time.Since(h.started).Seconds()), "calls": h.processor.Health(), "configuration": h.options.PublicConfig,
+		"status": status, "problems": problems, "version": h.options.Version, "uptimeSeconds": int(time.Since(h.started).Seconds()), "calls": h.processor.Health(), "configuration": h.options.PublicConfig,
 	})
 }
 

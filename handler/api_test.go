@@ -371,7 +371,7 @@ var routes = []struct {
 
 	// The service, and paths and methods that are none.
 	{name: "health", call: call{method: "GET", target: "/healthz"}, status: 200, check: func(t *testing.T, f *fixture, r reply) {
-		assert.JSONEq(t, `{"status":"ok","version":"1.2.3","uptimeSeconds":0,"calls":{"breaker":"closed","lostInARow":0},"configuration":{"HTTP_ALLOW":["cards"],"OCR_APP_SECRET":true}}`, string(r.body))
+		assert.JSONEq(t, `{"status":"ok","problems":[],"version":"1.2.3","uptimeSeconds":0,"calls":{"breaker":"closed","lostInARow":0},"configuration":{"HTTP_ALLOW":["cards"],"OCR_APP_SECRET":true}}`, string(r.body))
 		assert.Empty(t, f.Bucket.Requests())
 	}},
 	{name: "HEAD of health", call: call{method: "HEAD", target: "/healthz"}, status: 200},
@@ -509,4 +509,21 @@ func TestDocumentedStatuses(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestHealthTellsWhatWouldMakeImagesFail(t *testing.T) {
+	f := newFixture(t)
+	inv := ocrtest.First("r")
+	inv.Credentials = bucket.Credentials{}
+	answer, err := f.handler().Invoke(t.Context(), inv, []byte(`{"version":"v1","rawPath":"/healthz","headers":{},"queryParameters":{},"body":"","isBase64Encoded":false,"requestContext":{"http":{"method":"GET","path":"/healthz"}}}`))
+	require.NoError(t, err)
+	var response struct {
+		StatusCode int
+		Body       string
+	}
+	require.NoError(t, json.Unmarshal(answer, &response))
+	assert.Equal(t, 200, response.StatusCode)
+	assert.Contains(t, response.Body, `"status":"misconfigured"`)
+	assert.Contains(t, response.Body, "deploy/ram-policy.json")
+	assert.Empty(t, f.Bucket.Requests(), "nobody was asked")
 }
