@@ -89,7 +89,7 @@ cover: deps ## Measure what the tests cover: coverage.out
 	@go tool cover -func=coverage.out | tail -n 1
 
 .PHONY: bench
-bench: dist/.modules ## Measure the function beside its floors: docs/performance.md (Linux, ten minutes, an idle machine)
+bench: dist/.modules ## Measure the function against its baselines: docs/performance.md (Linux, ten minutes, an idle machine)
 	go run ./bench
 
 .PHONY: clean

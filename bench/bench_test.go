@@ -25,8 +25,8 @@ func (reader) Read(context.Context, []byte) (ocrengine.Card, error) {
 	return ocrengine.Card{IDNumber: "11010519491231002X"}, nil
 }
 
-// The measuring cloud believes everything. A floor that a checking one would turn away is no floor.
-func TestFloorsAreAcceptedByTheCloudThatChecks(t *testing.T) {
+// The cloud of the measurements checks nothing. A baseline counts only if the sandbox accepts its requests, too.
+func TestSandboxAcceptsTheBaselines(t *testing.T) {
 	function := ossfake.Credentials{AccessKeyID: "STS.NUbench", AccessKeySecret: "bench-secret", SecurityToken: benchToken}
 	store, err := ossfake.New(ossfake.Config{Dir: t.TempDir(), Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: ossfake.NewKeyring(function)})
 	require.NoError(t, err)
@@ -50,16 +50,16 @@ func TestFloorsAreAcceptedByTheCloudThatChecks(t *testing.T) {
 		return []string{path}
 	}
 	python, noPython := exec.LookPath("python3")
-	byHand := build("fc-idcard-ocr/bench/floor/handwritten")
+	handwritten := build("fc-idcard-ocr/bench/baseline/handwritten")
 	for name, p := range map[string]program{
-		"function":          {command: build("fc-idcard-ocr"), env: env[:3]},
-		"by hand":           {command: byHand, env: env},
-		"by hand, imgData":  {command: byHand, env: append(env[:4:4], "FLOOR_SOURCE=data")},
-		"the usual, Python": {command: []string{python, "floor/python/function.py"}, env: env},
+		"function":             {command: build("fc-idcard-ocr"), env: env[:3]},
+		"handwritten":          {command: handwritten, env: env},
+		"handwritten, imgData": {command: handwritten, env: append(env[:4:4], "BASELINE_SOURCE=data")},
+		"typical, Python":      {command: []string{python, "baseline/python/function.py"}, env: env},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if p.command[0] == "" {
-				t.Skip("the usual function needs Python 3:", noPython)
+				t.Skip("the typical function needs Python 3:", noPython)
 			}
 			api.Reset()
 			process, err := start(t.Context(), p)
@@ -107,12 +107,12 @@ func TestBenchmarkLinesAreUnderstood(t *testing.T) {
 }
 
 func TestFigureOverItsTargetIsMarked(t *testing.T) {
-	ratio, verdict := against(3, 2, 1.3)
+	ratio, verdict := compare(3, 2, 1.3)
 	assert.Equal(t, "1.50", ratio)
 	assert.Equal(t, "✘ ≤ 1.3", verdict)
-	_, verdict = against(2, 2, 1.3)
+	_, verdict = compare(2, 2, 1.3)
 	assert.Equal(t, "✔ ≤ 1.3", verdict)
-	_, verdict = against(2, 1, 0)
+	_, verdict = compare(2, 1, 0)
 	assert.Empty(t, verdict, "no target")
 }
 

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// cloud is an object store and an OCR API in memory, as cheap as they can be: they check nothing and fail never, so that
-// what is measured is the program in front of them. internal/sandbox is the one that checks; the tests of this package run
-// all programs against that one too.
+// cloud is an object store and an OCR API in memory, as cheap as possible: they check nothing and never fail, so that the
+// measurement is of the program in front of them. The tests of this package also run all programs against internal/sandbox,
+// which does check.
 type cloud struct {
 	server  *httptest.Server
 	latency time.Duration // of the OCR API
@@ -118,7 +118,7 @@ func (c *cloud) count(op string) {
 	c.requests[op]++
 }
 
-// counts returns how often each operation was asked for since the last call.
+// counts returns the number of requests by operation since the last call.
 func (c *cloud) counts() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,7 +139,7 @@ func (c *cloud) documents() (n int) {
 	return n
 }
 
-// upload stores a picture without a request and returns its event.
+// upload stores an image without a request and returns its event.
 func (c *cloud) upload(key string, content []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/listtest"
 )
 
-// commandLine measures ocrctl over a large bucket, beside a plain listing of it.
+// commandLine measures ocrctl on a large bucket against a plain listing.
 func (b *bench) commandLine(ctx context.Context, s *section) error {
 	const roundTrip, tail, parallel = 20 * time.Millisecond, 300 * time.Millisecond, 64
 	objects, documents := 50_000*b.repeat(20), 237*b.repeat(20)
@@ -27,14 +27,14 @@ func (b *bench) commandLine(ctx context.Context, s *section) error {
 	if err := goBuild(ctx, path, "fc-idcard-ocr/cmd/ocrctl", "-s -w"); err != nil {
 		return err
 	}
-	s.how = fmt.Sprintf("`ocrctl` against a store that takes %s for each request, with half the objects images and half their documents, in twelve folders. "+
-		"The floor of a listing is one program that asks for one page after the other and looks at nothing. For reads, every 50th of which takes %s, the ideal is "+
+	s.how = fmt.Sprintf("`ocrctl` against a store with a latency of %s for each request; half of the objects are images, half are their documents, in twelve folders. "+
+		"The baseline of a listing is a program that requests one page after the other and evaluates nothing. For reads, every 50th of which takes %s, the baseline is "+
 		"the time of all reads divided by --parallel %d.", roundTrip, tail, parallel)
-	s.columns("", "measured", "floor", "ratio", "target", "peak memory")
+	s.columns("", "measured", "baseline", "ratio", "target", "peak memory")
 	for _, count := range []int{objects / 10, objects} {
 		store := &listtest.Server{Keys: bucketKeys(count), Delay: roundTrip, LastModified: time.Now()}
 		server := httptest.NewServer(store)
-		floor, err := plainListing(ctx, server.URL)
+		baseline, err := plainListing(ctx, server.URL)
 		if err != nil {
 			return err
 		}
@@ -43,8 +43,8 @@ func (b *bench) commandLine(ctx context.Context, s *section) error {
 			if err != nil {
 				return err
 			}
-			ratio, verdict := against(took.Seconds(), floor.Seconds(), 1.25)
-			s.row(fmt.Sprintf("%s, %d objects", strings.Join(command, " "), count), seconds(took), seconds(floor), ratio, verdict, mebibytes(peak))
+			ratio, verdict := compare(took.Seconds(), baseline.Seconds(), 1.25)
+			s.row(fmt.Sprintf("%s, %d objects", strings.Join(command, " "), count), seconds(took), seconds(baseline), ratio, verdict, mebibytes(peak))
 		}
 		server.Close()
 	}
@@ -76,7 +76,7 @@ func (b *bench) commandLine(ctx context.Context, s *section) error {
 		if err != nil {
 			return err
 		}
-		ratio, verdict := against(took.Seconds(), ideal.Seconds(), 1.6)
+		ratio, verdict := compare(took.Seconds(), ideal.Seconds(), 1.6)
 		s.row(fmt.Sprintf("%s, %d documents", strings.Join(command, " "), documents), seconds(took), seconds(ideal), ratio, verdict, mebibytes(peak))
 	}
 	return nil
@@ -143,7 +143,7 @@ func runOcrctl(ctx context.Context, path, endpoint string, args ...string) (took
 				return 0, 0, fmt.Errorf("ocrctl %s: %w\n%s", args[0], err, &stderr)
 			}
 			return time.Since(began), peak, nil
-		case <-tick.C: // getrusage would tell the memory of this process, of which the other was forked
+		case <-tick.C: // getrusage would return the memory of this process, from which the other was forked
 			if _, now, err := memoryOf(c.Process.Pid); err == nil { // else it has ended
 				peak = max(peak, now)
 			}

@@ -25,14 +25,14 @@ type deployment struct {
 	atOnce       int     // images that one instance works on at a time
 }
 
-// cost adds up what 1,000 images take of instances, from measured times and the list price.
+// cost computes the instance time and price of 1,000 images from measured times and the list price.
 func (b *bench) cost(ctx context.Context, s *section) error {
 	const images, latency = 1000, time.Second
-	s.how = fmt.Sprintf("%d images, each %s at the OCR API, one event each. Measured: the time of an image with an OCR API that takes that long, on a whole core. "+
-		"By arithmetic: on a share of a core, the processor time of an image (measured above) stretches by the share; images that share an instance share its time; "+
+	s.how = fmt.Sprintf("%d images with an OCR latency of %s and one event each. The time of an image is measured on a whole core. "+
+		"The rest is computed: on a fraction of a core, the CPU time of an image grows accordingly; concurrent images share the time of their instance; "+
 		"list price of FC in mainland regions (%g yuan per CU: %g per vCPU·s, %g per GB·s of memory, %g per GB·s of disk, %g per invocation).",
 		images, latency, yuanPerCU, cuPerVCPUSecond, cuPerGBSecond, cuPerDiskSecond, cuPerInvocation)
-	s.columns("", "instance", "images at once", "time per image", "instance-seconds", "CU", "yuan")
+	s.columns("", "instance", "concurrent images", "time per image", "instance-seconds", "CU", "yuan")
 	deployments := []deployment{
 		{"s.yaml, Go runtime", b.function, 0.2, 0.25, 1},
 		{"the smallest instance of FC, Go runtime", b.function, 0.05, 0.125, 1},
@@ -66,8 +66,8 @@ func (b *bench) cost(ctx context.Context, s *section) error {
 		s.row(d.name, fmt.Sprintf("%g vCPU, %g GB", d.vCPU, d.memory), fmt.Sprint(d.atOnce), fmt.Sprintf("%.3f s", stretched.Seconds()),
 			fmt.Sprintf("%.0f", seconds), fmt.Sprintf("%.0f", cu), fmt.Sprintf("%.4f", cu*yuanPerCU))
 	}
-	s.note("The OCR API's own price is not in these figures. At 0.05 yuan a call, 1,000 images are 50 yuan: one event in a thousand that is paid twice costs more than the function does.")
-	s.note("FC bills at least 0.01 yuan for each hour in which a function is called, and the memory and disk of an instance for a minute after its last call. Disk is counted in full here, although a part of it may be free.")
-	s.note("The Python function is put on the same instance. It has no concurrency to share an instance with, and pays again for each event that comes twice.")
+	s.note("The price of the OCR API is not included. At 0.05 yuan a call, 1,000 images cost 50 yuan: one event in a thousand that is paid twice costs more than the function.")
+	s.note("FC bills at least 0.01 yuan for each hour in which a function is called, and the memory and disk of an instance for one minute after its last call. Disk is counted in full, although part of it may be free.")
+	s.note("The Python function uses the same instance type. It handles one image at a time, and pays again for each event that is delivered twice.")
 	return nil
 }

@@ -1,5 +1,5 @@
-// Command bench measures the function beside floors: programs that do the least possible, or the usual, for the same end.
-// It prints a table and writes it, with what it ran on, into docs/performance.md. Linux only, as it reads /proc.
+// Command bench measures the function and baselines: programs that do the same work with minimal or typical code. It prints
+// the results and writes them, with a description of the machine, to docs/performance.md. It runs on Linux only: it reads /proc.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 func main() {
 	out := flag.String("o", "docs/performance.md", "the `file` to write; empty prints only")
 	only := flag.String("only", "", "measure the sections whose title contains this, and write no file")
-	quick := flag.Bool("quick", false, "few repetitions: shows that everything runs, figures mean little")
+	quick := flag.Bool("quick", false, "few repetitions: shows that everything runs; the figures are not reliable")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -30,13 +30,13 @@ func main() {
 
 // bench is one run of everything.
 type bench struct {
-	cloud    *cloud
-	dir      string // of the built programs
-	repeat   func(normal int) int
-	function program // as deployed, the Go runtime
-	bare     program
-	byHand   program
-	python   program // without a command if there is no Python
+	cloud       *cloud
+	dir         string // of the built programs
+	repeat      func(normal int) int
+	function    program // as deployed, the Go runtime
+	bareSDK     program
+	handwritten program
+	python      program // without a command if there is no Python
 }
 
 func run(ctx context.Context, out, only string, quick bool) error {
@@ -60,11 +60,11 @@ func run(ctx context.Context, out, only string, quick bool) error {
 	}{
 		{"Start", b.startup},
 		{"One image", b.oneImage},
-		{"A picture as imgData", b.imageData},
+		{"An image as imgData", b.imageData},
 		{"The signature", b.signature},
 		{"Many images in one instance", b.manyImages},
 		{"The command line", b.commandLine},
-		{"The package", b.packed},
+		{"The package", b.packageSize},
 		{"Instance time and price", b.cost},
 	} {
 		if !strings.Contains(step.title, only) {
@@ -94,8 +94,8 @@ func (b *bench) build(ctx context.Context) error {
 		environ []string
 	}{
 		{&b.function, "fc-idcard-ocr", "fc-idcard-ocr", b.cloud.environment()},
-		{&b.bare, "bare runtime SDK", "fc-idcard-ocr/bench/floor/bare", nil},
-		{&b.byHand, "seven requests by hand", "fc-idcard-ocr/bench/floor/handwritten", b.cloud.environment()},
+		{&b.bareSDK, "bare runtime SDK", "fc-idcard-ocr/bench/baseline/bare", nil},
+		{&b.handwritten, "handwritten", "fc-idcard-ocr/bench/baseline/handwritten", b.cloud.environment()},
 	} {
 		path := filepath.Join(b.dir, filepath.Base(p.pkg))
 		if err := goBuild(ctx, path, p.pkg, "-s -w"); err != nil {
@@ -103,9 +103,9 @@ func (b *bench) build(ctx context.Context) error {
 		}
 		*p.to = program{name: p.name, command: []string{path}, env: p.environ}
 	}
-	b.python = program{name: "the usual Python function", env: append(b.cloud.environment(), "OCR_APP_CODE=sandbox-app-code")}
+	b.python = program{name: "typical Python function", env: append(b.cloud.environment(), "OCR_APP_CODE=sandbox-app-code")}
 	if python, err := exec.LookPath("python3"); err == nil {
-		b.python.command = []string{python, "bench/floor/python/function.py"}
+		b.python.command = []string{python, "bench/baseline/python/function.py"}
 	}
 	return nil
 }

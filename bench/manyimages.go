@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// manyImages measures one instance of the custom runtime under as many images as FC gives an instance at once.
+// manyImages measures one instance of the custom runtime with as many concurrent images as FC allows.
 func (b *bench) manyImages(ctx context.Context, s *section) error {
 	const atOnce, latency = 100, time.Second
 	images := atOnce * b.repeat(20)
-	s.how = fmt.Sprintf("One instance of the custom runtime, %d images, always %d at once, the OCR API taking %s for each. "+
-		"The ideal is the time in which the API alone would answer them. The measuring process and its cloud share the cores.", images, atOnce, latency)
+	s.how = fmt.Sprintf("One instance of the custom runtime, %d images, %d of them concurrent, OCR API latency %s. "+
+		"The ideal is the time that the API alone would take. The measuring process and its cloud share the cores.", images, atOnce, latency)
 	s.columns("", "measured", "ideal", "ratio", "target")
 	p := b.function
 	p.custom = true
@@ -60,12 +60,12 @@ func (b *bench) manyImages(ctx context.Context, s *section) error {
 		return fmt.Errorf("%d documents of %d", written, images)
 	}
 	ideal := time.Duration(images/atOnce) * latency
-	ratio, verdict := against(took.Seconds(), ideal.Seconds(), 1.1)
+	ratio, verdict := compare(took.Seconds(), ideal.Seconds(), 1.1)
 	s.row(fmt.Sprintf("%d images", images), fmt.Sprintf("%.2f s", took.Seconds()), fmt.Sprintf("%.2f s", ideal.Seconds()), ratio, verdict)
-	s.row("resident memory at its peak", mebibytes(peak), "", "", bound(float64(peak)/(1<<20), 128, "%.0f MiB"))
+	s.row("peak resident memory", mebibytes(peak), "", "", checkTarget(float64(peak)/(1<<20), 128, "%.0f MiB"))
 	stacks := strings.Split(process.stacks(), "\n\n")
 	if !slices.ContainsFunc(stacks, func(stack string) bool { return strings.Contains(stack, "main.serve(") }) {
-		return errors.New("the process told no stacks")
+		return errors.New("the process printed no stacks")
 	}
 	left := 0
 	for _, stack := range stacks {
@@ -73,7 +73,7 @@ func (b *bench) manyImages(ctx context.Context, s *section) error {
 			left++
 		}
 	}
-	s.row("goroutines left in the function's packages", fmt.Sprint(left), "0", "", bound(float64(left), 0, "%.0f"))
+	s.row("goroutines left in the packages of the function", fmt.Sprint(left), "0", "", checkTarget(float64(left), 0, "%.0f"))
 	return nil
 }
 

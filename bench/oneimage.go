@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// oneImage measures the processor time of an image in the normal case, and counts its requests and connections.
+// oneImage measures the CPU time of an image in the normal case, and counts its requests and connections.
 func (b *bench) oneImage(ctx context.Context, s *section) error {
 	const rounds, images = 7, 400
-	s.how = fmt.Sprintf("Processor time (user and system) of the process per image on the Go runtime, image by URL, the OCR API and OSS answering at once: "+
-		"%d rounds of %d images each, the programs taking turns, each round a fresh process after 50 images; medians.", rounds, images)
+	s.how = fmt.Sprintf("CPU time (user and system) of the process per image, Go runtime, image sent as a URL, OCR API and OSS respond immediately: "+
+		"median of %d rounds of %d images, programs alternating, each round with a new process after 50 images.", rounds, images)
 	s.columns("program", "CPU per image", "wall per image", "requests per image", "connections", "ratio of CPU", "target")
-	byHandOne := b.byHand
-	byHandOne.name += ", GOMAXPROCS=1"
-	byHandOne.env = append(byHandOne.env[:len(byHandOne.env):len(byHandOne.env)], "GOMAXPROCS=1")
-	programs := []program{b.function, b.byHand, byHandOne}
+	handwrittenOne := b.handwritten
+	handwrittenOne.name += ", GOMAXPROCS=1"
+	handwrittenOne.env = append(handwrittenOne.env[:len(handwrittenOne.env):len(handwrittenOne.env)], "GOMAXPROCS=1")
+	programs := []program{b.function, b.handwritten, handwrittenOne}
 	if b.python.command != nil {
 		programs = append(programs, b.python)
 	}
@@ -48,24 +48,24 @@ func (b *bench) oneImage(ctx context.Context, s *section) error {
 			requests[p.name] = float64(total) / images
 		}
 	}
-	floor := median(cpu[b.byHand.name])
+	baseline := median(cpu[b.handwritten.name])
 	for _, p := range programs {
 		target := 0.0
 		if p.name == b.function.name {
 			target = 1.3
 		}
-		ratio, verdict := against(median(cpu[p.name]).Seconds(), floor.Seconds(), target)
+		ratio, verdict := compare(median(cpu[p.name]).Seconds(), baseline.Seconds(), target)
 		s.row(p.name, milliseconds(median(cpu[p.name])), milliseconds(median(wall[p.name])), fmt.Sprintf("%.2f", requests[p.name]),
 			fmt.Sprint(connections[p.name]), ratio, verdict)
 	}
-	same, _ := against(median(cpu[b.function.name]).Seconds(), median(cpu[byHandOne.name]).Seconds(), 0)
-	s.note("On the Go runtime the function sets GOMAXPROCS=1, which spares the wake-ups of threads. Against a floor with the same setting its ratio is %s: "+
-		"the rest is the OSS SDK, the claim's and the document's JSON, the checks and the log.", same)
-	s.note("The Python function makes two requests: no claim, no look at what is there, no deletion. It opens a new connection for each.")
+	same, _ := compare(median(cpu[b.function.name]).Seconds(), median(cpu[handwrittenOne.name]).Seconds(), 0)
+	s.note("On the Go runtime the function sets GOMAXPROCS=1, which avoids waking threads. Compared with a baseline with the same setting, its ratio is %s: "+
+		"the difference is the OSS SDK, the JSON of claim and document, the checks and the log.", same)
+	s.note("The Python function makes two requests: it has no claim and checks nothing. It opens a new connection for each request.")
 	return nil
 }
 
-// series delivers images one after the other and returns processor time and time for all of them.
+// series delivers images one after the other and returns CPU time and elapsed time for all of them.
 func (b *bench) series(ctx context.Context, p *process, prefix string, images int) (cpu, wall time.Duration, err error) {
 	before, err := p.cpu()
 	if err != nil {

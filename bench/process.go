@@ -30,7 +30,7 @@ type process struct {
 	command *exec.Cmd
 	output  bytes.Buffer
 	exited  chan struct{}
-	started time.Duration // from the start to the first question for work, or to the first connection
+	started time.Duration // from the start to the first poll, or to the first connection
 
 	work    chan invocation
 	asked   chan struct{}

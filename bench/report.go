@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// report is what docs/performance.md says.
+// report is the content of docs/performance.md.
 type report struct {
 	quick    bool
 	sections []*section
@@ -25,7 +25,7 @@ func (r *report) section(title string) *section {
 	return s
 }
 
-// section is one measurement: what was done, a table, and what it does not say.
+// section is one measurement: the method, a table and notes.
 type section struct {
 	title string
 	how   string
@@ -66,11 +66,11 @@ func (s *section) print(w io.Writer) {
 // markdown writes the whole report.
 func (r *report) markdown() []byte {
 	var b bytes.Buffer
-	b.WriteString("# Performance\n\nWritten by `make bench`, which measures the function beside its floors in one run; do not edit. The programs of the floors are in\n" +
-		"[bench/floor](../bench/floor). Where a target is given, it is a bound on the ratio or on the figure itself.\n\n")
+	b.WriteString("# Performance\n\nWritten by `make bench`, which measures the function and its baselines in one run. Do not edit. The baseline programs are in\n" +
+		"[bench/baseline](../bench/baseline). A target is an upper bound on the ratio, or on the figure where there is no ratio.\n\n")
 	fmt.Fprintf(&b, "%s, %s, %d cores (%s), commit %s.", time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), processor(), commit())
 	if r.quick {
-		b.WriteString(" **A quick run: the figures mean little.**")
+		b.WriteString(" **A quick run: the figures are not reliable.**")
 	}
 	b.WriteString("\n")
 	for _, s := range r.sections {
@@ -107,17 +107,17 @@ func commit() string {
 	return strings.TrimSpace(string(output))
 }
 
-// against compares a figure with its floor: the ratio, and whether it keeps to the target, if there is one.
-func against(ours, floor, target float64) (ratio, verdict string) {
-	r := ours / floor
+// compare returns the ratio of a figure to its baseline, and whether the ratio meets the target, if there is one.
+func compare(ours, baseline, target float64) (ratio, verdict string) {
+	r := ours / baseline
 	if target > 0 {
-		verdict = bound(r, target, "%.1f")
+		verdict = checkTarget(r, target, "%.1f")
 	}
 	return fmt.Sprintf("%.2f", r), verdict
 }
 
-// bound tells whether a figure keeps to its target.
-func bound(value, target float64, format string) string {
+// checkTarget says whether a figure meets its target.
+func checkTarget(value, target float64, format string) string {
 	mark := "✔"
 	if value > target {
 		mark = "✘"

@@ -16,15 +16,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// noise is a picture's bytes, as random as those of a compressed one.
+// noise returns random bytes, like those of a compressed image.
 func noise(size int) []byte {
 	b := make([]byte, size)
 	rand.NewChaCha8([32]byte{}).Read(b)
 	return b
 }
 
-// The floors: "hmac" is HMAC-SHA256 over the string to sign, ready in memory; "encode+hmac" makes base64 of the picture first,
-// which no signer can avoid that is given the picture itself. "plain" is the signer as one would write it down.
+// The baselines: "hmac" is HMAC-SHA256 over the string to sign, already in memory; "encode+hmac" also encodes the image in
+// base64, which every signer of image bytes must do; "plain" is a straightforward signer.
 func BenchmarkSignature(b *testing.B) {
 	const endpoint = "https://cards.oss-cn-hangzhou.aliyuncs.com/2026/a.jpg?x-oss-signature="
 	auth := AppKey{Key: "203753385", Secret: "benchmark-secret"}

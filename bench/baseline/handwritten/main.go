@@ -1,6 +1,6 @@
-// Command handwritten issues the requests of one image in the normal case by hand, with net/http and nothing else: APPEND
-// claim, HEAD document and image side by side, POST, HEAD image, PUT document, DELETE claim. It handles no failure and makes no
-// promise. It is the floor for the CPU time of an image, and with FLOOR_SOURCE=data the plain way to send a picture.
+// Command handwritten makes the requests of one image in the normal case with net/http only: APPEND claim, HEAD document and
+// image concurrently, POST, HEAD image, PUT document, DELETE claim. It handles no failures. It is the baseline for the CPU time
+// of an image and, with BASELINE_SOURCE=data, for the memory that an image takes.
 package main
 
 import (
@@ -32,7 +32,7 @@ var (
 	appKey    = os.Getenv("OCR_APP_KEY")
 	appSecret = os.Getenv("OCR_APP_SECRET")
 	ossURL    = os.Getenv("OSS_ENDPOINT")
-	plainData = os.Getenv("FLOOR_SOURCE") == "data"
+	plainData = os.Getenv("BASELINE_SOURCE") == "data"
 	client    = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
 )
 
@@ -73,14 +73,14 @@ func image(s store, key, etag, requestID string) error {
 	if _, err := s.do("POST", key+".ocr.claim", url.Values{"append": {""}, "position": {"0"}}, "application/x-ndjson", claim); err != nil {
 		return err
 	}
-	looked := make(chan error)
+	headed := make(chan error)
 	go func() {
 		_, err := s.do("HEAD", key+".ocr.json", nil, "", nil)
-		looked <- err
+		headed <- err
 	}()
 	_, err = s.do("HEAD", key, nil, "", nil)
-	if missing := <-looked; err != nil || missing == nil {
-		return fmt.Errorf("unexpected sight: %v, %v", err, missing)
+	if missing := <-headed; err != nil || missing == nil {
+		return fmt.Errorf("unexpected responses to HEAD: %v, %v", err, missing)
 	}
 	form := url.Values{"need_more_info": {"1"}}
 	if plainData {
@@ -96,7 +96,7 @@ func image(s store, key, etag, requestID string) error {
 	if err != nil {
 		return err
 	}
-	if !plainData { // what was read is what is still there
+	if !plainData { // check that the image was not replaced
 		if _, err := s.do("HEAD", key, nil, "", nil); err != nil {
 			return err
 		}

@@ -1,5 +1,5 @@
-"""The function that is usually pasted: it signs a URL, calls the OCR API with an AppCode and writes the answer beside the
-image. Below the line is the loop that Function Compute's own Python runtime brings."""
+"""A typical function: it signs a URL, calls the OCR API with an AppCode and writes the response beside the image. Below the
+line is the loop that is part of Function Compute's Python runtime."""
 import base64, hashlib, hmac, json, os, time, urllib.parse, urllib.request
 from email.utils import formatdate
 

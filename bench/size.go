@@ -15,49 +15,49 @@ import (
 	"strings"
 )
 
-// packed measures what is deployed, and where its bytes come from.
-func (b *bench) packed(ctx context.Context, s *section) error {
-	s.how = "The binary as it is deployed, and as the package compresses it; below, the bytes of its symbols by module (`go tool nm -size` of the same build with symbols)."
-	s.columns("", "fc-idcard-ocr", b.bare.name, "ratio")
+// packageSize measures the deployed binary and its package, and which modules contribute to their size.
+func (b *bench) packageSize(ctx context.Context, s *section) error {
+	s.how = "The size of the deployed binary and of its compressed package; below, the size of the symbols by module (`go tool nm -size`, same build with symbols)."
+	s.columns("", "fc-idcard-ocr", b.bareSDK.name, "ratio")
 	size, packed, err := sizes(b.function.command[0])
 	if err != nil {
 		return err
 	}
-	bareSize, barePacked, err := sizes(b.bare.command[0])
+	baselineSize, baselinePacked, err := sizes(b.bareSDK.command[0])
 	if err != nil {
 		return err
 	}
-	line := func(what string, ours, floor int) {
-		ratio, _ := against(float64(ours), float64(floor), 0)
-		s.row(what, kilobytes(ours), kilobytes(floor), ratio)
+	line := func(what string, ours, baseline int) {
+		ratio, _ := compare(float64(ours), float64(baseline), 0)
+		s.row(what, kilobytes(ours), kilobytes(baseline), ratio)
 	}
-	line("package", packed, barePacked)
-	line("binary", size, bareSize)
+	line("package", packed, baselinePacked)
+	line("binary", size, baselineSize)
 	ours, err := b.symbols(ctx, "fc-idcard-ocr")
 	if err != nil {
 		return err
 	}
-	floor, err := b.symbols(ctx, "fc-idcard-ocr/bench/floor/bare")
+	baseline, err := b.symbols(ctx, "fc-idcard-ocr/bench/baseline/bare")
 	if err != nil {
 		return err
 	}
 	groups := slices.SortedFunc(maps.Keys(ours), func(a, b string) int { return cmp.Compare(ours[b], ours[a]) })
-	rest, restFloor := 0, 0
+	rest, restBaseline := 0, 0
 	for _, group := range groups {
 		if standard := !strings.Contains(group, ".") && group != ownModule; standard && ours[group] < 40_000 {
-			rest, restFloor = rest+ours[group], restFloor+floor[group]
+			rest, restBaseline = rest+ours[group], restBaseline+baseline[group]
 			continue
 		}
-		s.row(group, kilobytes(ours[group]), kilobytes(floor[group]), "")
+		s.row(group, kilobytes(ours[group]), kilobytes(baseline[group]), "")
 	}
-	s.row("smaller packages of the standard library", kilobytes(rest), kilobytes(restFloor), "")
+	s.row("smaller packages of the standard library", kilobytes(rest), kilobytes(restBaseline), "")
 	listed, err := modules(ctx, b.function.command[0])
 	if err != nil {
 		return err
 	}
 	s.note("Modules (`go version -m`): %s.", strings.Join(listed, ", "))
-	s.note("Kept out, by a test: the command line (cobra, progressbar), the sandbox (OCR engine, chromedp, fsnotify, x/image), the test libraries, and OSS's second SDK, which the command line uses. " +
-		"The table of region codes is compressed in the binary and unpacked with the first card.")
+	s.note("A test keeps these out: the libraries of ocrctl (cobra, progressbar, the second OSS SDK), of the sandbox (OCR engine, chromedp, fsnotify, x/image) and of the tests. " +
+		"The binary contains the table of region codes in compressed form; the first card unpacks it.")
 	return nil
 }
 

@@ -1,4 +1,4 @@
-// Command bare is the least that a function in Go can be: the runtime SDK and a handler that does nothing. It is the floor
+// Command bare is the smallest possible function in Go: the runtime SDK and a handler that does nothing. It is the baseline
 // for start-up time and package size.
 package main
 
