@@ -87,13 +87,3 @@ func CauseOf(err error) string {
 func About(d *result.Document, image *ossclient.Object) bool {
 	return d.Image.ETag == "" || image.ETag == "" || bucket.ETag(d.Image.ETag) == image.ETag
 }
-
-// ReadDocument reads one document, outside a pass. The error is result.ErrForeign if it cannot be read as one.
-func ReadDocument(ctx context.Context, b Bucket, key string) (*result.Document, error) {
-	d, err := (&Reader{Bucket: b}).Read(ctx, key)
-	var unreadable *UnreadableError
-	if errors.As(err, &unreadable) {
-		err = result.ErrForeign
-	}
-	return d, err
-}
