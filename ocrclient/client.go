@@ -51,7 +51,8 @@ type Client struct {
 type Request struct {
 	// ImageURL is an address the provider can fetch without further authentication, for the time of the call.
 	ImageURL string
-	// Image is the picture's bytes. They are encoded while they are sent; no second copy is made.
+	// Image is the picture's bytes. They are encoded while they are sent; no second copy is made. They are the caller's
+	// again when Recognize has returned.
 	Image []byte
 	// ImageBase64 is the picture in standard base64 (padded, no line breaks, no "data:" prefix), sent as it is.
 	ImageBase64 string
@@ -119,8 +120,9 @@ func (c *Client) Recognize(ctx context.Context, r Request) (*Response, error) {
 		URL:     endpoint,
 		Host:    endpoint.Host,
 		Header:  make(http.Header, 9),
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(form.reader()), nil },
+		GetBody: form.body,
 	}
+	defer form.end()
 	req.Body, _ = req.GetBody()
 	req.Header.Set("Accept", acceptHeader)
 	req.Header.Set("Content-Type", contentTypeHeader)

@@ -109,6 +109,30 @@ func TestRequestVerifiesAfterTheWire(t *testing.T) {
 	}
 }
 
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// net/http may read on from a body after it has returned the response. The caller may put the next picture in the same memory.
+func TestPictureIsNotReadAfterTheCall(t *testing.T) {
+	for name, request := range map[string]ocrclient.Request{"bytes": {Image: make([]byte, 100_000)}, "base64": {ImageBase64: "AAAA"}} {
+		var sent *http.Request
+		client := &ocrclient.Client{Auth: ocrclient.AppCode("code"), HTTP: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			sent = r
+			_, err := io.ReadFull(r.Body, make([]byte, 10))
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(recognised)), Request: r}, err
+		})}}
+		_, err := client.Recognize(t.Context(), request)
+		require.NoError(t, err, name)
+		_, err = sent.Body.Read(make([]byte, 10))
+		assert.ErrorIs(t, err, http.ErrBodyReadAfterClose, name)
+		again, err := sent.GetBody()
+		require.NoError(t, err, name)
+		_, err = again.Read(make([]byte, 10))
+		assert.ErrorIs(t, err, http.ErrBodyReadAfterClose, name)
+	}
+}
+
 func TestEveryCallIsSignedAfresh(t *testing.T) {
 	seen := map[string]bool{}
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -3,15 +3,21 @@ package ocrclient
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 )
 
 // form is the request's body. Field names and values are those of the provider's market page.
 type form struct {
 	params []param // sorted by name
+
+	mu    sync.Mutex
+	ended bool // the call is over: see end
 }
 
 func newForm(r Request) (*form, error) {
@@ -82,7 +88,34 @@ func (f *form) reader() io.Reader {
 	if p == nil {
 		return strings.NewReader(after)
 	}
-	return io.MultiReader(strings.NewReader(before), &escapedPicture{picture: p}, strings.NewReader(after))
+	return io.MultiReader(strings.NewReader(before), &escapedPicture{raw: p.raw, text: p.encoded}, strings.NewReader(after))
+}
+
+// body returns the form as a request's body.
+func (f *form) body() (io.ReadCloser, error) {
+	return io.NopCloser(&formBody{form: f, reader: f.reader()}), nil
+}
+
+// end makes all bodies of the form fail from now on. net/http may still read from a body when it has returned the response,
+// and the picture then belongs to the caller again.
+func (f *form) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+}
+
+type formBody struct {
+	form   *form
+	reader io.Reader
+}
+
+func (b *formBody) Read(to []byte) (int, error) {
+	b.form.mu.Lock()
+	defer b.form.mu.Unlock()
+	if b.form.ended {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return b.reader.Read(to)
 }
 
 // picture is an image in base64, encoded anew in chunks each time it is needed: once for the signature, once for the wire.
@@ -132,46 +165,90 @@ func (p *picture) escapedLength() int64 {
 	return p.escaped
 }
 
-// escapedPicture reads a picture as base64 in URL encoding.
+// escapedPicture reads a picture as base64 in URL encoding, which it makes in one pass, in the reader's own buffer.
 type escapedPicture struct {
-	picture *picture
-	next    int
-	plain   []byte // scratch
-	escaped []byte // scratch
-	pending []byte // not read yet
+	raw     []byte // not encoded yet, or
+	text    string // in base64, not escaped yet
+	pending []byte // not read yet, of small
+	small   [2 * maxEscaped]byte
 }
+
+// maxEscaped is the most that three bytes become, with room for one table entry's eight bytes at the place of the last.
+const maxEscaped = 6 + 8
 
 func (e *escapedPicture) Read(b []byte) (int, error) {
 	if len(e.pending) == 0 {
-		e.plain = e.picture.chunk(e.next, e.plain)
-		if len(e.plain) == 0 {
+		if len(b) >= maxEscaped {
+			if n := e.encode(b); n > 0 {
+				return n, nil
+			}
 			return 0, io.EOF
 		}
-		e.next++
-		e.escaped = appendEscaped(e.escaped[:0], e.plain)
-		e.pending = e.escaped
+		e.pending = e.small[:e.encode(e.small[:])]
+		if len(e.pending) == 0 {
+			return 0, io.EOF
+		}
 	}
 	n := copy(b, e.pending)
 	e.pending = e.pending[n:]
 	return n, nil
 }
 
-// appendEscaped appends base64 text in URL encoding.
-func appendEscaped(to, text []byte) []byte {
-	for {
-		i := bytes.IndexAny(text, "+/=")
-		if i < 0 {
-			return append(to, text...)
-		}
-		to = append(to, text[:i]...)
-		switch text[i] {
-		case '+':
-			to = append(to, "%2B"...)
-		case '/':
-			to = append(to, "%2F"...)
-		default:
-			to = append(to, "%3D"...)
-		}
-		text = text[i+1:]
+// encode fills b as far as it goes, and returns 0 at the end only. b has at least maxEscaped bytes.
+func (e *escapedPicture) encode(b []byte) (n int) {
+	tables, raw := escapes(), e.raw
+	for len(raw) >= 3 && len(b)-n >= maxEscaped {
+		v := uint32(raw[0])<<16 | uint32(raw[1])<<8 | uint32(raw[2])
+		n += tables.pairs[v>>12].put(b[n:])
+		n += tables.pairs[v&0xfff].put(b[n:])
+		raw = raw[3:]
 	}
+	if e.raw = raw; len(raw) >= 3 {
+		return n
+	}
+	if len(raw) > 0 {
+		e.raw, e.text = nil, base64.StdEncoding.EncodeToString(raw)
+	}
+	text := e.text
+	for len(text) > 0 && len(b)-n >= maxEscaped {
+		n += tables.digits[text[0]].put(b[n:])
+		text = text[1:]
+	}
+	e.text = text
+	return n
 }
+
+// escaped is text of up to seven bytes in URL encoding, the first in the lowest bits, and its length in the highest byte.
+type escaped uint64
+
+// put writes eight bytes, of which the returned number counts.
+func (e escaped) put(to []byte) int {
+	binary.LittleEndian.PutUint64(to, uint64(e))
+	return int(e >> 56)
+}
+
+func (e escaped) append(digit byte) escaped {
+	for _, c := range []byte(url.QueryEscape(string(rune(digit)))) {
+		e += escaped(c)<<(e>>56*8) + 1<<56
+	}
+	return e
+}
+
+// escapes is what base64 becomes in URL encoding. The first picture makes the tables, not the start of the process.
+var escapes = sync.OnceValue(func() *escapeTables {
+	var t escapeTables
+	for _, digit := range []byte(base64Digits + "=") {
+		t.digits[digit] = escaped(0).append(digit)
+	}
+	for i := range t.pairs {
+		t.pairs[i] = escaped(0).append(base64Digits[i>>6]).append(base64Digits[i&63])
+	}
+	return &t
+})
+
+type escapeTables struct {
+	digits [256]escaped     // by character
+	pairs  [1 << 12]escaped // by the twelve bits that two characters stand for
+}
+
+const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

@@ -3,7 +3,9 @@ package ocrclient
 import (
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -115,13 +117,21 @@ func TestPictureIsEncodedAsTheStandardLibraryDoes(t *testing.T) {
 	for _, size := range []int{1, 2, 3, rawChunk - 1, rawChunk, rawChunk + 1, 3*rawChunk + 7} {
 		raw := make([]byte, size)
 		for i := range raw {
-			raw[i] = byte(i*131 + i>>8)
+			raw[i] = byte(i*131 + i>>8 + i>>13)
 		}
 		want := base64.StdEncoding.EncodeToString(raw)
 		for name, p := range map[string]*picture{"raw": {raw: raw}, "encoded": {encoded: want}} {
 			var b strings.Builder
 			p.writeTo(&b)
 			assert.Equal(t, want, b.String(), "%s %d", name, size)
+			for _, buffer := range []int{1, maxEscaped - 1, maxEscaped, 8 << 10} {
+				f := form{params: []param{{name: "imgData", picture: p}, {name: "need_more_info", value: "1"}}}
+				var sent strings.Builder
+				_, err := io.CopyBuffer(struct{ io.Writer }{&sent}, f.reader(), make([]byte, buffer))
+				require.NoError(t, err)
+				require.Equal(t, "imgData="+url.QueryEscape(want)+"&need_more_info=1", sent.String(), "%s %d, read in pieces of %d", name, size, buffer)
+				require.EqualValues(t, sent.Len(), f.length())
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc64"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,8 +21,9 @@ import (
 type Bucket struct {
 	name         string
 	data, public *oss.Bucket
-	region       string // that requests are signed for
-	endpoint     string // host that they are sent to
+	unsummed     *oss.Bucket // data, for reads: the SDK sums up what it reads, and compares the sum only when it writes a file
+	region       string      // that requests are signed for
+	endpoint     string      // host that they are sent to
 	config       Config
 	log          *slog.Logger
 }
@@ -82,10 +84,12 @@ type ReadOptions struct {
 	Process   string // x-oss-process, such as "image/resize,l_2048/format,jpg"; empty for the object as it is
 	VersionID string // empty for the current version
 	Limit     int64  // more bytes are ErrTooLarge
+	// Buffer returns memory for so many bytes, in which the content is read; nil allocates. It is asked once per attempt.
+	Buffer func(size int) []byte
 }
 
-// Read returns an object's bytes (GET) and what OSS says of the object that it read. Of a processed picture the size is that
-// of the result.
+// Read returns an object's bytes (GET), which are the caller's, and what OSS says of the object that it read. Of a processed
+// picture the size is that of the result. Bytes of an object as it is are compared with the checksum that OSS keeps of it.
 func (b *Bucket) Read(ctx context.Context, key string, o ReadOptions) (content []byte, object Object, err error) {
 	err = b.withRetry(ctx, "GET", downloadTimeout, func(ctx context.Context) error {
 		options := []oss.Option{oss.WithContext(ctx)}
@@ -95,17 +99,14 @@ func (b *Bucket) Read(ctx context.Context, key string, o ReadOptions) (content [
 		if o.VersionID != "" {
 			options = append(options, oss.VersionId(o.VersionID))
 		}
-		response, err := b.data.DoGetObject(&oss.GetObjectRequest{ObjectKey: key}, options)
+		response, err := b.unsummed.DoGetObject(&oss.GetObjectRequest{ObjectKey: key}, options)
 		if err != nil {
 			return err
 		}
-		body := response.Response.Body
+		body, header := response.Response.Body, response.Response.Headers
 		defer body.Close()
-		var buffer bytes.Buffer
-		object = objectOf(response.Response.Headers)
-		if object.Size > 0 && object.Size <= o.Limit {
-			buffer.Grow(int(object.Size) + bytes.MinRead) // one allocation of the right size
-		}
+		object = objectOf(header)
+		buffer := bytes.NewBuffer(o.buffer(object.Size))
 		if _, err = buffer.ReadFrom(io.LimitReader(body, o.Limit+1)); err != nil {
 			return err
 		}
@@ -114,9 +115,38 @@ func (b *Bucket) Read(ctx context.Context, key string, o ReadOptions) (content [
 		}
 		content = buffer.Bytes()
 		object.Size = int64(len(content))
-		return nil
+		if o.Process != "" { // the checksum, if there is one, is the source's
+			return nil
+		}
+		return checkCRC(content, header)
 	})
 	return content, object, err
+}
+
+// buffer returns memory of the right size for an object, if its size is known, so that reading does not allocate again.
+func (o ReadOptions) buffer(size int64) []byte {
+	if size <= 0 || size > o.Limit {
+		size = 0
+	}
+	need := int(size) + bytes.MinRead
+	if o.Buffer != nil {
+		return o.Buffer(need)[:0]
+	}
+	return make([]byte, 0, need)
+}
+
+var crcTable = crc64.MakeTable(crc64.ECMA)
+
+// checkCRC finds bytes that changed on the way, before a call is paid for them.
+func checkCRC(content []byte, header http.Header) error {
+	want, err := strconv.ParseUint(header.Get(oss.HTTPHeaderOssCRC64), 10, 64)
+	if err != nil { // not told
+		return nil
+	}
+	if got := crc64.Checksum(content, crcTable); got != want {
+		return oss.CRCCheckError{}
+	}
+	return nil
 }
 
 // SignURL returns a URL (V4, GET only) with which anybody can read the object, processed if process is not empty, for the

@@ -3,11 +3,13 @@ package bucket_test
 import (
 	"context"
 	"fmt"
+	"hash/crc64"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -270,6 +272,63 @@ func TestObjectsThatHaveToBeRestored(t *testing.T) {
 		o, err := b.Head(t.Context(), "a.jpg")
 		require.NoError(t, err)
 		assert.Equal(t, test.archived, o.Archived(), test)
+	}
+}
+
+// A picture that changed on the way would be paid for all the same.
+func TestBytesThatChangedOnTheWayAreReadAgain(t *testing.T) {
+	const content = "picture"
+	sum := strconv.FormatUint(crc64.Checksum([]byte(content), crc64.MakeTable(crc64.ECMA)), 10)
+	for name, test := range map[string]struct {
+		bodies  []string // of one answer after the other; the last stays
+		sum     string
+		process string
+		err     error
+		asked   int32
+	}{
+		"as it is":           {bodies: []string{content}, sum: sum, asked: 1},
+		"changed once":       {bodies: []string{"pictore", content}, sum: sum, asked: 2},
+		"changed always":     {bodies: []string{"pictore"}, sum: sum, err: bucket.ErrUnavailable, asked: 3},
+		"no sum":             {bodies: []string{content}, asked: 1},
+		"sum of the source":  {bodies: []string{content}, sum: "1", process: "image/resize,l_2048", asked: 1},
+		"no number as a sum": {bodies: []string{content}, sum: "sum", asked: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int32
+			b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				n := int(asked.Add(1))
+				w.Header().Set("x-oss-hash-crc64ecma", test.sum)
+				io.WriteString(w, test.bodies[min(n, len(test.bodies))-1])
+			}))
+			got, _, err := b.Read(t.Context(), "a.jpg", bucket.ReadOptions{Process: test.process, Limit: 10})
+			assert.Equal(t, test.asked, asked.Load())
+			if test.err != nil {
+				assert.ErrorIs(t, err, test.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, content, string(got))
+		})
+	}
+}
+
+func TestContentIsReadIntoTheCallersMemory(t *testing.T) {
+	for name, length := range map[string]string{"length told": "7", "length not told": ""} {
+		b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if length == "" {
+				w.(http.Flusher).Flush()
+			}
+			io.WriteString(w, "picture")
+		}))
+		memory := make([]byte, 4096)
+		got, _, err := b.Read(t.Context(), "a.jpg", bucket.ReadOptions{Limit: 10, Buffer: func(size int) []byte {
+			require.LessOrEqual(t, size, len(memory))
+			return memory[:size]
+		}})
+		require.NoError(t, err, name)
+		assert.Equal(t, "picture", string(got), name)
+		assert.Same(t, &memory[0], &got[0], name)
 	}
 }
 

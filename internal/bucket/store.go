@@ -84,7 +84,10 @@ func (s *Client) Open(name, region string, c Credentials, log *slog.Logger) (*Bu
 	if err != nil {
 		return nil, err
 	}
-	return &Bucket{name: name, data: data, public: public, region: region, endpoint: strings.TrimPrefix(strings.TrimPrefix(endpoint, "https://"), "http://"),
+	unsummed, config := *data, *data.Client.Config
+	config.IsEnableCRC = false
+	unsummed.Client.Config = &config
+	return &Bucket{name: name, data: data, public: public, unsummed: &unsummed, region: region, endpoint: strings.TrimPrefix(strings.TrimPrefix(endpoint, "https://"), "http://"),
 		config: s.config, log: log}, nil
 }
 

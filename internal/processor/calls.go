@@ -50,6 +50,7 @@ func (p *Processor) newCallLoop(in imageInput, deadline time.Time, log *slog.Log
 // any more, or that the image is gone or was replaced.
 func (l *callLoop) run(ctx context.Context, d *result.Document) error {
 	answer, failure, err := l.calls(ctx)
+	l.input.forget()
 	d.OCR = result.OCR{Attempts: l.retry.attempts, PossibleExtraCharges: l.retry.allPossibleExtraCharges(), Details: l.retry.details, ImageSource: l.retry.source}
 	if l.retry.attempts == 0 {
 		d.OCR.ImageSource = ""
@@ -119,7 +120,8 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 			return answer, nil, nil
 		}
 		if next.convert { // the name may say JPEG and the bytes HEIC
-			l.input.process, l.input.image = resizeProcess, nil
+			l.input.forget()
+			l.input.process = resizeProcess
 		}
 		lastErr = l.logRetry(answer, callErr, next)
 		if next.pause {

@@ -35,6 +35,7 @@ type imageInput struct {
 	process  string
 	version  claim.Version
 	archived bool
+	buffers  *buffers
 	image    []byte // the bytes, read once, or
 	base64   string // the bytes in base64
 
@@ -71,7 +72,7 @@ func (in *imageInput) request(ctx context.Context, source config.ImageSource, tt
 
 // read reads the picture and compares what OSS says of it with the version that was inspected.
 func (in *imageInput) read(ctx context.Context) error {
-	image, object, err := in.store.Read(ctx, in.key, bucket.ReadOptions{Process: in.process, VersionID: in.version.VersionID, Limit: maxDataBytes})
+	image, object, err := in.store.Read(ctx, in.key, bucket.ReadOptions{Process: in.process, VersionID: in.version.VersionID, Limit: maxDataBytes, Buffer: in.buffers.get})
 	if errors.Is(err, bucket.ErrInvalid) && in.process != "" {
 		return in.readUnconverted(ctx, err)
 	}
@@ -96,6 +97,14 @@ func (in *imageInput) read(ctx context.Context) error {
 	}
 	in.image = image
 	return nil
+}
+
+// forget gives up the bytes of an object.
+func (in *imageInput) forget() {
+	if in.store != nil {
+		in.buffers.put(in.image)
+		in.image = nil
+	}
 }
 
 // readUnconverted reads a picture that OSS does not convert. The provider may take it as it is, unless its bytes say that it

@@ -205,7 +205,7 @@ func (t *imageTask) recognize(ctx context.Context, c *claim.Claim, seen inspecti
 		return attempt{document: t.failedResult(e), call: c.Call(seen.version)}, nil
 	}
 	defer t.timings.start("recognize")()
-	loop := t.p.newCallLoop(imageInput{store: t.store, key: t.image.Key, process: ossProcess(t.image.Key, t.image.Size), version: seen.version, archived: seen.archived},
+	loop := t.p.newCallLoop(imageInput{store: t.store, buffers: &t.p.buffers, key: t.image.Key, process: ossProcess(t.image.Key, t.image.Size), version: seen.version, archived: seen.archived},
 		t.inv.Deadline, t.log)
 	loop.claim, loop.force, loop.retry.attempts = c, t.force, t.attempts
 	var e *result.Error

@@ -33,7 +33,7 @@ type Bucket interface {
 
 var _ Bucket = (*bucket.Bucket)(nil)
 
-// OCRClient makes one paid call; *ocrclient.Client is the real one.
+// OCRClient makes one paid call; *ocrclient.Client is the real one. It is done with the request's Image when it returns.
 type OCRClient interface {
 	Recognize(context.Context, ocrclient.Request) (*ocrclient.Response, error)
 }
@@ -77,6 +77,7 @@ type Processor struct {
 	pending pendingResults
 	breaker breaker
 	budgets budgets
+	buffers buffers
 }
 
 // New returns a Processor.

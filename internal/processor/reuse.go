@@ -17,7 +17,8 @@ import (
 // that was inspected.
 func (t *imageTask) hashImage(ctx context.Context, seen inspection) (string, error) {
 	defer t.timings.start("hash")()
-	image, object, err := t.store.Read(ctx, t.image.Key, bucket.ReadOptions{VersionID: seen.version.VersionID, Limit: t.p.options.MaxImageBytes})
+	image, object, err := t.store.Read(ctx, t.image.Key, bucket.ReadOptions{VersionID: seen.version.VersionID, Limit: t.p.options.MaxImageBytes, Buffer: t.p.buffers.get})
+	defer func() { t.p.buffers.put(image) }()
 	switch {
 	case err != nil:
 		return "", err
