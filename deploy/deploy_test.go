@@ -336,7 +336,7 @@ func TestPolicyIsTheLeast(t *testing.T) {
 	assert.Equal(t, map[string][]string{
 		"oss:GetObject":        {below, shared},
 		"oss:GetObjectVersion": {below, shared}, // a signed URL with versionId needs it
-		"oss:PutObject":        own, // AppendObject is this action too
+		"oss:PutObject":        own,             // AppendObject is this action too
 		"oss:PutObjectTagging": own,
 		"oss:DeleteObject":     {below + defaults.ClaimSuffix},
 		"mns:SendMessage":      {"acs:mns:*:*:/queues/QUEUE/messages"},

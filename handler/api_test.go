@@ -355,12 +355,13 @@ var routes = []struct {
 	{name: "a parameter twice is another key through the trigger", setup: settled, call: call{method: "GET", target: "/recognitions?bucket=cards&key=2026/a.jpg&key=2026/b.jpg"}, only: "event", status: 404, code: result.ImageNotFound},
 	{name: "a query that is not percent-encoded", call: call{method: "GET", target: "/recognitions?bucket=cards&key=100%25%zz.jpg"}, only: "custom runtime", status: 400, code: result.BadRequest, says: "percent-encoded"},
 	{name: "a document outside HTTP_ALLOW", setup: allow("scans"), call: getStored("cards", ocrtest.ImageKey), status: 403, code: result.NotAllowed},
-	{name: "a foreign object in the document's place", setup: stored("<html>"), call: getStored("cards", ocrtest.ImageKey), status: 500, code: result.Internal},
-	{name: "foreign JSON in the document's place", setup: stored(`{"secret":"canary-foreign"}`), call: getStored("cards", ocrtest.ImageKey), status: 500, code: result.Internal},
-	{name: "a document that cannot be one", setup: stored(strings.Repeat(" ", result.MaxBytes+1)), call: getStored("cards", ocrtest.ImageKey), status: 500, code: result.Internal},
+	{name: "a foreign object in the document's place", setup: stored("<html>"), call: getStored("cards", ocrtest.ImageKey), status: 502, code: result.StorageRefused},
+	{name: "foreign JSON in the document's place", setup: stored(`{"secret":"canary-foreign"}`), call: getStored("cards", ocrtest.ImageKey), status: 502, code: result.StorageRefused},
+	{name: "a document that cannot be one", setup: stored(strings.Repeat(" ", result.MaxBytes+1)), call: getStored("cards", ocrtest.ImageKey), status: 502, code: result.StorageRefused},
 	{name: "a document that OSS does not give", setup: storageFails(bucket.ErrAccessDenied), call: getStored("cards", ocrtest.ImageKey), status: 502, code: result.AccessDenied},
 	{name: "a document when OSS is away", setup: storageFails(bucket.ErrUnavailable), call: getStored("cards", ocrtest.ImageKey), status: 503, code: result.Unavailable},
-	{name: "a document that OSS refuses to look for", setup: storageFails(bucket.ErrInvalid), call: getStored("cards", ocrtest.ImageKey), status: 400, code: result.BadRequest},
+	{name: "a document that OSS refuses to look for", setup: storageFails(bucket.ErrInvalid), call: getStored("cards", ocrtest.ImageKey), status: 502, code: result.StorageRefused, says: "check the bucket"},
+	{name: "an archived document", setup: storageFails(bucket.ErrArchived), call: getStored("cards", ocrtest.ImageKey), status: 502, code: result.StorageRefused, says: "restore it"},
 
 	// HTTP_ALLOW.
 	{name: "another bucket", call: postObject(`{"bucket":"scans","key":"2026/a.jpg"}`), status: 403, code: result.NotAllowed, says: "HTTP_ALLOW"},

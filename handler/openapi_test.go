@@ -279,7 +279,7 @@ var scenarios = map[string]scenario{
 	"getRecognition 403 otherBucket":        {call: get, before: func(f *documented) { f.handlerOptions.HTTPAllow = []string{"scans"} }},
 	"getRecognition 404 noDocument":         {call: get},
 	"getRecognition 405 otherMethod":        {call: call{method: "PUT", target: "/recognitions"}, undefined: true},
-	"getRecognition 500 foreignDocument":    {call: get, before: func(f *documented) { f.Put(ocrtest.ResultKey, "my notes") }},
+	"getRecognition 502 foreignDocument":    {call: get, before: func(f *documented) { f.Put(ocrtest.ResultKey, "my notes") }},
 	"getRecognition 502 accessDenied":       {call: get, before: func(f *documented) { f.storageFails(bucket.ErrAccessDenied, ", code AccessDenied, status 403") }},
 	"getRecognition 503 storageUnavailable": {call: get, before: func(f *documented) { f.storageFails(bucket.ErrUnavailable, ", status 503") }},
 	"getHealth 200 healthy":                 {call: call{method: "GET", target: "/healthz"}},

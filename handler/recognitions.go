@@ -138,8 +138,8 @@ func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key 
 	case errors.Is(err, bucket.ErrTooLarge):
 		writeFailure(w, r, foreignDocument())
 		return
-	case errors.Is(err, bucket.ErrInvalid):
-		problem(w, r, http.StatusBadRequest, result.Errorf(result.BadRequest, false, "OSS refuses the key: %v", err))
+	case errors.Is(err, bucket.ErrArchived):
+		writeFailure(w, r, result.Errorf(result.StorageRefused, true, "the document is archived; restore it, and ask again"))
 		return
 	case err != nil:
 		writeFailure(w, r, processor.StorageError(err))
@@ -158,7 +158,7 @@ func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key 
 }
 
 func foreignDocument() *result.Error {
-	return result.Errorf(result.Internal, false, "the object in the document's place is not one of this program")
+	return result.Errorf(result.StorageRefused, true, "the object in the document's place is not one of this program; remove it or change RESULT_SUFFIX")
 }
 
 // authorize answers requests that name no object, or one outside HTTP_ALLOW.

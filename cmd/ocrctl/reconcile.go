@@ -55,7 +55,7 @@ HTTP, ocrctl recognize, documents that were replaced or removed since.
 Exit code 1: something is unexplained, or fewer calls than --warn-below are left.`,
 		Example: `  ocrctl reconcile -b cards -r cn-hangzhou --product cmapi00012345 --warn-below 500
   ocrctl reconcile -b cards -r cn-hangzhou --since 2026-11-01
-  ocrctl reconcile --sandbox --market-endpoint http://127.0.0.1:9004`,
+  ocrctl reconcile --sandbox`,
 		Args: cobra.NoArgs,
 	}
 	flags := c.Flags()
@@ -82,6 +82,9 @@ func (s *settings) checkReconcile(f *reconcileFlags) (err error) {
 	if f.from, err = parseSince(f.since, time.Now()); err != nil {
 		return err
 	}
+	if s.sandboxInfo != nil {
+		f.endpoint = first(f.endpoint, s.sandboxInfo.Market)
+	}
 	_, known := packages[f.kind]
 	switch {
 	case safetext.Token(f.product, "-_") != f.product:
@@ -93,7 +96,7 @@ func (s *settings) checkReconcile(f *reconcileFlags) (err error) {
 	case f.warnBelow < 0:
 		return usageError{fmt.Errorf("--warn-below %d: accepted is a whole number from 0", f.warnBelow)}
 	case f.endpoint == "" && s.sandboxInfo != nil:
-		return usageError{errors.New("with --sandbox the market's API has to be named with --market-endpoint")}
+		return usageError{errors.New("the sandbox that runs has no market API; start it anew")}
 	}
 	f.endpoint = first(f.endpoint, marketclient.Endpoint)
 	if u, err := url.Parse(f.endpoint); err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && config.Loopback(u.Hostname())) {

@@ -59,6 +59,9 @@ func (s *settings) redrive(ctx context.Context, f redriveFlags) error {
 		return err
 	}
 	queue := &redrive.Queue{Name: queueName(first(f.queue, os.Getenv("OCRCTL_QUEUE"), "idcard-ocr-failures")), Endpoint: first(f.endpoint, os.Getenv("OCRCTL_MNS_ENDPOINT"))}
+	if s.sandboxInfo != nil {
+		queue.Endpoint = first(queue.Endpoint, s.sandboxInfo.MNS)
+	}
 	if queue.Endpoint == "" {
 		id := first(s.accountID, os.Getenv("OCRCTL_ACCOUNT"))
 		if id == "" || strings.Trim(id, "0123456789") != "" {

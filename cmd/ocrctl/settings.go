@@ -192,7 +192,7 @@ func (s *settings) config(withKey bool) (config.Config, error) {
 }
 
 func keys(c config.Config) result.Keys {
-	return result.Keys{ImageSuffixes: c.ImageSuffixes, ResultSuffix: c.ResultSuffix, ClaimSuffix: c.ClaimSuffix}
+	return result.Keys{ImageSuffixes: c.ImageSuffixes, ImageExclude: c.ImageExclude, ResultSuffix: c.ResultSuffix, ClaimSuffix: c.ClaimSuffix}
 }
 
 // credentials are those of who calls.

@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/result"
 )
 
 const (
 	// Prefix is where the objects of all days are. Nothing under it is ever an image.
-	Prefix = ".fc-idcard-ocr/budget/"
+	Prefix = result.OwnPrefix + "budget/"
 
 	// checkInterval is how long an instance goes on with what it knows of the object: so long does an operator's order take
 	// to reach it.

@@ -1,7 +1,11 @@
 package result
 
-// IndexPrefix is where the index of paid pictures (OCR_REUSE) is, one object for each SHA-256.
-const IndexPrefix = ".fc-idcard-ocr/sha256/"
+const (
+	// OwnPrefix is where the program's objects are that lie beside no image.
+	OwnPrefix = ".fc-idcard-ocr/"
+	// IndexPrefix is where the index of paid pictures (OCR_REUSE) is, one object for each SHA-256.
+	IndexPrefix = OwnPrefix + "sha256/"
+)
 
 // IndexEntry names the image with the document that was paid for a picture. It holds nothing that was read.
 type IndexEntry struct {

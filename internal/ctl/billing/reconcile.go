@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"fc-idcard-ocr/internal/budget"
 	"fc-idcard-ocr/internal/ctl/inventory"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/result"
 )
 
 // maxOpenCalls bounds how many images with open calls are named.
@@ -118,7 +118,7 @@ type claimCounter struct {
 func (c *claimCounter) List(ctx context.Context, prefix, after string) iter.Seq2[ossclient.Object, error] {
 	return func(yield func(ossclient.Object, error) bool) {
 		for o, err := range c.Bucket.List(ctx, prefix, after) {
-			if strings.HasSuffix(o.Key, c.suffix) && !strings.HasPrefix(o.Key, budget.Prefix) {
+			if strings.HasSuffix(o.Key, c.suffix) && !strings.HasPrefix(o.Key, result.OwnPrefix) {
 				c.n++
 			}
 			if !yield(o, err) {

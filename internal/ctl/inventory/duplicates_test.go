@@ -80,7 +80,8 @@ func (l listed) Read(context.Context, string, int64) ([]byte, error) { return []
 func TestEqualImagesAndSecondCallsAreCounted(t *testing.T) {
 	one := strings.Repeat("AB", 16)
 	bucket := listed{document: encode(t, result.Document{Status: result.Unrecognized, OCR: result.OCR{Attempts: 2}}), objects: []ossclient.Object{
-		{Key: budget.Key("2026-11-25", ".ocr.claim"), Size: 9}, {Key: "a.jpg", ETag: one, Size: 7}, {Key: "a.jpg.ocr.json", ETag: one, Size: 7}, {Key: "b.jpg", ETag: one, Size: 7}}}
+		{Key: budget.Key("2026-11-25", ".ocr.claim"), Size: 9},
+		{Key: ".fc-idcard-ocr/sha256/0a.ocr.json", Size: 9}, {Key: "a.jpg", ETag: one, Size: 7}, {Key: "a.jpg.ocr.json", ETag: one, Size: 7}, {Key: "b.jpg", ETag: one, Size: 7}}}
 	r, err := Count(t.Context(), bucket, Options{Keys: names, ClaimAge: time.Hour, Parallel: 1, Read: true}, noon, nil)
 	require.NoError(t, err)
 	assert.Equal(t, []int64{2, 2, 1, 1}, []int64{r.Images, r.EqualImages, r.EqualGroups, r.MoreCalls})

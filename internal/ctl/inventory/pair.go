@@ -5,7 +5,6 @@ import (
 	"iter"
 	"strings"
 
-	"fc-idcard-ocr/internal/budget"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/result"
 )
@@ -57,7 +56,7 @@ func (p *Pairer) Add(o ossclient.Object) ([]Entry, error) {
 	}
 	p.Position.Pending = pending
 	switch {
-	case strings.HasPrefix(o.Key, budget.Prefix): // named like claims, and about no image
+	case strings.HasPrefix(o.Key, result.OwnPrefix): // named like claims and documents, and beside no image
 	case p.Keys.IsImage(o.Key):
 		p.Position.Pending = append(pending, Entry{Key: o.Key, Image: &o})
 	case strings.HasSuffix(o.Key, result.ReviewSuffix): // before documents, whose suffix may be a part of it
