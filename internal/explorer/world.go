@@ -474,9 +474,10 @@ func (w *world) addEvents(p *point) {
 	if i := w.current; w.setup.Zombies && i != nil && i.live() && i.delivery.retry < maxRetries && !i.delivery.twin && !i.delivery.force {
 		add("retry early", func() {
 			i.robbed = true // its claim is taken over
-			w.redeliver(i)
+			d := i.delivery
+			d.retry++
 			i.delivery.retry = maxRetries // its own end is no reason for another attempt
-			w.deliver(len(w.queue) - 1)
+			w.start(d)
 		})
 	}
 	if w.setup.Forced {
