@@ -12,6 +12,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/erase"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/ctl/pause"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
@@ -123,14 +124,7 @@ func (s *settings) newEraser(ctx context.Context, conf config.Config) (*erase.Er
 
 func (s *settings) waitForLease(ctx context.Context, until time.Time) error {
 	s.note("waiting for an invocation of the function until %s at most", until.UTC().Format(time.RFC3339))
-	timer := time.NewTimer(min(time.Until(until)+time.Second, 15*time.Second))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return pause.For(ctx, min(time.Until(until)+time.Second, 15*time.Second))
 }
 
 // imagesToErase finds the images that are meant.

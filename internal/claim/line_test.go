@@ -218,3 +218,33 @@ func TestVersionsDifferInEachMember(t *testing.T) {
 		assert.False(t, v.Equal(other), other)
 	}
 }
+
+func TestTheLeaseIsReadWithoutTheKey(t *testing.T) {
+	lines := func(leases ...time.Time) []byte {
+		var body []byte
+		previous := ""
+		for i, lease := range leases {
+			l := line{Incarnation: "i", Sequence: i, Previous: previous, Owner: "o", LeaseEnd: lease, State: State{Since: moment}}
+			body = append(body, NewKey("canary").encode(&l, "cards/a.jpg")...)
+			previous = l.MAC
+		}
+		return body
+	}
+	late := line{Incarnation: "other", Sequence: 4, Previous: "x", Owner: "o", State: State{Since: moment}}
+	for name, test := range map[string]struct {
+		body []byte
+		want time.Time
+	}{
+		"held":                    {lines(moment.Add(time.Minute)), moment.Add(time.Minute)},
+		"released":                {lines(moment.Add(time.Minute), time.Time{}), time.Time{}},
+		"taken over":              {lines(moment.Add(-time.Minute), moment.Add(time.Hour)), moment.Add(time.Hour)},
+		"over":                    {lines(moment), time.Time{}},
+		"longer than any":         {lines(moment.Add(25 * time.Hour)), time.Time{}},
+		"somebody's late line":    {append(lines(moment.Add(time.Minute)), NewKey("x").encode(&late, "y")...), moment.Add(time.Minute)},
+		"no claim":                {[]byte("notes\n"), time.Time{}},
+		"nothing":                 {nil, time.Time{}},
+		"a claim and a torn line": {append(lines(moment.Add(time.Minute)), `{"incarnation":"i","seq`...), moment.Add(time.Minute)},
+	} {
+		assert.True(t, test.want.Equal(LeaseEnd(test.body, moment)), name)
+	}
+}

@@ -198,7 +198,11 @@ func (c *Cloud) startServices(running context.Context, options Options, reader g
 	if c.Runtime, err = fcfake.New(c.runtimeConfig(options)); err != nil {
 		return err
 	}
-	policy, err := ossfake.ParsePolicy(deploy.RolePolicy(c.Bucket, ""))
+	policies := [][]byte{deploy.RolePolicy(c.Bucket, "")}
+	if options.removesWithImage() {
+		policies = append(policies, deploy.RemovalPolicy(c.Bucket, ""))
+	}
+	policy, err := ossfake.ParsePolicy(policies...)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,11 @@ func (c *Cloud) notify(options Options, event ossfake.Event) {
 	if strings.HasSuffix(event.Key, ResultSuffix) {
 		c.broadcast()
 	}
-	if event.Bucket != c.Bucket || !slices.Contains(result.CreateEvents, event.Name) {
+	events := result.CreateEvents
+	if options.removesWithImage() {
+		events = slices.Concat(events, result.RemoveEvents)
+	}
+	if event.Bucket != c.Bucket || !slices.Contains(events, event.Name) {
 		return
 	}
 	if why := untaken(event.Key); why != "" {
@@ -64,6 +68,9 @@ func untaken(key string) string {
 func isBeside(key string) bool {
 	return slices.ContainsFunc([]string{ResultSuffix, ClaimSuffix, result.ReviewSuffix}, func(suffix string) bool { return strings.HasSuffix(key, suffix) })
 }
+
+// removesWithImage reports whether the function is to hear of removed images, as a deployment with REMOVE_WITH_IMAGE lets it.
+func (o Options) removesWithImage() bool { return slices.Contains(o.Env, "REMOVE_WITH_IMAGE=true") }
 
 // invoke hands an event to the function, asynchronously.
 func (c *Cloud) invoke(event ossfake.Event) {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,7 +98,11 @@ func startAt(t testing.TB, now func() time.Time, settings ...string) *cloud {
 	c.role = ossfake.Credentials{AccessKeyID: "STS.NUcanaryKeyID", AccessKeySecret: canaries["STS secret"], SecurityToken: canaries["STS token"]}
 	user := ossfake.Credentials{AccessKeyID: "LTAIuser", AccessKeySecret: "user-secret"}
 	c.keys = ossfake.NewKeyring(c.role, user)
-	policy, err := ossfake.ParsePolicy(deploy.RolePolicy(bucketName, ""))
+	policies := [][]byte{deploy.RolePolicy(bucketName, "")}
+	if slices.Contains(settings, "REMOVE_WITH_IMAGE=true") {
+		policies = append(policies, deploy.RemovalPolicy(bucketName, ""))
+	}
+	policy, err := ossfake.ParsePolicy(policies...)
 	require.NoError(t, err)
 	server, err := ossfake.New(ossfake.Config{Dir: c.dir, Region: "cn-hangzhou", Buckets: []string{bucketName}, Keys: c.keys, Policy: policy, Now: now})
 	require.NoError(t, err)

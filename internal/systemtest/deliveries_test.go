@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
@@ -40,6 +41,25 @@ func TestOneImageIsSevenRequestsInAll(t *testing.T) {
 			assert.False(t, c.claimExists())
 		})
 	}
+}
+
+func TestADocumentGoesWithItsImageUnderTheRightsOfTheTemplate(t *testing.T) {
+	c := start(t, "REMOVE_WITH_IMAGE=true")
+	_, err := c.invoke(c.upload("a picture"), fcfake.Options{})
+	require.NoError(t, err)
+	removal := []byte(`{"events":[{"eventName":"ObjectRemoved:DeleteObject","region":"cn-hangzhou","oss":{"bucket":{"name":"cards"},"object":{"key":"2026/a.jpg"}}}]}`)
+	answer, err := c.invoke(removal, fcfake.Options{})
+	require.NoError(t, err)
+	assert.Contains(t, string(answer.Payload), `"status":"unchanged"`, "the image is still there")
+	assert.Equal(t, result.Recognized, c.document().Status)
+	require.NoError(t, c.bucket.Delete(t.Context(), key))
+	answer, err = c.invoke(removal, fcfake.Options{})
+	require.NoError(t, err)
+	assert.Contains(t, string(answer.Payload), `"status":"removed"`)
+	_, err = c.bucket.Head(t.Context(), key+".ocr.json")
+	assert.ErrorIs(t, err, bucket.ErrNotFound)
+	assert.False(t, c.claimExists())
+	assert.Equal(t, 1, c.gateway.Ledger.Charged())
 }
 
 func TestAwkwardKeysAndCredentialsVerify(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/ctl/pause"
 	"fc-idcard-ocr/internal/safetext"
 
 	"github.com/cenkalti/backoff/v5"
@@ -141,14 +142,7 @@ func (c *Client) sleep(ctx context.Context, d time.Duration) error {
 	if c.Sleep != nil {
 		return c.Sleep(ctx, d)
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return pause.For(ctx, d)
 }
 
 func (c *Client) once(ctx context.Context, r Request) (Response, error) {

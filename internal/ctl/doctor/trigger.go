@@ -39,8 +39,8 @@ func (e *examination) triggers(ctx context.Context) Finding {
 		if f := e.ownResults(trigger.Name, o.Filter.Key.Suffix); f.Result == Failure || f.Result == Warning {
 			return f
 		}
-		if events := missingEvents(o.Events); len(events) > 0 && missing.Result == "" {
-			missing = warn("add them to the trigger's events, if pictures can come that way", "OSS trigger %s does not listen to %s", trigger.Name, strings.Join(events, ", "))
+		if events := e.missingEvents(o.Events); len(events) > 0 && missing.Result == "" {
+			missing = warn("add them to the trigger's events, if pictures can come (or, with REMOVE_WITH_IMAGE, go) that way", "OSS trigger %s does not listen to %s", trigger.Name, strings.Join(events, ", "))
 		}
 		names, covered = append(names, trigger.Name), append(covered, o.Filter.Key.Suffix)
 	}
@@ -69,12 +69,15 @@ func (e *examination) ownResults(name, suffix string) Finding {
 	return Finding{}
 }
 
-func missingEvents(events []string) (missing []string) {
-	if slices.Contains(events, "oss:ObjectCreated:*") {
-		return nil
+// missingEvents are those that the function works on and a trigger does not listen to.
+func (e *examination) missingEvents(events []string) (missing []string) {
+	wanted := result.CreateEvents
+	if e.config.RemoveWithImage {
+		wanted = slices.Concat(wanted, result.RemoveEvents)
 	}
-	for _, event := range result.CreateEvents {
-		if event = "oss:" + event; !slices.Contains(events, event) {
+	for _, event := range wanted {
+		event = "oss:" + event
+		if all := event[:strings.LastIndex(event, ":")] + ":*"; !slices.Contains(events, event) && !slices.Contains(events, all) {
 			missing = append(missing, event)
 		}
 	}

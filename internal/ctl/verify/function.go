@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/ctl/pause"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -148,7 +149,7 @@ func (r *run) awaitDocument(ctx context.Context, image string) *result.Document 
 				return d
 			}
 		}
-		if pause(ctx, wait) != nil {
+		if pause.For(ctx, wait) != nil {
 			return nil
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/erase"
 	"fc-idcard-ocr/internal/ctl/fcclient"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/ctl/pause"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -205,7 +206,7 @@ func (r *run) clean(ctx context.Context) {
 // eraseImages removes images with their index entries.
 func (r *run) eraseImages(ctx context.Context) error {
 	e := &erase.Eraser{Bucket: r.Bucket, Keys: result.Keys{ImageSuffixes: r.Config.ImageSuffixes, ResultSuffix: r.Config.ResultSuffix, ClaimSuffix: r.Config.ClaimSuffix},
-		Wait: func(ctx context.Context, _ time.Time) error { return pause(ctx, time.Second) }}
+		Wait: func(ctx context.Context, _ time.Time) error { return pause.For(ctx, time.Second) }}
 	images, err := e.UnderPrefix(ctx, r.scratch)
 	for _, image := range images {
 		if _, eraseErr := e.Erase(ctx, image); err == nil {
@@ -229,16 +230,4 @@ func (r *run) removeAll(ctx context.Context) (err error) {
 		}
 	}
 	return err
-}
-
-// pause waits.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

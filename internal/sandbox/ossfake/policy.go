@@ -39,11 +39,23 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// ParsePolicy reads a RAM policy document: {"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject"],
+// ParsePolicy reads the RAM policy documents of a role, each of the form {"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject"],
 // "Resource":["acs:oss:*:*:bucket/*"]}]}. Actions and resources may hold the wildcards * and ?. Elements that this server
 // would not enforce (NotAction, NotResource, Principal, conditions that it cannot judge) are errors, so that no policy seems
 // stricter here than it is. (https://help.aliyun.com/zh/ram/user-guide/policy-structure-and-syntax)
-func ParsePolicy(document []byte) (*Policy, error) {
+func ParsePolicy(documents ...[]byte) (*Policy, error) {
+	all := &Policy{}
+	for _, document := range documents {
+		p, err := parsePolicy(document)
+		if err != nil {
+			return nil, err
+		}
+		all.statements = append(all.statements, p.statements...)
+	}
+	return all, nil
+}
+
+func parsePolicy(document []byte) (*Policy, error) {
 	var in struct {
 		Version   string
 		Statement []struct {
