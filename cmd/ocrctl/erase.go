@@ -32,7 +32,7 @@ func newErase(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "erase {KEY... | --prefix PREFIX | --id-number -}",
 		Short: "Erase images with their documents, claims and all versions",
-		Long: `Erase images with everything that is kept of them in the bucket: picture, document, claim, all old versions and delete markers, and the entry of the index of OCR_REUSE that names the image. Without --yes nothing is erased, and what would be is listed.
+		Long: `Erase images with everything that is kept of them in the bucket: picture, document, review, claim, all old versions and delete markers, and the entry of the index of OCR_REUSE that names the image. Without --yes nothing is erased, and what would be is listed.
 
 ID numbers are read from standard input only, one a line, as arguments are seen by other users and kept by the shell. Found are images whose key, document or saved answer holds the number, in any version; pictures are not read. --prefix narrows that down.
 
@@ -181,13 +181,13 @@ func (s *settings) listErasable(ctx context.Context, e *erase.Eraser, images []s
 		}
 		objects, found = objects+f.Objects(), found+1
 		if s.json() {
-			if err := s.print(map[string]any{"key": key, "images": f.Images, "documents": f.Documents, "claims": f.Claims, "deleteMarkers": f.Markers, "indexEntries": len(f.IndexEntries)}); err != nil {
+			if err := s.print(map[string]any{"key": key, "images": f.Images, "documents": f.Documents, "reviews": f.Reviews, "claims": f.Claims, "deleteMarkers": f.Markers, "indexEntries": len(f.IndexEntries)}); err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintf(s.stdout, "%s: versions of picture %d, document %d, claim %d; delete markers %d; index entries %d\n",
-			display.Printable(s.key(key)), f.Images, f.Documents, f.Claims, f.Markers, len(f.IndexEntries))
+		fmt.Fprintf(s.stdout, "%s: versions of picture %d, document %d, review %d, claim %d; delete markers %d; index entries %d\n",
+			display.Printable(s.key(key)), f.Images, f.Documents, f.Reviews, f.Claims, f.Markers, len(f.IndexEntries))
 	}
 	s.note("nothing was erased; --yes erases %d objects and versions of %d images", objects, found)
 	return nil

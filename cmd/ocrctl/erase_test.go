@@ -71,7 +71,7 @@ func TestEraseIsADryRunUnlessToldOtherwise(t *testing.T) {
 	c.seen()
 	r := c.run("erase", "2026/a.jpg")
 	assert.Equal(t, 0, r.code, r.stderr)
-	assert.Contains(t, r.stdout, "2026/a.jpg: versions of picture 1, document 1, claim 0")
+	assert.Contains(t, r.stdout, "2026/a.jpg: versions of picture 1, document 1, review 0, claim 0")
 	assert.Contains(t, r.stderr, "--yes erases 2 objects and versions of 1 images")
 	assert.Equal(t, before, c.keysLeft())
 	for _, request := range c.seen() {
@@ -96,6 +96,7 @@ func TestEraseRemovesEverythingOfAnImageAndNothingOfOthers(t *testing.T) {
 			document, _, err := c.bucket.Read(t.Context(), "a.jpg.ocr.json", bucket.ReadOptions{Limit: 1 << 20})
 			require.NoError(t, err)
 			sum := sha256.Sum256(document)
+			require.NoError(t, c.bucket.Put(t.Context(), "a.jpg"+result.ReviewSuffix, []byte(`{"card":{}}`), bucket.PutOptions{ContentType: result.ContentType}))
 			mine, other := c.index("a.jpg"), c.index("a.jpg2.jpg")
 			require.NoError(t, c.hold("a.jpg", appSecret, time.Minute).Return(t.Context()))
 
@@ -108,7 +109,7 @@ func TestEraseRemovesEverythingOfAnImageAndNothingOfOthers(t *testing.T) {
 				assert.NotContains(t, r.stdout, personal, "hashes only")
 			}
 			left := c.keysLeft()
-			for _, gone := range []string{"a.jpg", "a.jpg.ocr.json", "a.jpg.ocr.claim", mine} {
+			for _, gone := range []string{"a.jpg", "a.jpg.ocr.json", "a.jpg.ocr.claim", "a.jpg" + result.ReviewSuffix, mine} {
 				assert.NotContains(t, left, gone)
 			}
 			for _, kept := range []string{"a.jpg2.jpg", "a.jpg2.jpg.ocr.json", other} {

@@ -7,19 +7,22 @@ import (
 	"fc-idcard-ocr/internal/result"
 )
 
-// endMissing ends an image that is gone: HEAD has said so. Its document goes too if REMOVE_WITH_IMAGE is on; the claim is removed
-// last, so that nobody begins with the key meanwhile. Nothing is written beside the image, so only the claim can tell of calls
+// endMissing ends an image that is gone: HEAD has said so. Its document and its review go too if REMOVE_WITH_IMAGE is on; the claim
+// is removed last, so that nobody begins with the key meanwhile. Nothing is written beside the image, so only the claim can tell of calls
 // that may have been charged in vain: the key's next image takes them over.
 func (t *imageTask) endMissing(ctx context.Context, c *claim.Claim, seen inspection, done attempt) Outcome {
 	o := Outcome{Status: Missing}
-	if t.p.options.RemoveWithImage && seen.stored != nil {
-		if err := t.removeDocument(ctx); err != nil {
+	if t.p.options.RemoveWithImage {
+		removed, err := t.removeBeside(ctx, seen)
+		if err != nil {
 			e := StorageError(err)
 			e.Retryable = true // no document tells: it would stand where none is to be
-			e.Message = "the image is gone, and its document could not be removed: " + e.Message
+			e.Message = "the image is gone, and what stands beside it could not be removed: " + e.Message
 			return t.giveBack(ctx, c, Outcome{Status: result.Failed, Err: e})
 		}
-		o.Status = Removed
+		if removed {
+			o.Status = Removed
+		}
 	}
 	switch {
 	case done.call.PossibleExtraCharges == 0:
@@ -30,11 +33,23 @@ func (t *imageTask) endMissing(ctx context.Context, c *claim.Claim, seen inspect
 	return t.giveBack(ctx, c, o)
 }
 
-func (t *imageTask) removeDocument(ctx context.Context) error {
+// removeBeside removes document and review where they are, or where nobody knows: a DELETE of nothing would leave a delete marker
+// in a bucket with versioning.
+func (t *imageTask) removeBeside(ctx context.Context, seen inspection) (removed bool, err error) {
 	defer t.timings.start("remove")()
 	ctx, cancel := t.withReserve(ctx, saveReserve)
 	defer cancel()
-	return t.store.Delete(ctx, t.resultKey())
+	review := t.image.Key + result.ReviewSuffix
+	if _, err := t.store.Head(ctx, review); !isNotFound(err) {
+		if err := t.store.Delete(ctx, review); err != nil {
+			return false, err
+		}
+		removed = true
+	}
+	if seen.stored == nil {
+		return removed, nil
+	}
+	return true, t.store.Delete(ctx, t.resultKey())
 }
 
 // giveBack ends the lease and leaves the claim as it was found.

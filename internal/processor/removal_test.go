@@ -24,12 +24,15 @@ func TestADocumentGoesWithItsImageIfAskedTo(t *testing.T) {
 		f := ocrtest.NewFixture(t)
 		f.Options.RemoveWithImage = on
 		require.Equal(t, result.Recognized, f.Process(ocrtest.First("r")).Status)
+		const review = ocrtest.ImageKey + result.ReviewSuffix
+		f.Put(review, "{}")
 		request := removal(f)
 		require.NoError(t, f.Bucket.Delete(t.Context(), ocrtest.ImageKey))
 		o := f.Processor().Process(t.Context(), ocrtest.First("r"), request)
 		assert.Nil(t, o.Err)
 		assert.Equal(t, on, o.Status == processor.Removed, o.Status)
 		assert.Equal(t, on, f.Document() == nil)
+		assert.Equal(t, on, f.Bucket.Content(review) == nil)
 		assert.Equal(t, ocrtest.NoClaim, f.ClaimState())
 		assert.Equal(t, 1, f.OCR.Accepted())
 	}

@@ -1,5 +1,5 @@
 // Package erase removes everything that the function and its users keep of an image in a bucket: the picture, the document, the
-// claim, all their versions, and the index entry of OCR_REUSE that names the image. It never removes anything while another
+// review, the claim, all their versions, and the index entry of OCR_REUSE that names the image. It never removes anything while another
 // invocation is at work on the image, and its receipt holds hashes only.
 package erase
 
@@ -45,17 +45,17 @@ func (e *Eraser) FenceWith(claims claim.Store, secret string) {
 
 // Found is what is in the bucket of one image.
 type Found struct {
-	Key                       string
-	image, document, claim    []ossclient.Version
-	IndexEntries              []string
-	Images, Documents, Claims int // versions with content
-	Markers                   int
-	DocumentSHA256            []string // of all versions that could be read
+	Key                                string
+	image, document, review, claim     []ossclient.Version
+	IndexEntries                       []string
+	Images, Documents, Reviews, Claims int // versions with content
+	Markers                            int
+	DocumentSHA256                     []string // of all versions that could be read
 }
 
 // Objects is how many versions, delete markers and index entries there are.
 func (f Found) Objects() int {
-	return len(f.image) + len(f.document) + len(f.claim) + len(f.IndexEntries)
+	return len(f.image) + len(f.document) + len(f.review) + len(f.claim) + len(f.IndexEntries)
 }
 
 // Receipt is what may be kept of an erased image.
@@ -91,7 +91,7 @@ func (e *Eraser) Find(ctx context.Context, key string) (Found, error) {
 	own := map[string]struct {
 		versions *[]ossclient.Version
 		count    *int
-	}{key: {&f.image, &f.Images}, e.Keys.Result(key): {&f.document, &f.Documents}, e.Keys.Claim(key): {&f.claim, &f.Claims}}
+	}{key: {&f.image, &f.Images}, e.Keys.Result(key): {&f.document, &f.Documents}, e.Keys.Claim(key): {&f.claim, &f.Claims}, key + result.ReviewSuffix: {&f.review, &f.Reviews}}
 	for v, err := range e.Bucket.Versions(ctx, key) {
 		if err != nil {
 			return f, err
@@ -197,7 +197,7 @@ func (e *Eraser) eraseObjects(ctx context.Context, key string, receipt *Receipt)
 		}
 	}
 	delete(e.index, key)
-	for _, versions := range [][]ossclient.Version{found.image, found.document, found.claim} {
+	for _, versions := range [][]ossclient.Version{found.image, found.document, found.review, found.claim} {
 		if err := e.remove(ctx, receipt, versions); err != nil {
 			return err
 		}
@@ -280,7 +280,7 @@ func ImageOf(k result.Keys, key string) (string, bool) {
 	if strings.HasPrefix(key, result.IndexPrefix) {
 		return "", false
 	}
-	for _, suffix := range []string{k.ResultSuffix, k.ClaimSuffix} {
+	for _, suffix := range []string{result.ReviewSuffix, k.ResultSuffix, k.ClaimSuffix} {
 		if image, own := strings.CutSuffix(key, suffix); own && image != "" {
 			return image, true
 		}
