@@ -42,7 +42,8 @@ type history struct {
 	lostTold         int         // extra charges that lost claims told
 	lateWrites       int         // documents that OSS wrote after their sender had given up, over others
 	refusals         int         // calls that the gateway refused for the moment, after which the next generation's nonce is sent
-	holder           *invocation // who has written the claim's last line; nil if that is not known
+	holder           *invocation // who has written the claim's last line that fits
+	lastLine         string      // its MAC
 	author           *invocation // of the document that is there
 	lateDocument     int         // the step at which the document that is there was written late; 0 if it was not
 }
@@ -105,6 +106,7 @@ func (w *world) deleteClaim() {
 // loseClaim notes that a claim is removed by others than its holder.
 func (w *world) loseClaim() {
 	w.lostClaims++
+	w.lastLine = ""
 	claim := w.storage.objects[w.keys.Claim(w.imageKey)].body
 	w.lostTold += toldBy(claim)
 	if bytes.Contains(claim, []byte(`"result":{`)) {
@@ -127,10 +129,13 @@ func (w *world) effect(r *request) error {
 	}
 	err := r.land()
 	switch {
-	case r.op == "APPEND" && err == nil && w.landing == r: // a late line may fit no chain, or make its sender the holder
-		w.holder = nil
 	case r.op == "APPEND" && err == nil:
-		w.holder = r.by
+		var line struct{ MAC, Previous string }
+		if json.Unmarshal(r.body, &line) == nil && line.Previous == w.lastLine { // else it arrived in another claim of that length
+			w.holder, w.lastLine = r.by, line.MAC
+		}
+	case r.op == "DELETE":
+		w.lastLine = ""
 	case r.op == "POST" && len(w.gateway.charges) > charged:
 		r.paid = w.gateway.charges[charged]
 		r.paid.sent = r.sent
@@ -146,7 +151,7 @@ func (w *world) checkDelete(r *request) {
 	switch {
 	case w.landing == r:
 		w.loseClaim()
-	case w.holder == nil || w.holder == r.by || w.lostClaims > 0:
+	case w.holder == r.by || w.lostClaims > 0:
 	case r.by.robbed: // and has not noticed
 		w.loseClaim()
 	case w.copiedClaims > 0:
@@ -168,8 +173,8 @@ func (w *world) checkCharge(c *charge) {
 			w.except("a final document was deleted by somebody else: paid again")
 		case w.lateWrites > 0:
 			w.except("OSS carried out a PUT after a newer one: paid again")
-		case w.deletedResults > 0:
-			w.except("a claim with a paid result was deleted by somebody else: paid again")
+		case w.deletedResults+w.copiedClaims > 0:
+			w.except("a claim with a paid result was deleted or copied by somebody else: paid again")
 		case earlier.by.robbed || c.by.robbed:
 			w.except("a claim was removed while its holder was at work: paid again")
 		case earlier.by.unsaved():
@@ -332,7 +337,7 @@ func (w *world) checkEnd(present bool) {
 func (w *world) checkCharges() {
 	allowed := len(w.versions) + w.forced + w.told()
 	if charged := len(w.gateway.charges); charged > allowed {
-		removed := min(w.lostClaims, w.forgotten()+w.refusals) + w.lostTold
+		removed := min(w.lostClaims+w.copiedClaims, w.forgotten()+w.refusals) + w.lostTold
 		if w.uploads > len(w.versions) && charged <= allowed+w.uploads-len(w.versions) {
 			w.except("the image was replaced twice in a second: charged again")
 		} else if charged > allowed+w.deletedDocuments+w.lateWrites+removed {
@@ -349,10 +354,10 @@ func (w *world) checkCharges() {
 		count[c.version]++
 	}
 	for v, n := range count {
-		removed := min(w.lostClaims, w.forgotten()+w.refusals)
+		removed := min(w.lostClaims+w.copiedClaims, w.forgotten()+w.refusals)
 		switch {
 		case n <= most+w.forced:
-		case n <= most+w.forced+w.deletedDocuments+w.lateWrites+removed:
+		case n <= most*(1+w.deletedDocuments)+w.forced+w.lateWrites+removed:
 			w.exceptOutside(removed)
 		case w.sameSecond(v):
 			w.except("the image was replaced twice in a second: charged again")

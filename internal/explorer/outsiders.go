@@ -21,7 +21,12 @@ func (w *world) addOutsiders(add func(string, func())) {
 		`"result":{"schemaVersion":1,"status":"recognized","image":{"bucket":"cards","key":%q,"etag":%[1]q},"card":{"name":"planted"}},"mac":"1"}`+"\n", etagOf([]byte(contentA)), w.imageKey))
 	plant("plant no claim", false, []byte("not a claim"))
 	if o, ok := w.storage.objects[key]; ok && o.appendable {
-		add("copy claim", func() { w.copiedClaims++; o.appendable = false; w.storage.objects[key] = o })
+		add("copy claim", func() {
+			w.copiedClaims++ // it has to be deleted before its state can be written again
+			w.lostTold += toldBy(o.body)
+			o.appendable = false
+			w.storage.objects[key] = o
+		})
 	}
 	if o, ok := w.storage.objects[w.keys.Result(w.imageKey)]; ok && len(o.Meta) > 0 {
 		add("strip metadata", func() { o.Meta = nil; w.storage.objects[w.keys.Result(w.imageKey)] = o })
