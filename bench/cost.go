@@ -36,7 +36,7 @@ func (b *bench) cost(ctx context.Context, s *section) error {
 	deployments := []deployment{
 		{"s.yaml, Go runtime", b.function, 0.2, 0.25, 1},
 		{"the smallest instance of FC, Go runtime", b.function, 0.05, 0.125, 1},
-		{"s.custom.yaml, custom runtime", b.function, 0.5, 0.5, 50},
+		{"s.custom.yaml, custom runtime", b.custom, 0.5, 0.5, 50},
 	}
 	if b.python.command != nil {
 		deployments = append(deployments, deployment{b.python.name, b.python, 0.2, 0.25, 1})

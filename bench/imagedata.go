@@ -11,10 +11,10 @@ import (
 // imageData measures what a picture takes, in memory and processor time, when it is sent instead of its URL.
 func (b *bench) imageData(ctx context.Context, s *section) error {
 	const inSeries, atOnce = 20, 8
-	ours, plain, custom := b.function, b.handwritten, b.function
+	ours, plain, custom := b.function, b.handwritten, b.custom
 	ours.env = append(ours.env[:len(ours.env):len(ours.env)], "OCR_IMAGE_SOURCE=data")
 	plain.env = append(plain.env[:len(plain.env):len(plain.env)], "BASELINE_SOURCE=data")
-	custom.name, custom.env, custom.custom = "custom runtime", ours.env, true
+	custom.env = append(custom.env[:len(custom.env):len(custom.env)], "OCR_IMAGE_SOURCE=data")
 	s.how = fmt.Sprintf("An image (random, so that it does not compress) sent as imgData: resident memory at its peak, less that of the idle process before, "+
 		"as a multiple of the image size, and processor time per image; %d processes of each, taking turns, after 20 small images; medians. In series are %d images one after the other; "+
 		"%d at once are on the custom runtime, three times in a row, and the memory is that for each of the %d. The handwritten program reads the whole image, encodes it, and builds the string to sign and the form in memory.",

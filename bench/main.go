@@ -33,7 +33,8 @@ type bench struct {
 	cloud       *cloud
 	dir         string // of the built programs
 	repeat      func(normal int) int
-	function    program // as deployed, the Go runtime
+	function    program // on the Go runtime, as s.yaml deploys it
+	custom      program // the same on the custom runtime, as s.custom.yaml deploys it
 	bareSDK     program
 	handwritten program
 	python      program // without a command if there is no Python
@@ -85,6 +86,9 @@ func run(ctx context.Context, out, only string, quick bool) error {
 	return os.WriteFile(out, report.markdown(), 0o644)
 }
 
+// oneProcessor is the setting of s.yaml and template.yml, whose instances have a fraction of a CPU core.
+const oneProcessor = "GOMAXPROCS=1"
+
 // build builds the programs as the function is built for its deployment.
 func (b *bench) build(ctx context.Context) error {
 	for _, p := range []struct {
@@ -93,8 +97,8 @@ func (b *bench) build(ctx context.Context) error {
 		pkg     string
 		environ []string
 	}{
-		{&b.function, "fc-idcard-ocr", "fc-idcard-ocr", b.cloud.environment()},
-		{&b.bareSDK, "bare runtime SDK", "fc-idcard-ocr/bench/baseline/bare", nil},
+		{&b.function, "fc-idcard-ocr", "fc-idcard-ocr", append(b.cloud.environment(), oneProcessor)},
+		{&b.bareSDK, "bare runtime SDK", "fc-idcard-ocr/bench/baseline/bare", []string{oneProcessor}},
 		{&b.handwritten, "handwritten", "fc-idcard-ocr/bench/baseline/handwritten", b.cloud.environment()},
 	} {
 		path := filepath.Join(b.dir, filepath.Base(p.pkg))
@@ -103,6 +107,7 @@ func (b *bench) build(ctx context.Context) error {
 		}
 		*p.to = program{name: p.name, command: []string{path}, env: p.environ}
 	}
+	b.custom = program{name: "custom runtime", command: b.function.command, env: b.cloud.environment(), custom: true}
 	b.python = program{name: "typical Python function", env: append(b.cloud.environment(), "OCR_APP_CODE=sandbox-app-code")}
 	if python, err := exec.LookPath("python3"); err == nil {
 		b.python.command = []string{python, "bench/baseline/python/function.py"}

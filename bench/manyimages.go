@@ -19,9 +19,7 @@ func (b *bench) manyImages(ctx context.Context, s *section) error {
 	s.how = fmt.Sprintf("One instance of the custom runtime, %d images, %d of them concurrent, OCR API latency %s. "+
 		"The ideal is the time that the API alone would take. The measuring process and its cloud share the cores.", images, atOnce, latency)
 	s.columns("", "measured", "ideal", "ratio", "target")
-	p := b.function
-	p.custom = true
-	process, err := start(ctx, p)
+	process, err := start(ctx, b.custom)
 	if err != nil {
 		return err
 	}

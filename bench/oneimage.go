@@ -14,7 +14,7 @@ func (b *bench) oneImage(ctx context.Context, s *section) error {
 	s.columns("program", "CPU per image", "wall per image", "requests per image", "connections", "ratio of CPU", "target")
 	handwrittenOne := b.handwritten
 	handwrittenOne.name += ", GOMAXPROCS=1"
-	handwrittenOne.env = append(handwrittenOne.env[:len(handwrittenOne.env):len(handwrittenOne.env)], "GOMAXPROCS=1")
+	handwrittenOne.env = append(handwrittenOne.env[:len(handwrittenOne.env):len(handwrittenOne.env)], oneProcessor)
 	programs := []program{b.function, b.handwritten, handwrittenOne}
 	if b.python.command != nil {
 		programs = append(programs, b.python)
@@ -59,7 +59,7 @@ func (b *bench) oneImage(ctx context.Context, s *section) error {
 			fmt.Sprint(connections[p.name]), ratio, verdict)
 	}
 	same, _ := compare(median(cpu[b.function.name]).Seconds(), median(cpu[handwrittenOne.name]).Seconds(), 0)
-	s.note("On the Go runtime the function sets GOMAXPROCS=1, which avoids waking threads. Compared with a baseline with the same setting, its ratio is %s: "+
+	s.note("On the Go runtime s.yaml sets GOMAXPROCS=1, which avoids waking threads. Compared with a baseline with the same setting, its ratio is %s: "+
 		"the difference is the OSS SDK, the JSON of claim and document, the checks and the log.", same)
 	s.note("The Python function makes two requests: it has no claim and checks nothing. It opens a new connection for each request.")
 	return nil

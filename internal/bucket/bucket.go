@@ -135,15 +135,13 @@ func (o ReadOptions) buffer(size int64) []byte {
 	return make([]byte, 0, need)
 }
 
-var crcTable = crc64.MakeTable(crc64.ECMA)
-
 // checkCRC finds bytes that changed on the way, before a call is paid for them.
 func checkCRC(content []byte, header http.Header) error {
 	want, err := strconv.ParseUint(header.Get(oss.HTTPHeaderOssCRC64), 10, 64)
 	if err != nil { // not told
 		return nil
 	}
-	if got := crc64.Checksum(content, crcTable); got != want {
+	if got := crc64.Checksum(content, crc64.MakeTable(crc64.ECMA)); got != want {
 		return oss.CRCCheckError{}
 	}
 	return nil

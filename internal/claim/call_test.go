@@ -28,7 +28,7 @@ func TestTheNonceIsThatOfVersionAndGenerationWhoeverHoldsTheClaim(t *testing.T) 
 					for generation := range 3 {
 						nonce := deriveNonce(image, Version{etag, at, id}, generation)
 						assert.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, nonce)
-						assert.Regexp(t, nonceForm, nonce)
+						assert.Regexp(t, nonceForm(), nonce)
 						seen[nonce] = true
 					}
 				}

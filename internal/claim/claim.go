@@ -171,7 +171,7 @@ func (c *Claim) append(ctx context.Context, next line) error {
 			data = append([]byte("\n"), encoded...)
 		}
 		done, err := c.object.Store.Append(ctx, c.object.Key, c.length, data)
-		crc := crc64.Update(c.crc, crcTable, data)
+		crc := crc64.Update(c.crc, crcTable(), data)
 		if err == nil && done.HasCRC && done.CRC64 == crc {
 			c.last, c.extent = next, extent{length: done.Length, crc: crc}
 			return nil

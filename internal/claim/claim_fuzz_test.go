@@ -61,7 +61,7 @@ func FuzzClaim(f *testing.F) {
 			return
 		}
 		call := one.Call(v1)
-		assert.Regexp(t, nonceForm, call.Nonce)
+		assert.Regexp(t, nonceForm(), call.Nonce)
 		assert.True(t, call.PossibleExtraCharges >= 0 && call.PossibleExtraCharges <= maxCount)
 
 		two, err2 := acquireOn(t, store, retry(request2, retry2))

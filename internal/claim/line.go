@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc64"
 	"regexp"
+	"sync"
 	"time"
 )
 
@@ -84,7 +85,7 @@ const (
 	maxCount = 1000
 )
 
-var nonceForm = regexp.MustCompile(`^[0-9a-zA-Z-]{1,64}$`)
+var nonceForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-zA-Z-]{1,64}$`) })
 
 // encode signs the line for the given image and returns it with its line feed. The MAC is the last member and covers the
 // bytes before it, so that a reader of an older release can check a line with members that it does not know.
@@ -125,7 +126,7 @@ func marshal(v any) []byte {
 func (l *line) believable(now time.Time) bool {
 	inRange := func(n int) bool { return n >= 0 && n <= maxCount }
 	return inRange(l.Generation) && inRange(l.PossibleExtraCharges) && inRange(l.RetryCount) && l.Owner != "" &&
-		(l.Nonce == "" || nonceForm.MatchString(l.Nonce)) && !l.Since.IsZero() && l.Since.Before(now.Add(maxClock))
+		(l.Nonce == "" || nonceForm().MatchString(l.Nonce)) && !l.Since.IsZero() && l.Since.Before(now.Add(maxClock))
 }
 
 // leaseOver reports whether the holder has released the claim or has stopped. A lease that is longer than any invocation
@@ -178,10 +179,11 @@ type extent struct {
 }
 
 func extentOf(body []byte) extent {
-	return extent{length: int64(len(body)), crc: crc64.Checksum(body, crcTable), torn: len(body) > 0 && body[len(body)-1] != '\n'}
+	return extent{length: int64(len(body)), crc: crc64.Checksum(body, crcTable()), torn: len(body) > 0 && body[len(body)-1] != '\n'}
 }
 
-var crcTable = crc64.MakeTable(crc64.ECMA)
+// crcTable makes the table with the first claim, not with the start of the process.
+func crcTable() *crc64.Table { return crc64.MakeTable(crc64.ECMA) }
 
 // parse follows the chain through an object's lines.
 func (k Key) parse(body []byte, image string, now time.Time) content {

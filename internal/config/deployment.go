@@ -9,28 +9,28 @@ import (
 type deploymentVariable struct {
 	name     string
 	required bool
-	form     *regexp.Regexp // of a value that is not empty
+	form     string // of a value that is not empty, a regular expression; the function itself never needs one of them
 	accepts  string
 }
 
 // deployment are the variables of s.yaml and s.custom.yaml. Names of buckets, projects and functions follow the rules of
 // their services, ARNs those of the fc3 component and of asynchronous destinations.
 var deployment = []deploymentVariable{
-	{"REGION", true, regexp.MustCompile(`^[a-z]{2}-[a-z]+(-[a-z0-9]+)*$`), "the region of bucket and function, such as cn-hangzhou"},
-	{"BUCKET", true, regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`), "the name of the bucket: 3 to 63 lower-case letters, digits and dashes"},
-	{"IMAGE_PREFIX", false, regexp.MustCompile(`^[^/\\*?$<>|'"\x00-\x1f\x7f][^\\*?$<>|'"\x00-\x1f\x7f]*$`), "the beginning of the keys to recognise, such as 2026/ or empty; no slash in front, quote or wildcard"},
-	{"ACCOUNT_ID", false, regexp.MustCompile(`^\d{5,20}$`), "the ID of the Alibaba Cloud account, digits only"},
-	{"LOG_PROJECT", false, regexp.MustCompile(`^(auto|[a-z0-9][a-z0-9-]{1,61}[a-z0-9])$`), "auto, which makes one, or the name of a project of Log Service"},
-	{"LOG_STORE", false, regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]$`), "the name of a logstore: 3 to 63 lower-case letters, digits, dashes and underscores"},
-	{"FUNCTION_NAME", false, regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`), "letters, digits, dashes and underscores, at most 64, no digit or dash in front"},
-	{"NAME_SUFFIX", false, regexp.MustCompile(`^-[a-z0-9][a-z0-9-]{0,14}[a-z0-9]$`), "a dash and 2 to 16 lower-case letters, digits and dashes, such as -test"},
-	{"CREATE_BUCKET", false, regexp.MustCompile(`^(true|false)$`), "true or false"},
-	{"FUNCTION_ROLE_ARN", false, regexp.MustCompile(`^acs:ram::\d+:role/[A-Za-z0-9.@_-]{1,64}$`), "empty, which makes a role, or one of the same account: acs:ram::ACCOUNT_ID:role/NAME"},
-	{"FAILURE_DESTINATION", false, regexp.MustCompile(`^acs:mns:[a-z0-9-]+:\d+:/queues/[A-Za-z0-9-]+/messages$`), "empty, which makes a queue, or one of the same account: acs:mns:REGION:ACCOUNT_ID:/queues/NAME/messages"},
-	{"SUCCESS_DESTINATION", false, regexp.MustCompile(`^acs:(mns:[a-z0-9-]+:\d+:/(queues|topics)/[A-Za-z0-9-]+/messages|fc:[a-z0-9-]+:\d+:functions/[A-Za-z0-9_./-]+)$`),
+	{"REGION", true, `^[a-z]{2}-[a-z]+(-[a-z0-9]+)*$`, "the region of bucket and function, such as cn-hangzhou"},
+	{"BUCKET", true, `^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`, "the name of the bucket: 3 to 63 lower-case letters, digits and dashes"},
+	{"IMAGE_PREFIX", false, `^[^/\\*?$<>|'"\x00-\x1f\x7f][^\\*?$<>|'"\x00-\x1f\x7f]*$`, "the beginning of the keys to recognise, such as 2026/ or empty; no slash in front, quote or wildcard"},
+	{"ACCOUNT_ID", false, `^\d{5,20}$`, "the ID of the Alibaba Cloud account, digits only"},
+	{"LOG_PROJECT", false, `^(auto|[a-z0-9][a-z0-9-]{1,61}[a-z0-9])$`, "auto, which makes one, or the name of a project of Log Service"},
+	{"LOG_STORE", false, `^[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]$`, "the name of a logstore: 3 to 63 lower-case letters, digits, dashes and underscores"},
+	{"FUNCTION_NAME", false, `^[A-Za-z_][A-Za-z0-9_-]{0,63}$`, "letters, digits, dashes and underscores, at most 64, no digit or dash in front"},
+	{"NAME_SUFFIX", false, `^-[a-z0-9][a-z0-9-]{0,14}[a-z0-9]$`, "a dash and 2 to 16 lower-case letters, digits and dashes, such as -test"},
+	{"CREATE_BUCKET", false, `^(true|false)$`, "true or false"},
+	{"FUNCTION_ROLE_ARN", false, `^acs:ram::\d+:role/[A-Za-z0-9.@_-]{1,64}$`, "empty, which makes a role, or one of the same account: acs:ram::ACCOUNT_ID:role/NAME"},
+	{"FAILURE_DESTINATION", false, `^acs:mns:[a-z0-9-]+:\d+:/queues/[A-Za-z0-9-]+/messages$`, "empty, which makes a queue, or one of the same account: acs:mns:REGION:ACCOUNT_ID:/queues/NAME/messages"},
+	{"SUCCESS_DESTINATION", false, `^acs:(mns:[a-z0-9-]+:\d+:/(queues|topics)/[A-Za-z0-9-]+/messages|fc:[a-z0-9-]+:\d+:functions/[A-Za-z0-9_./-]+)$`,
 		"empty, acs:mns:REGION:ACCOUNT_ID:/queues/NAME/messages, the same with topics, or acs:fc:REGION:ACCOUNT_ID:functions/NAME"},
-	{"RESERVED_CONCURRENCY", false, regexp.MustCompile(`^[1-9]\d{0,3}$`), "the most instances at a time, a whole number from 1 to 9999"},
-	{"PACKAGE", false, regexp.MustCompile(`(?i)\.zip(\?.*)?$`), "the path or https:// address of fc-idcard-ocr.zip; empty builds it"},
+	{"RESERVED_CONCURRENCY", false, `^[1-9]\d{0,3}$`, "the most instances at a time, a whole number from 1 to 9999"},
+	{"PACKAGE", false, `(?i)\.zip(\?.*)?$`, "the path or https:// address of fc-idcard-ocr.zip; empty builds it"},
 }
 
 // Check is Parse for the time before a deployment: it also looks at what the deployment files take from the environment. The
@@ -47,7 +47,7 @@ func Check(environ []string) error {
 		switch value := values[v.name]; {
 		case value == "" && v.required:
 			p.add(v.name, "missing")
-		case value != "" && !v.form.MatchString(value):
+		case value != "" && !regexp.MustCompile(v.form).MatchString(value):
 			p.add(v.name, "%q is not of that form", value)
 		}
 	}
