@@ -104,7 +104,8 @@ func newHandler(c config.Config, log *slog.Logger) *handler.Handler {
 	})
 	return handler.New(handler.Options{
 		Processor: images, Keys: keys, MaxImageBytes: c.MaxImageBytes, HTTPAllow: c.HTTPAllow, RemoveWithImage: c.RemoveWithImage,
-		Version: version, PublicConfig: c.Public(), Warm: ocr.Warm, Log: log,
+		BodyBytes: instanceMemory() / 2, // the other half is for what else an image takes, and for garbage
+		Version:   version, PublicConfig: c.Public(), Warm: ocr.Warm, Log: log,
 	})
 }
 
@@ -134,10 +135,18 @@ func firstBucket(allow []string) string {
 // limitMemory keeps the garbage of large pictures within the instance's memory: FC kills an instance that exceeds it, and
 // with it the answer of a paid call. A quarter is left for what is not Go's heap. GOMEMLIMIT overrides it.
 func limitMemory() {
-	megabytes, err := strconv.ParseInt(os.Getenv("FC_FUNCTION_MEMORY_SIZE"), 10, 32)
-	if err == nil && megabytes > 0 && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(megabytes << 20 / 4 * 3)
+	if memory := instanceMemory(); memory > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memory / 4 * 3)
 	}
+}
+
+// instanceMemory is what FC gives the instance, in bytes; 0 if it does not tell.
+func instanceMemory() int64 {
+	megabytes, err := strconv.ParseInt(os.Getenv("FC_FUNCTION_MEMORY_SIZE"), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return max(megabytes, 0) << 20
 }
 
 // invoke adapts the handler to the Go runtime, which hands over the payload as it came only to a func of exactly []byte,

@@ -73,8 +73,11 @@ func (h *Handler) invokeBody(r *http.Request, inv processor.Invocation) (answer 
 			err = result.Errorf(result.Internal, true, "the function broke off")
 		}
 	}()
-	payload, err := io.ReadAll(io.LimitReader(r.Body, maxEventBytes+1))
+	payload, release, e, err := h.readBody(r, maxEventBytes)
+	defer release()
 	switch {
+	case e != nil:
+		return nil, e
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, result.Errorf(result.Timeout, true, "the event did not arrive within the invocation")
 	case err != nil:

@@ -17,6 +17,7 @@ type Options struct {
 	Keys      result.Keys
 
 	MaxImageBytes int64    // of a picture in the body of a request
+	BodyBytes     int64    // of all bodies that the custom runtime holds at once; 0 means no limit
 	HTTPAllow     []string // "bucket" or "bucket/prefix" that HTTP requests may name
 	// RemoveWithImage takes events about images that are gone, for the Processor to remove their documents.
 	RemoveWithImage bool
@@ -33,11 +34,12 @@ type Handler struct {
 	processor *processor.Processor
 	log       *slog.Logger
 	started   time.Time
+	bodies    *bodyBudget
 }
 
 // New returns a Handler.
 func New(o Options) *Handler {
-	h := &Handler{options: o, processor: o.Processor, log: o.Log, started: time.Now()}
+	h := &Handler{options: o, processor: o.Processor, log: o.Log, started: time.Now(), bodies: newBodyBudget(o.BodyBytes)}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}

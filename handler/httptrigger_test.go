@@ -93,7 +93,7 @@ func TestBase64PictureIsNotCopied(t *testing.T) {
 	r.Body = body
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	p, e := h.picture(r)
+	p, _, e := h.picture(r)
 	runtime.ReadMemStats(&after)
 	require.Nil(t, e)
 	assert.EqualValues(t, 3<<20, p.Size)

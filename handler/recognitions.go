@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -61,9 +60,10 @@ func (h *Handler) postObject(w http.ResponseWriter, r *http.Request) {
 
 // postPicture recognises the body. Nothing is stored, and nothing prevents paying twice for a picture that is sent twice.
 func (h *Handler) postPicture(w http.ResponseWriter, r *http.Request) {
-	picture, e := h.picture(r)
+	picture, release, e := h.picture(r)
+	defer release()
 	switch {
-	case e != nil && e.Code == result.ImageUnsupported:
+	case e != nil && (e.Code == result.ImageUnsupported || e.Code == result.Throttled):
 		writeFailure(w, r, e)
 		return
 	case e != nil:
@@ -74,26 +74,32 @@ func (h *Handler) postPicture(w http.ResponseWriter, r *http.Request) {
 	writeDocument(w, r, h.processor.ProcessPicture(r.Context(), invocation(r.Context()), picture).Document)
 }
 
-func (h *Handler) picture(r *http.Request) (p processor.Picture, e *result.Error) {
+// picture reads the body. release ends the use of its memory, and is never nil.
+func (h *Handler) picture(r *http.Request) (p processor.Picture, release func(), e *result.Error) {
 	limit := h.options.MaxImageBytes
+	release = func() {}
 	if body, ok := r.Body.(encodedBody); ok {
 		p.Base64, p.Size = body.text, body.size
 	} else if r.ContentLength > limit {
 		p.Size = r.ContentLength // not worth reading
 	} else {
-		image, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+		var image []byte
+		var err error
+		if image, release, e, err = h.readBody(r, limit); e != nil {
+			return p, release, e
+		}
 		if err != nil {
-			return p, result.Errorf(result.BadRequest, false, "the body broke off")
+			return p, release, result.Errorf(result.BadRequest, false, "the body broke off")
 		}
 		p.Image, p.Size = image, int64(len(image))
 	}
 	switch {
 	case p.Size > limit:
-		return p, result.Errorf(result.ImageTooLarge, false, "the picture has more than MAX_IMAGE_BYTES (%d)", limit)
+		return p, release, result.Errorf(result.ImageTooLarge, false, "the picture has more than MAX_IMAGE_BYTES (%d)", limit)
 	case p.Size <= 0:
-		return p, result.Errorf(result.BadRequest, false, "the body is empty; send the picture's bytes")
+		return p, release, result.Errorf(result.BadRequest, false, "the body is empty; send the picture's bytes")
 	}
-	return p, checkType(p)
+	return p, release, checkType(p)
 }
 
 // checkType refuses pictures that the provider cannot take. Nothing can convert them: OSS converts objects only.

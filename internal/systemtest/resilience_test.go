@@ -82,7 +82,7 @@ func TestEventOfTenThousandRecordsEndsBeforeItsDeadline(t *testing.T) {
 	assert.True(t, time.Now().Before(deadline))
 	assert.Less(t, len(failed.Payload), 2048)
 	assert.Regexp(t, `^\d+ of 10000 images can succeed later; first cards/bulk/\d{5}\.jpg: .+`, failed.Message)
-	if peak := peakMemory(t); peak > 0 {
+	if peak := c.peakMemory(); peak > 0 {
 		t.Logf("peak memory of the function: %d MB", peak>>20)
 		assert.Less(t, peak, int64(256<<20))
 	}
@@ -102,21 +102,25 @@ func TestEventOfTenThousandRecordsEndsBeforeItsDeadline(t *testing.T) {
 
 }
 
-// peakMemory is the most that the function's process ever had in memory, in bytes; 0 where /proc does not tell.
-func peakMemory(t testing.TB) (peak int64) {
-	processes, _ := filepath.Glob("/proc/[0-9]*/exe")
-	for _, link := range processes {
-		if target, err := os.Readlink(link); err != nil || target != binary {
+// peakMemory is the most that a process of the cloud's function ever had in memory, in bytes; 0 where /proc does not tell.
+func (c *cloud) peakMemory() (peak int64) {
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, process := range processes {
+		if target, err := os.Readlink(filepath.Join(process, "exe")); err != nil || target != binary {
 			continue
 		}
-		status, err := os.ReadFile(filepath.Join(filepath.Dir(link), "status"))
+		environ, err := os.ReadFile(filepath.Join(process, "environ"))
+		if err != nil || !bytes.Contains(environ, []byte("OSS_ENDPOINT="+c.oss.URL+"\x00")) {
+			continue
+		}
+		status, err := os.ReadFile(filepath.Join(process, "status"))
 		if err != nil {
 			continue
 		}
 		_, rest, _ := strings.Cut(string(status), "VmHWM:")
 		line, _, _ := strings.Cut(rest, "\n")
 		kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(line, "kB")), 10, 64)
-		require.NoError(t, err)
+		require.NoError(c.t, err)
 		peak = max(peak, kilobytes<<10)
 	}
 	return peak
@@ -461,7 +465,7 @@ func TestHugeAndSlowBodiesAreBounded(t *testing.T) {
 		})
 	}
 	assert.Len(t, c.gateway.Ledger.Calls(), 2, "the two that are not too large; the provider refuses over 10 MiB")
-	if peak := peakMemory(t); peak > 0 {
+	if peak := c.peakMemory(); peak > 0 {
 		t.Logf("peak memory of the function: %d MB", peak>>20)
 		assert.Less(t, peak, int64(384<<20), "an instance has 512 MB")
 	}
@@ -469,6 +473,54 @@ func TestHugeAndSlowBodiesAreBounded(t *testing.T) {
 	for name, canary := range canaries {
 		assert.NotContains(t, c.logs.String(), canary, name)
 	}
+}
+
+// An instance that outgrows its memory is killed, and the answers of the calls under way, which are paid, go with it.
+func TestPicturesAtOnceStayWithinTheInstancesMemory(t *testing.T) {
+	const instance, size, atOnce = 128 << 20, 8 << 20, 24
+	var paid atomic.Int32
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		paid.Add(1)
+		time.Sleep(200 * time.Millisecond) // so that pictures are in memory side by side
+		fmt.Fprintf(w, `{"showapi_res_code":0,"showapi_res_body":{"ret_code":0,"flag":true,"idNo":%q,"name":%q}}`, card.IDNumber, card.Name)
+	}))
+	defer provider.Close()
+	c := start(t, "OCR_TIMEOUT=20s", "OCR_ENDPOINT="+provider.URL, fmt.Sprint("MAX_IMAGE_BYTES=", size), fmt.Sprint("FC_FUNCTION_MEMORY_SIZE=", instance>>20))
+	address, process := c.listening()
+	for name, chunked := range map[string]bool{"length told": false, "in chunks": true} {
+		t.Run(name, func(t *testing.T) {
+			paid.Store(0)
+			var statuses [600]atomic.Int32
+			var group sync.WaitGroup
+			for range atOnce {
+				group.Go(func() {
+					request, err := http.NewRequest("POST", "http://"+address+"/recognitions", io.LimitReader(zeros{}, size))
+					if !assert.NoError(t, err) {
+						return
+					}
+					if !chunked {
+						request.ContentLength = size
+					}
+					request.Header.Set("Content-Type", "image/jpeg")
+					response, err := http.DefaultClient.Do(request)
+					if !assert.NoError(t, err) {
+						return
+					}
+					response.Body.Close()
+					statuses[response.StatusCode].Add(1)
+				})
+			}
+			group.Wait()
+			assert.Equal(t, paid.Load(), statuses[http.StatusOK].Load())
+			assert.EqualValues(t, atOnce, statuses[http.StatusOK].Load()+statuses[http.StatusTooManyRequests].Load())
+			assert.Positive(t, statuses[http.StatusOK].Load())
+		})
+	}
+	peak := c.peakMemory()
+	t.Logf("peak memory of the function: %d MB", peak>>20)
+	assert.Less(t, peak, int64(instance))
+	assert.Nil(t, process.ProcessState, "it lives")
 }
 
 type zeros struct{}
