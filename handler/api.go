@@ -64,7 +64,7 @@ func rejectUncleanPaths(mux http.Handler) http.Handler {
 func (h *Handler) withRecovery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if p := recover(); p != nil { // its value may hold anything: only the place is told
+			if p := recover(); p != nil { // its value may hold anything: only the place is logged
 				h.processor.Logger(invocation(r.Context()), result.Image{}).Error("panic", "stack", string(debug.Stack()))
 				problem(w, r, http.StatusInternalServerError, result.Errorf(result.Internal, true, "the function broke off"))
 			}
@@ -170,7 +170,7 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
 	encoder.Encode(v)
 }
 
-// writeDocument answers with a result document, or with a problem if it tells of a failure.
+// writeDocument responds with a result document, or with a problem document for a failure.
 func writeDocument(w http.ResponseWriter, r *http.Request, d *result.Document) {
 	switch {
 	case d.Status == result.Recognized:

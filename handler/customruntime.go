@@ -68,7 +68,7 @@ func (h *Handler) serveInvoke(w http.ResponseWriter, r *http.Request, inv proces
 
 func (h *Handler) invokeBody(r *http.Request, inv processor.Invocation) (answer []byte, err error) {
 	defer func() {
-		if p := recover(); p != nil { // its value may hold anything: only the place is told
+		if p := recover(); p != nil { // its value may hold anything: only the place is logged
 			h.processor.Logger(inv, result.Image{}).Error("panic", "stack", string(debug.Stack()))
 			err = result.Errorf(result.Internal, true, "the function broke off")
 		}

@@ -20,7 +20,7 @@ import (
 type httpEvent struct {
 	RawPath         string            `json:"rawPath"` // percent-encoded, without the query
 	Body            string            `json:"body"`
-	IsBase64Encoded bool              `json:"isBase64Encoded"` // the only word on it: no content type tells
+	IsBase64Encoded bool              `json:"isBase64Encoded"` // the content type does not say it
 	Headers         map[string]string `json:"headers"`
 	QueryParameters map[string]string `json:"queryParameters"`
 	RequestContext  struct {

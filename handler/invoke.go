@@ -19,7 +19,7 @@ const (
 	// destination takes 64 KB, its own words and the event included.
 	maxReportImages = 100
 	maxReportBytes  = 32 << 10
-	// defaultTimeout is the length of an invocation whose deadline the platform did not tell.
+	// defaultTimeout is the length of an invocation without a deadline from the platform.
 	defaultTimeout = time.Minute
 )
 
@@ -30,7 +30,8 @@ type Report struct {
 	Skipped int           `json:"skipped,omitempty"` // records that name no new image
 }
 
-// ImageReport tells how one image ended: a document's status, "unchanged" (settled before) or "missing" (gone).
+// ImageReport is the outcome of one image: the status of its document, "unchanged" (it was final already) or "missing" (it does
+// not exist).
 type ImageReport struct {
 	Bucket string        `json:"bucket"`
 	Key    string        `json:"key"`
@@ -39,7 +40,7 @@ type ImageReport struct {
 }
 
 // Invoke handles one delivery of an event. It fails, always with an *Error, only if the platform should deliver the event
-// again or if it is no event at all. A failure that a repetition cannot mend is told by the document beside the image, and
+// again or if it is no event at all. A failure that a retry cannot help is in the document beside the image, and
 // is a success here.
 func (h *Handler) Invoke(ctx context.Context, inv processor.Invocation, payload []byte) ([]byte, error) {
 	h.processor.DropStaleConnections()

@@ -42,7 +42,7 @@ func (k AppKey) check() error {
 	return nil
 }
 
-// isCredential tells what can be a key, code or secret: anything else is a mistake of copying.
+// isCredential reports whether s can be a key, code or secret. Anything else was copied wrongly.
 func isCredential(s string) bool {
 	s = strings.TrimSpace(s)
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })

@@ -189,7 +189,7 @@ func (c *Client) do(ctx context.Context, req *http.Request, signed *canonicalReq
 		return nil, transportError(ctx, err, connected.Load())
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode < 200 { // after 101 the body is the bare connection, which heeds no deadline
+	if resp.StatusCode < 200 { // after 101 the body is the raw connection, which has no deadline
 		return nil, &Error{Outcome: Indeterminate, Code: Unavailable, StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header),
 			message: "the request may have arrived, but the status is that of no answer"}
 	}
@@ -296,7 +296,7 @@ func (c *Client) answerError(resp *http.Response, body []byte, parseErr error, s
 // maxRetryAfter bounds what a server can ask to wait.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter reads seconds or an HTTP date (RFC 9110, 10.2.3), which counts from the server's own clock where it tells it.
+// retryAfter reads seconds or an HTTP date (RFC 9110, 10.2.3), which counts from the server's own clock if the response has it.
 func (c *Client) retryAfter(h http.Header) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 {

@@ -83,7 +83,7 @@ type Error struct {
 	err     error
 }
 
-// Error tells class, reason, status and gateway request ID.
+// Error returns class, reason, status and gateway request ID.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ocrIdCard call %s: %s", e.Outcome, e.message)

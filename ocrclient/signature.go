@@ -89,8 +89,8 @@ var bufPool = sync.Pool{New: func() any { return new([]byte) }}
 
 const invalidSignature = "Invalid Signature"
 
-// diffStringToSign tells a wrong secret from a changed request: the gateway prints the string it signed, with "#" for a
-// line feed. That string holds the image or its signed URL, so only the name of the first part that differs is told.
+// diffStringToSign distinguishes a wrong secret from a changed request: the gateway prints the string it signed, with "#" for a
+// line feed. That string holds the image or its signed URL, so only the name of the first part that differs is returned.
 func (s *canonicalRequest) diffStringToSign(text string) string {
 	_, server, found := strings.Cut(text, "StringToSign:")
 	server = strings.Trim(strings.TrimSpace(server), "`")

@@ -9,7 +9,7 @@ import (
 	"net/url"
 )
 
-// Warm takes on what the first call of a process would have to do before it is sent: it looks the endpoint's name up,
+// Warm does in advance what the first call of a process would do before it is sent: it resolves the name of the endpoint,
 // loads the root certificates and makes a TLS session, which later connections resume. It sends no request, so there is
 // nothing to pay, and keeps no connection. A failure says nothing about later calls.
 //

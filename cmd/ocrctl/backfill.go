@@ -187,7 +187,7 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	return failed.err()
 }
 
-// count finds out beside the work how much there is to do, so that the bar can tell the time left. It reads the listing a
+// count counts the images concurrently, so that the bar can show the time left. It reads the listing a
 // second time, and does so only for somebody who looks at the bar.
 func (s *settings) count(ctx context.Context, j *backfill.Job, b bar) (stop func()) {
 	if b.bar == nil || j.DryRun || j.Limit > 0 || j.Retry.Any() {

@@ -165,7 +165,7 @@ type budgetState struct {
 	LimitFrom   string         `json:"limitFrom"`
 	Paused      bool           `json:"paused"`
 	Reserved    int            `json:"reserved"`
-	Spent       int            `json:"spent"` // as far as instances have told
+	Spent       int            `json:"spent"` // as far as instances have reported
 	SpentByHour map[string]int `json:"spentByHour"`
 }
 

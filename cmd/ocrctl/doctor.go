@@ -90,7 +90,7 @@ func (s *settings) named() bool {
 
 func (s *settings) printFinding(f doctor.Finding) {
 	if s.json() {
-		s.print(f) //nolint:errcheck // nobody is left to be told
+		s.print(f) //nolint:errcheck // there is nobody to report it to
 		return
 	}
 	sign := map[doctor.Result]string{doctor.OK: "ok     ", doctor.Warning: "WARNING", doctor.Failure: "FAILED ", doctor.Skipped: "skipped"}[f.Result]

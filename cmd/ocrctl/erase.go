@@ -167,7 +167,7 @@ func (s *settings) readNumbers() (numbers []string, err error) {
 	return numbers, nil
 }
 
-// listErasable tells what --yes would erase.
+// listErasable lists what --yes would erase.
 func (s *settings) listErasable(ctx context.Context, e *erase.Eraser, images []string) error {
 	objects, found := 0, 0
 	for _, key := range images {

@@ -3,7 +3,7 @@ package main
 import "io"
 
 // errWriter is standard output that remembers what could not be written, so that no command ends well whose result nobody got:
-// a full disk behind a redirection is told by the writes only.
+// a full disk behind a redirection is reported by the writes only.
 type errWriter struct {
 	to  io.Writer
 	err error // the first

@@ -10,7 +10,7 @@ import (
 // hint says what helps an image, and what that costs.
 type hint struct {
 	fix string
-	// again tells that `ocrctl backfill --retry-failed CODE` helps, once fix is done.
+	// again says that `ocrctl backfill --retry-failed CODE` helps, once fix is done.
 	again bool
 	cost  string // of again
 }

@@ -250,7 +250,7 @@ func valid(v *result.Validation) string {
 		reasons[i] = string(reason)
 	}
 	switch {
-	case v.Verdict == "" && !v.Valid: // of a release before 0.2, which told no reasons
+	case v.Verdict == "" && !v.Valid: // of a release before 0.2, which had no reasons
 		return "no"
 	case v.Valid:
 		return "yes"

@@ -62,7 +62,7 @@ func (s *settings) global(root *cobra.Command) {
 	flags.StringVar(&s.profile, "profile", "", "`name` of the profile with the credentials [ALIBABA_CLOUD_PROFILE]")
 }
 
-// bucketFlags adds the flags of commands that look into a bucket.
+// bucketFlags adds the flags of commands that read a bucket.
 func (s *settings) bucketFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVarP(&s.bucket, "bucket", "b", "", "`name` of the bucket [OCRCTL_BUCKET]")

@@ -28,7 +28,7 @@ func (s *settings) openWritable(ctx context.Context, c config.Config, name strin
 	return opened, nil
 }
 
-// writableError tells what has to be set up from what passes, in the errors of openWritable's buckets.
+// writableError distinguishes permanent from transient errors, in the errors of openWritable's buckets.
 func writableError(err error) error {
 	for _, kind := range []error{bucket.ErrNoBucket, bucket.ErrAccessDenied, bucket.ErrCredentialsExpired, bucket.ErrClockSkew, bucket.ErrWrongEndpoint} {
 		if errors.Is(err, kind) {

@@ -121,7 +121,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "sandbox: %v\nsandbox --help lists the flags.\n", err)
 		return exitUsage
-	case ctx.Err() != nil && !s.served: // whatever it broke off looks like an error of its own
+	case ctx.Err() != nil && !s.served: // the cancelled step returns an error of its own
 		fmt.Fprintln(stderr, "sandbox: stopped before it was done")
 		return exitFailed
 	}
@@ -129,7 +129,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	return exitFailed
 }
 
-// errNotRecognized says that a picture of --once was not recognised; what is wrong has been told.
+// errNotRecognized says that a picture of --once was not recognised; the reason has been printed.
 var errNotRecognized = errors.New("not all pictures were recognised")
 
 // explain adds the fix to an error that has a usual one.
@@ -166,7 +166,7 @@ type session struct {
 	served         bool // it was ready and waited for its end
 }
 
-// start starts the cloud in the folder and tells how it goes.
+// start starts the cloud in the folder and prints the progress.
 func (s *session) start(ctx context.Context, dir string, port int, change func(*sandbox.Options)) (*sandbox.Cloud, error) {
 	options := sandbox.Options{
 		Dir: dir, Port: port, Function: s.flags.function, Mode: fcfake.Mode(s.flags.runtime),
@@ -205,7 +205,7 @@ func (s *session) start(ctx context.Context, dir string, port int, change func(*
 	return cloud, err
 }
 
-// step tells that something begins, and how long it took when it ends.
+// step prints that a step begins, and how long it took when it ends.
 func (s *session) step(what string) (done func(error)) {
 	began := time.Now()
 	fmt.Fprintf(s.stderr, "%s ... ", what)

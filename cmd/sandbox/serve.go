@@ -27,7 +27,7 @@ func (s *session) serve(ctx context.Context) error {
 			return usageError{err}
 		}
 	}
-	// Documents are shown by one goroutine, so that lines do not mix; it is told keys.
+	// One goroutine prints the documents, so that lines do not mix; it receives keys.
 	results, ignored := make(chan string, 1024), make(chan string, 1024)
 	cloud, err := s.start(ctx, s.flags.dir, s.flags.port, func(o *sandbox.Options) {
 		o.OnObject = func(event ossfake.Event) {

@@ -175,7 +175,7 @@ type Appended struct {
 // Append adds data to an appendable object if it is position bytes long now; position 0 creates it if nothing is there. This
 // is OSS's one documented compare-and-set, on versioned buckets too; otherwise ErrPositionMismatch. After
 // ErrPositionMismatch the append may be the caller's own, whose answer was lost: read and compare. The length alone does not
-// tell whose object it was: compare CRC64.
+// say whose object it was: compare CRC64.
 func (b *Bucket) Append(ctx context.Context, key string, position int64, data []byte) (a Appended, err error) {
 	err = b.withRetry(ctx, "APPEND", requestTimeout, func(ctx context.Context) error {
 		var header http.Header

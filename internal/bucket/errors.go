@@ -46,7 +46,7 @@ type Error struct {
 	err  error
 }
 
-// Error tells operation, kind, code, status and request ID.
+// Error returns operation, kind, code, status and request ID.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "OSS %s: %v", e.Op, e.kind)

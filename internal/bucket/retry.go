@@ -63,11 +63,11 @@ func (b *Bucket) attempt(ctx context.Context, op string, limit time.Duration, ca
 // response is what classify wants to know of the answer to a call.
 type response struct {
 	status int       // 0 if there was none
-	date   time.Time // OSS's clock; zero if not told
+	date   time.Time // OSS's clock; zero if there is no Date header
 	ec     string    // OSS's detail code, which answers to HEAD have in a header only
 }
 
-// transport is a client's own, and tells once the HTTP status: the SDK forgets it where an error's body is not the XML it
+// transport belongs to one client and returns the HTTP status once: the SDK forgets it where an error's body is not the XML it
 // expects.
 type transport struct{ *http.Transport }
 

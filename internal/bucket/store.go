@@ -1,4 +1,4 @@
-// Package bucket is the object store as this program needs it: look at an object, read it, sign its URL, append to a claim
+// Package bucket is the object store as this program needs it: HEAD an object, read it, sign its URL, append to a claim
 // under a condition, write and remove. It never retries what could not succeed, never logs or reports a URL, a key or a
 // credential, and keeps the credentials of one invocation out of every other.
 package bucket
@@ -61,12 +61,12 @@ func New(c Config) *Client {
 	}}
 }
 
-// CloseIdleConnections drops the connections kept alive. After a freeze of the instance they are likely dead, and a write
-// on a dead connection fails although the service is well.
+// CloseIdleConnections drops the connections kept alive. After a freeze of the instance they are probably broken, and a write
+// on a broken connection fails although the service is available.
 func (s *Client) CloseIdleConnections() { s.http.CloseIdleConnections() }
 
 // Open returns the bucket called name in region (such as cn-hangzhou), used with the given credentials. It makes no request.
-// Retries are told to log.
+// Retries are logged.
 func (s *Client) Open(name, region string, c Credentials, log *slog.Logger) (*Bucket, error) {
 	region = strings.TrimPrefix(region, "oss-")
 	if region == "" || strings.ContainsFunc(region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) {

@@ -1,5 +1,5 @@
 // Package budget bounds the OCR calls of a day over all instances. Each day has one appendable object per bucket; an instance
-// reserves a block of calls in it, by the same compare-and-set that claims use, and spends the block from memory. What a dead
+// reserves a block of calls in it, by the same compare-and-set that claims use, and uses the block from memory. What a stopped
 // instance did not spend is lost; nothing is ever spent twice.
 //
 // The same object holds what an operator orders: pause, resume, or another limit for the day.
@@ -25,7 +25,7 @@ const (
 	// checkInterval is how long an instance goes on with what it knows of the object: so long does an operator's order take
 	// to reach it.
 	checkInterval = 15 * time.Second
-	// maxBlock bounds what a dead instance can lose.
+	// maxBlock limits how many calls a stopped instance can lose.
 	maxBlock = 50
 	// reserveTries bounds how often a reservation is tried against others.
 	reserveTries = 20
@@ -63,7 +63,7 @@ type Budget struct {
 	mu       sync.Mutex
 	day      string
 	block    int            // reserved and not spent
-	spent    map[string]int // by hour, not yet told in the object
+	spent    map[string]int // by hour, not yet written to the object
 	ledger   Ledger         // as far as it is known
 	checked  time.Time      // when it was read or written last
 	instance string

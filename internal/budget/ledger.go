@@ -31,7 +31,7 @@ type Entry struct {
 // Ledger is what a day's object says.
 type Ledger struct {
 	Reserved    int            `json:"reserved"`
-	SpentByHour map[string]int `json:"spentByHour"` // as far as instances have told
+	SpentByHour map[string]int `json:"spentByHour"` // as far as instances have reported
 	Limit       *int           `json:"limit,omitempty"`
 	Paused      bool           `json:"paused"`
 

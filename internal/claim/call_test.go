@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two owners, however they came about, send the same nonce, and the gateway accepts one of them.
+// Two holders of one claim send the same nonce, and the gateway accepts one of them.
 func TestTheNonceIsThatOfVersionAndGenerationWhoeverHoldsTheClaim(t *testing.T) {
 	v := Version{ETag: "E1", LastModified: moment, VersionID: "v1"}
 	nonce := func(h Holder) string { return mustAcquire(t, &buckettest.Memory{}, h).Call(v).Nonce }
@@ -178,7 +178,7 @@ func TestAClaimIsReturnedAsItWasFound(t *testing.T) {
 		assert.True(t, got.Indeterminate)
 		assert.Equal(t, 1, got.PossibleExtraCharges)
 		assert.True(t, got.Valid(time.Now().Add(nonceWindow-3*time.Minute-1)))
-		assert.False(t, got.Valid(time.Now().Add(nonceWindow-3*time.Minute)), "looking makes a nonce no younger")
+		assert.False(t, got.Valid(time.Now().Add(nonceWindow-3*time.Minute)), "reading it does not renew the nonce")
 	})
 }
 

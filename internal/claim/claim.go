@@ -1,17 +1,16 @@
-// Package claim says who may work on an image. A claim is an appendable object beside the image; it knows nothing of OCR or
-// of result documents but the bytes it keeps for the next holder.
+// Package claim decides which invocation may work on an image. A claim is an appendable object beside the image. The package
+// knows nothing of OCR or result documents; it only stores bytes for the next holder.
 //
-// OSS appends under a condition on the object's length, so of all who want to write the same line one succeeds. That is the
-// lock. Its lines form a chain and are signed, so that a line that arrives late, or that somebody else wrote, changes nothing.
-// The nonce of a call is derived from the image's version and the claim's generation, and not from the holder: two holders
-// who should not be, however they came about, send the same nonce, and the API gateway accepts one of them. That is the
-// fencing token.
+// An append succeeds only at the current length of the object, so of several concurrent appends one succeeds. This is the
+// lock. The lines form a chain and are authenticated, so that a late line, or a line of another author, has no effect.
+// The nonce of a call is derived from the image's version and the claim's generation, and not from the holder: if two
+// invocations hold the claim by mistake, they send the same nonce, and the API gateway accepts it once. It is the fencing token.
 //
 //	(nothing) --create--> held --release--> (nothing)
 //	held --next generation--> held              a new nonce is recorded before it is sent
-//	held --save and release--> released         the image is not settled: what the next holder must know
+//	held --save and release--> released         the document is not final: the state for the next holder
 //	released, or lease over --take over--> held by anybody
-//	held --take over--> held                    by a later attempt of the same request: the earlier one is dead
+//	held --take over--> held                    by a later attempt of the same request: the earlier one has ended
 package claim
 
 import (
@@ -52,7 +51,7 @@ type Store interface {
 var (
 	// ErrHeld: another invocation is working on the image.
 	ErrHeld = errors.New("another invocation is working on this image")
-	// ErrForeign: the object in the claim's place is none of this program, and is left alone.
+	// ErrForeign: the object in the place of the claim is not one of this program, and is not changed.
 	ErrForeign = errors.New("the object in the claim's place is not one of this program")
 )
 
@@ -105,7 +104,7 @@ func Acquire(ctx context.Context, o Object, h Holder) (*Claim, error) {
 			return nil, err
 		case found.last == nil && !found.ours:
 			return nil, ErrForeign
-		case notAppendable: // a tool copied the claim there, or somebody put it there: a claim that nobody can append to
+		case notAppendable: // a tool copied or wrote the claim: such an object does not accept appends
 			if last := found.last; last != nil {
 				if last.holds(own, time.Now()) {
 					return nil, ErrHeld
@@ -133,12 +132,12 @@ func (c *Claim) create(ctx context.Context, own *line) error {
 	return err
 }
 
-// take makes a claim that was found one's own, if its holder has stopped or has released it.
+// take takes over the claim that was found, if it was released or its holder has stopped.
 func (c *Claim) take(ctx context.Context, found content, own line) error {
 	c.extent = found.extent
 	now := time.Now()
 	switch last := found.last; {
-	case last == nil: // nothing in it can be believed; whoever appends first begins the chain
+	case last == nil: // no line is authentic; the first append begins the chain
 		c.Replaced = true
 		return c.append(ctx, own)
 	case last.Owner == own.Owner: // the response to the append was lost
@@ -161,8 +160,8 @@ func (c *Claim) next(s State) line {
 	return next
 }
 
-// append writes the claim's next line and makes sure that it counts. ErrHeld means that it does not: somebody else took the
-// claim over, or removed it.
+// append writes the next line of the claim and verifies that it is part of the chain. ErrHeld means that it is not: another
+// invocation took the claim over or removed it.
 func (c *Claim) append(ctx context.Context, next line) error {
 	encoded := c.object.Auth.encode(&next, c.object.Image)
 	for range appendTries {
@@ -176,7 +175,7 @@ func (c *Claim) append(ctx context.Context, next line) error {
 			c.last, c.extent = next, extent{length: done.Length, crc: crc}
 			return nil
 		}
-		// The response was lost, somebody's line came in between, or the object is another one of the same length.
+		// The response was lost, another line came in between, or the object is another one of the same length.
 		if err != nil && !errors.Is(err, bucket.ErrPositionMismatch) && !errors.Is(err, bucket.ErrNotFound) && !errors.Is(err, bucket.ErrNotAppendable) {
 			return err
 		}

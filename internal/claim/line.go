@@ -136,7 +136,7 @@ func (l *line) leaseOver(now time.Time) bool {
 }
 
 // holds reports whether the holder of this line keeps the claim from another one: its lease is not over, and it is no
-// earlier attempt of the same request, which is dead. now is compared with the lease on this machine's clock: instances keep
+// earlier attempt of the same request, which has ended. now is compared with the lease on this machine's clock: instances keep
 // time by NTP, and holders stop before their lease ends.
 func (l *line) holds(other line, now time.Time) bool {
 	earlierAttempt := l.RequestID != "" && l.RequestID == other.RequestID && l.RetryCount < other.RetryCount

@@ -155,7 +155,7 @@ func TestWhoKeepsAClaimFromWhom(t *testing.T) {
 		"somebody whose lease is over":                      {line{Owner: "x", RequestID: "r2", LeaseEnd: over}, false},
 		"somebody whose lease ends now":                     {line{Owner: "x", RequestID: "r2", LeaseEnd: moment}, false},
 		"released":                                          {line{Owner: "x", RequestID: "r2"}, false},
-		"an earlier attempt of this request is dead":        {line{Owner: "x", RequestID: "r1", RetryCount: 0, LeaseEnd: live}, false},
+		"an earlier attempt of this request has ended":      {line{Owner: "x", RequestID: "r1", RetryCount: 0, LeaseEnd: live}, false},
 		"the same attempt delivered twice":                  {line{Owner: "x", RequestID: "r1", RetryCount: 1, LeaseEnd: live}, true},
 		"a later attempt of this request":                   {line{Owner: "x", RequestID: "r1", RetryCount: 2, LeaseEnd: live}, true},
 		"no request ID is no identity":                      {line{Owner: "x", RetryCount: 0, LeaseEnd: live}, true},

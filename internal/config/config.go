@@ -194,7 +194,7 @@ func (p *problems) err() error {
 	return errors.New(b.String())
 }
 
-// Public returns the configuration by variable name as it may be shown: without secrets, which are only told to be there.
+// Public returns the configuration by variable name as it may be shown: for secrets, only whether they are set.
 func (c Config) Public() map[string]any {
 	values := reflect.ValueOf(c)
 	public := make(map[string]any, values.NumField())

@@ -33,7 +33,7 @@ var deployment = []deploymentVariable{
 	{"PACKAGE", false, `(?i)\.zip(\?.*)?$`, "the path or https:// address of fc-idcard-ocr.zip; empty builds it"},
 }
 
-// Check is Parse for the time before a deployment: it also looks at what the deployment files take from the environment. The
+// Check is Parse for use before a deployment: it also checks the variables that the deployment files take from the environment. The
 // error lists every problem of both.
 func Check(environ []string) error {
 	_, p := parse(environ)

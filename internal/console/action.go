@@ -15,7 +15,7 @@ import (
 // MaxAction is the most images that one action may be about.
 const MaxAction = 1000
 
-// Action asks for images to be recognised again. Without Confirm it changes nothing and tells what it would cost.
+// Action asks for images to be recognised again. Without Confirm it changes nothing and returns the cost.
 type Action struct {
 	Action string   `json:"action"` // ActionRetry or ActionForce
 	IDs    []string `json:"ids"`

@@ -69,7 +69,7 @@ type Step struct {
 	Caller     string    `json:"caller,omitempty"`
 	Status     int       `json:"status"`
 	DurationMs float64   `json:"durationMs"`
-	// Open tells that a call has no answer yet. Outcome is what the gateway says of it, with its refusal if there is one.
+	// Open means that a call has no response yet. Outcome is what the gateway says of it, with its refusal if there is one.
 	Open    bool   `json:"open,omitempty"`
 	Outcome string `json:"outcome,omitempty"`
 	Charged bool   `json:"charged,omitempty"`

@@ -1,4 +1,4 @@
-// Package console is the web page for people who look after a bucket: numbers, a work list, every image beside its document, reviews.
+// Package console is the web page for the operators of a bucket: numbers, a work list, every image beside its document, reviews.
 // It works over an interface, so that a sandbox and a real bucket have the same page. It loads nothing from elsewhere, keeps nothing on
 // disk, masks personal data until somebody asks for it, and changes nothing before that is confirmed.
 package console
@@ -50,7 +50,7 @@ type Config struct {
 	Price float64
 	// Parallel is how many documents are read at a time, 16 by default.
 	Parallel int
-	// Relist is how often the listing is renewed while somebody looks, 1 minute by default.
+	// Relist is how often the bucket is listed while a page is open, 1 minute by default.
 	Relist time.Duration
 	// ClaimAge is the age from which a claim counts as left behind, 15 minutes by default.
 	ClaimAge time.Duration
@@ -58,7 +58,7 @@ type Config struct {
 	GiveUpAge time.Duration
 	// Now is the clock, time.Now by default.
 	Now func() time.Time
-	// Log gets what the page could not be told; nil discards.
+	// Log gets errors that could not be sent to the page; nil discards them.
 	Log *slog.Logger
 }
 
@@ -175,7 +175,7 @@ func (s *Server) getPage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// getAbout tells the page what it is about and what it can do.
+// getAbout returns the bucket of the page and the actions it allows.
 func (s *Server) getAbout(w http.ResponseWriter, _ *http.Request) {
 	samples := []string{}
 	for name := range s.config.Samples {
@@ -212,7 +212,7 @@ func (s *Server) Run(ctx context.Context) {
 	}
 }
 
-// wait waits until the bucket is to be listed anew: somebody asks for it, or the listing is old and somebody looks.
+// wait waits until the bucket must be listed again: on request, or if the listing is old and a page is open.
 func (s *Server) wait(ctx context.Context, ticker *time.Ticker) bool {
 	for {
 		select {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// hub tells the pages that are open what happens.
+// hub sends events to the open pages.
 type hub struct {
 	mu    sync.Mutex
 	pages map[chan message]struct{}
@@ -42,7 +42,7 @@ func (h *hub) watched() bool {
 	return len(h.pages) > 0
 }
 
-// publish tells all pages. One that does not keep up misses some; each message but steps makes it ask for everything.
+// publish sends an event to all pages. A slow page misses some; each message but steps makes it ask for everything.
 func (h *hub) publish(m message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -54,7 +54,7 @@ func (h *hub) publish(m message) {
 	}
 }
 
-// changed tells that the table can look different.
+// changed announces that the table may have changed.
 func (h *hub) changed() { h.publish(message{"changed", struct{}{}}) }
 
 // follow passes the steps of the sandbox on, and lists the images that they are about.
@@ -109,7 +109,7 @@ func (s *Server) follow(ctx context.Context) {
 	}
 }
 
-// keepAlive is how often a silent stream says that it still is there, so that a browser notices a dead one.
+// keepAlive is the interval of comments on an idle stream, so that a browser notices a broken connection.
 const keepAlive = 15 * time.Second
 
 // getEvents streams what happens as server-sent events.

@@ -22,7 +22,7 @@ type Detail struct {
 	Masked   bool             `json:"masked"`
 	Document *result.Document `json:"document,omitempty"`
 	Review   *result.Review   `json:"review,omitempty"`
-	// History is of a sandbox only. Known tells whether it reaches back to the image's last invocation.
+	// History is of a sandbox only. Known reports whether it reaches back to the image's last invocation.
 	History *History `json:"history,omitempty"`
 	Known   bool     `json:"known"`
 	// Calls and Charged count the recorded calls of the gateway about this image.

@@ -30,7 +30,7 @@ type index struct {
 	progress Progress
 }
 
-// Progress tells how complete the index is.
+// Progress is how complete the index is.
 type Progress struct {
 	Listed   int       `json:"listed"`
 	Unread   int       `json:"unread"` // documents that have not been read yet

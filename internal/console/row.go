@@ -8,7 +8,7 @@ import (
 	"fc-idcard-ocr/internal/result"
 )
 
-// State is what became of an image, as the page tells it. Every image has exactly one.
+// State is the state of an image on the page. Every image has exactly one.
 type State string
 
 // The states.
@@ -70,7 +70,7 @@ type row struct {
 	touched time.Time       // when the entry was listed
 }
 
-// state tells what became of the image.
+// state returns the state of the image.
 func (r *row) state(c *Config) State {
 	e, now := r.entry, c.Now()
 	gaveUp := c.Activity != nil && c.Activity.GaveUp(e.Key)
@@ -108,7 +108,7 @@ func (r *row) state(c *Config) State {
 	return State(f.verdict)
 }
 
-// reviewed reports whether a person has looked at the document as it is now.
+// reviewed reports whether a person has reviewed the current document.
 func (r *row) reviewed() bool {
 	e := r.entry
 	return e.Review != nil && e.Document != nil && !e.Review.LastModified.Before(e.Document.LastModified)
@@ -140,7 +140,7 @@ func (r *row) view(c *Config) Row {
 		Name: card.Name, IDNumber: card.IDNumber, Charged: r.facts.charged, Reviewed: r.reviewed(), Uploaded: r.entry.Image.LastModified, Size: r.entry.Image.Size}
 }
 
-// contains reports whether the key, the name or the ID number contains the words that somebody looks for, in lower case.
+// contains reports whether the key, the name or the ID number contains the search words, in lower case.
 func (r *row) contains(words string) bool {
 	return strings.Contains(strings.ToLower(r.entry.Key), words) || strings.Contains(strings.ToLower(r.facts.name), words) ||
 		strings.Contains(strings.ToLower(r.facts.idNumber), strings.ReplaceAll(words, " ", ""))

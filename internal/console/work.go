@@ -17,7 +17,7 @@ const (
 	ActionForce  = "force"  // have it recognised again although its document is final, and pay again
 )
 
-// waitingAge is how long an image may wait for its event before somebody should look.
+// waitingAge is how long an image may wait for its event before it is listed as work.
 const waitingAge = 15 * time.Minute
 
 // cause says why the image needs somebody, by an error code or a state, and what can be done; empty if it does not.

@@ -1,7 +1,7 @@
-// Package explorer runs the real handler over models of OSS and of the API gateway, in virtual time, under a scheduler: each
-// request is a step, and before each step something else may happen. A schedule is what happens by itself but for a few
-// deviations: another order, a lost reply, a request that is carried out late, a crash, an image that is replaced, deleted or
-// put back, time that passes. After each schedule the promises of docs/guarantees.md are checked.
+// Package explorer runs the real handler against models of OSS and of the API gateway, in virtual time, under a scheduler: each
+// request is a step. A schedule is the normal sequence of steps with a few deviations: another order, a lost response, a
+// request that is executed late, a crash, an image that is replaced, deleted or restored, a delay. After each schedule the
+// promises of docs/guarantees.md are checked.
 //
 // It is for tests and never part of what is deployed.
 package explorer

@@ -12,7 +12,7 @@ import (
 	"fc-idcard-ocr/internal/result"
 )
 
-// version identifies a version of the image as OSS tells versions apart.
+// version identifies a version of the image as OSS does.
 type version struct {
 	etag     string
 	modified time.Time
@@ -39,7 +39,7 @@ type history struct {
 	copiedClaims     int         // to which nobody can append
 	forced           int         // deliveries that were to pay again
 	deletedResults   int         // of these, claims that held a paid result
-	lostTold         int         // extra charges that lost claims told
+	lostTold         int         // extra charges that lost claims recorded
 	lateWrites       int         // documents that OSS wrote after their sender had given up, over others
 	refusals         int         // calls that the gateway refused for the moment, after which the next generation's nonce is sent
 	holder           *invocation // who has written the claim's last line that fits
@@ -187,14 +187,14 @@ func (w *world) checkCharge(c *charge) {
 	}
 }
 
-// sameSecond reports whether the image changed more than once in the second of a version, so that Last-Modified does not tell.
+// sameSecond reports whether the image changed more than once in the second of a version, so that Last-Modified cannot distinguish the versions.
 func (w *world) sameSecond(v version) bool { return !w.setup.Versioned && w.changes[v.modified] > 1 }
 
 func (w *world) name(v version) string {
 	return fmt.Sprintf("%q of %s", w.contents[v.etag], v.modified.Format("15:04:05"))
 }
 
-// checkDocument: a document tells the truth, and covers nothing that is worth more.
+// checkDocument: a document is correct, and does not replace a more valuable one.
 func (w *world) checkDocument(before *result.Document, r *request) {
 	d, err := result.Parse(r.body)
 	if err != nil {
@@ -228,7 +228,7 @@ func (w *world) checkDocument(before *result.Document, r *request) {
 		w.except("a claim was removed while its holder was at work: its document covered another holder's")
 	case late > r.by.looked:
 		w.lateWrites++
-		w.except("OSS carried out a PUT late, between another invocation's look and its PUT")
+		w.except("OSS carried out a PUT late, between another invocation's HEAD and its PUT")
 	default:
 		w.violate("invocation %d covers the paid document of %s with one of %s (%s)", r.by.number, w.name(versionOf(before.Image)), w.name(versionOf(d.Image)), d.Status)
 	}
@@ -392,7 +392,7 @@ func (w *world) forgotten() (n int) {
 	return n
 }
 
-// told counts the extra charges that documents and claim tell. A count goes on from claim to document and from document to
+// told counts the extra charges in documents and claim. A count goes on from claim to document and from document to
 // document until a final one, and begins anew after it.
 func (w *world) told() int {
 	sum, current, settled := 0, 0, false
@@ -416,7 +416,7 @@ func (w *world) told() int {
 	return sum + current
 }
 
-// toldBy returns the most extra charges that a line of a claim tells.
+// toldBy returns the largest number of extra charges in a line of a claim.
 func toldBy(claim []byte) (most int) {
 	for text := range bytes.Lines(claim) {
 		var line struct {

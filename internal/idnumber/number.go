@@ -54,7 +54,7 @@ const (
 	FifteenDigit             Kind = "fifteen-digit"              // given before 1999-10-01
 )
 
-// Kind tells the kind by length and first digits.
+// Kind returns the kind by length and first digits.
 func (n Number) Kind() Kind {
 	switch {
 	case n.text == "":
@@ -196,7 +196,7 @@ func decimal(digits string) int {
 	return v
 }
 
-// Sex is the sex that a number's sequence code tells. The zero Sex is that of the zero Number.
+// Sex is the sex in the sequence code of a number. The zero Sex is that of the zero Number.
 type Sex int
 
 // Odd sequence codes are given to men, even ones to women (GB 11643, 4.1.3).
@@ -216,7 +216,7 @@ func (s Sex) String() string {
 	return ""
 }
 
-// Sex tells the sex from the last digit of the sequence code: the 17th character, or the 15th of a 15-digit number.
+// Sex returns the sex by the last digit of the sequence code: the 17th character, or the 15th of a 15-digit number.
 func (n Number) Sex() Sex {
 	if n.text == "" {
 		return 0

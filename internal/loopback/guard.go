@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// ErrHost is told to a caller whose Host header names no loopback address.
+// ErrHost is the error for a request whose Host header names no loopback address.
 var ErrHost = errors.New("the Host header names no loopback address; accepted are 127.0.0.1, [::1] and localhost")
 
 // IsHost reports whether a Host header, with or without a port, names a loopback address.

@@ -14,7 +14,7 @@ const (
 )
 
 // breaker keeps a process from paying a second time while the provider answers nothing: that call would be lost, too. First
-// calls go on, since an image's first call is all that its document promises to pay; they tell when answers come again. Its
+// calls go on, since an image's first call is all that its document promises to pay; they show when responses arrive again. Its
 // zero value is closed.
 type breaker struct {
 	mu        sync.Mutex
@@ -23,7 +23,7 @@ type breaker struct {
 	nextProbe time.Time
 }
 
-// answered tells the breaker that an answer came.
+// answered records that a response arrived.
 func (b *breaker) answered(log *slog.Logger) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -33,7 +33,7 @@ func (b *breaker) answered(log *slog.Logger) {
 	b.lost, b.open = 0, false
 }
 
-// lose tells the breaker that an answer was lost.
+// lose records that a response was lost.
 func (b *breaker) lose(log *slog.Logger) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -46,7 +46,7 @@ func (p *Processor) newCallLoop(in imageInput, deadline time.Time, log *slog.Log
 	return l
 }
 
-// run makes calls until retryState is satisfied and tells the document how it went. An error means that the claim is not ours
+// run makes calls until retryState stops and writes the outcome into the document. An error means that the claim is not ours
 // any more, or that the image is gone or was replaced.
 func (l *callLoop) run(ctx context.Context, d *result.Document) error {
 	answer, failure, err := l.calls(ctx)
@@ -216,7 +216,7 @@ func (l *callLoop) call(ctx context.Context, request ocrclient.Request) (*ocrcli
 	return l.p.options.OCR.Recognize(ctx, request)
 }
 
-// observe tells budget and breaker how a call ended, and keeps what came of its answer.
+// observe reports the outcome of a call to budget and breaker, and keeps its response.
 func (l *callLoop) observe(err error) {
 	l.spending.settle(err)
 	var e *ocrclient.Error

@@ -72,7 +72,7 @@ func TestNoRetryIsToldWhereNoneFollows(t *testing.T) {
 	assert.NotContains(t, f.Log.String(), `"msg":"retry"`)
 }
 
-// A nonce that was never sent is not one whose fate is open, however long the rate limit holds its call back.
+// A nonce that was never sent is not indeterminate, however long the rate limit delays its call.
 func TestNonceThatGrewOldUnsentIsNoPossibleCharge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := ocrtest.NewFixture(t, ocrtest.NotSent, ocrtest.NotSent)

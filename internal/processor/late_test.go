@@ -161,9 +161,9 @@ func TestAFailureCoversNoDocumentThatWasNotSeen(t *testing.T) {
 		when   string // a paid one appears before this request
 		covers bool
 	}{
-		"before the last look":                         {when: "HEAD"},
-		"between the last look and the document":       {when: "PUT"},
-		"over one that was seen, before the last look": {before: `{"schemaVersion":1,"status":"failed","error":{"code":"Timeout","retryable":true}}`, when: "HEAD"},
+		"before the last HEAD":                         {when: "HEAD"},
+		"between the last HEAD and the document":       {when: "PUT"},
+		"over one that was seen, before the last HEAD": {before: `{"schemaVersion":1,"status":"failed","error":{"code":"Timeout","retryable":true}}`, when: "HEAD"},
 		"never":                       {covers: true},
 		"never, over one that is old": {before: `{"schemaVersion":1,"status":"failed","error":{"code":"Timeout","retryable":true}}`, covers: true},
 	} {

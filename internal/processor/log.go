@@ -20,7 +20,7 @@ func (p *Processor) Logger(inv Invocation, image result.Image) *slog.Logger {
 	return log.With("bucket", image.Bucket, "key", result.MaskKey(image.Key))
 }
 
-// logOutcome writes the one line of the log that tells how the image ended.
+// logOutcome writes the log line with the outcome of the image.
 func (t *imageTask) logOutcome(o Outcome) {
 	attributes := []any{"status", string(o.Status)}
 	if o.Err != nil {

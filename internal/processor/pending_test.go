@@ -118,7 +118,7 @@ func TestWhatIsPaidOutlivesALookThatFails(t *testing.T) {
 			refuse: func(f *ocrtest.Fixture) { refuseAfterCall(f, bucket.ErrUnavailable) },
 			left:   func(t *testing.T, f *ocrtest.Fixture) { require.Equal(t, 1, f.Processor().PendingCount()) },
 		},
-		"a call of open fate, of which another process knows the nonce only; park never pays again": {
+		"an indeterminate call of which another process knows only the nonce; park never pays again": {
 			refuse: func(f *ocrtest.Fixture) { refuseAfterCall(f, bucket.ErrUnavailable) },
 			next: func(f *ocrtest.Fixture) *processor.Processor {
 				f.Options.OnLostAnswer = config.Park
@@ -151,7 +151,7 @@ func TestWhatIsPaidOutlivesALookThatFails(t *testing.T) {
 	}
 }
 
-// What a former holder left in the claim is worth more than a final failure of the one who only looks.
+// The paid result of a previous holder in the claim is worth more than the final failure of a later inspection.
 func TestALookThatFailsForGoodGivesUpNothingThatWasPaid(t *testing.T) {
 	f := ocrtest.NewFixture(t)
 	f.Fail(bucket.ErrUnavailable, ocrtest.Op("PUT"))

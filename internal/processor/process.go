@@ -20,7 +20,7 @@ const (
 	releaseReserve = 400 * time.Millisecond // of that, to release the claim
 )
 
-// maxRestarts bounds how often an image is begun anew in one invocation because it was replaced before anything was paid.
+// maxRestarts limits how often an invocation restarts an image that was replaced before the paid call.
 const maxRestarts = 3
 
 // imageTask is one image in one invocation.
@@ -59,7 +59,7 @@ func (t *imageTask) run(ctx context.Context) (o Outcome) {
 		case t.removed: // it is there again
 			return t.giveBack(ctx, c, Outcome{Status: Unchanged})
 		}
-		// A saved document is newer than one that is there: a forced one. But a failure is worth less than a final document.
+		// A saved document is newer than the stored one: a forced call made it. But a failure does not replace a final document.
 		if d := t.pendingResult(c, seen); d != nil && (d.Status != result.Failed || !seen.final) {
 			return t.finish(ctx, c, seen, attempt{document: d, call: c.Call(seen.version)})
 		}
@@ -106,16 +106,16 @@ func (t *imageTask) claim(ctx context.Context) (*claim.Claim, error) {
 	return c, err
 }
 
-// inspection is what is there before anything is paid.
+// inspection is the state of image and document before the paid call.
 type inspection struct {
 	missing  bool // no image
 	final    bool // a final document for the image's current version
 	version  claim.Version
 	archived bool           // the image has to be restored before it can be read
-	stored   *bucket.Object // the document; nil if there is none. Of a missing image it may only be that nobody knows
+	stored   *bucket.Object // the document; nil if there is none. For a missing image it is also set if the HEAD failed
 }
 
-// inspect sends HEAD for image and document side by side, and makes the image's current version the one that counts.
+// inspect sends HEAD for image and document concurrently, and makes the image's current version the one that counts.
 func (t *imageTask) inspect(ctx context.Context) (s inspection, err error) {
 	defer t.timings.start("inspect")()
 	ctx, cancel := t.withReserve(ctx, saveReserve)
@@ -156,8 +156,8 @@ func versionOf(o bucket.Object) claim.Version {
 	return claim.Version{ETag: o.ETag, LastModified: o.LastModified, VersionID: o.VersionID}
 }
 
-// isFinal reports whether a document is final and about the image's current version. A failed one must be read to know, and
-// one that lost its metadata, as in a copy by another tool.
+// isFinal reports whether a document is final and about the current version of the image. It reads documents of failures, and
+// documents without metadata, such as copies by another tool.
 func (t *imageTask) isFinal(ctx context.Context, stored bucket.Object) (bool, error) {
 	etag, status := result.FromMetadata(stored.Meta)
 	switch {
@@ -177,8 +177,7 @@ func (t *imageTask) isFinal(ctx context.Context, stored bucket.Object) (bool, er
 	return err == nil && d.Final() && bucket.ETag(d.Image.ETag) == t.image.ETag, nil
 }
 
-// pendingResult returns the document that an earlier invocation paid for this version and could not write; nil if there is
-// none.
+// pendingResult returns the paid document for this version that an earlier invocation could not write; nil if there is none.
 func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) *result.Document {
 	remembered := t.p.pending.take(c.Call(seen.version).Nonce, t.image)
 	if saved, version := c.Result(); saved != nil && version.Equal(seen.version) {
@@ -190,12 +189,12 @@ func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) *result.Docum
 	return remembered
 }
 
-// attempt is what the calls for one version brought.
+// attempt is the result of the calls for one version.
 type attempt struct {
 	document *result.Document
-	call     claim.Call // what is known of the next call
-	consumed bool       // call's nonce is not to be sent again
-	pinned   bool       // the answer is surely about the version that was inspected
+	call     claim.Call // the state of the next call
+	consumed bool       // the nonce of call must not be sent again
+	pinned   bool       // the response is certainly about the version that was inspected
 	sum      string     // SHA-256 of the picture, if it was needed
 }
 
@@ -231,8 +230,8 @@ func (t *imageTask) checkSize() *result.Error {
 }
 
 // checkVersion makes sure that an answer is about the version that was inspected. The provider fetches what is at the key, so
-// unless the call named a version the image must be the same before and after. Otherwise nobody knows which version was read:
-// the call is told, and nothing is claimed about either version.
+// unless the call named a version the image must be the same before and after. Otherwise it is unknown which version was read:
+// the document records the call, but makes no statement about either version.
 func (t *imageTask) checkVersion(ctx context.Context, seen inspection, done *attempt) error {
 	if done.pinned || done.document.Status == result.Failed {
 		return nil
@@ -258,9 +257,9 @@ func (t *imageTask) failedResult(e *result.Error) *result.Document {
 	return d
 }
 
-// finish writes the document and ends the claim: it is removed if the image is settled, and keeps what the next holder must
-// know if not. A final document that cannot be written is saved in the claim, or, if not even that succeeds, in this process's
-// memory: the next delivery writes it without paying.
+// finish writes the document and ends the claim. It removes the claim if the document is final, and otherwise saves the state
+// for the next holder in it. A final document that cannot be written is saved in the claim or, if that fails, in the memory of
+// the process: the next delivery writes it without paying.
 func (t *imageTask) finish(ctx context.Context, c *claim.Claim, seen inspection, done attempt) Outcome {
 	d := done.document
 	var err error
@@ -271,7 +270,7 @@ func (t *imageTask) finish(ctx context.Context, c *claim.Claim, seen inspection,
 	switch {
 	case d.Status != result.Failed:
 		err = t.writeResult(ctx, d, bucket.PutOptions{})
-	case d.Error.Code == result.InProgress: // the document is the other holder's to write
+	case d.Error.Code == result.InProgress: // the other holder writes the document
 		written = false
 	default:
 		written, err = t.writeFailure(ctx, seen.stored, d)
@@ -286,7 +285,7 @@ func (t *imageTask) finish(ctx context.Context, c *claim.Claim, seen inspection,
 			unwritten = d.Encode()
 		}
 		e := *d.Error
-		e.Retryable = true // nothing says beside the image what happened, so the platform must hear it
+		e.Retryable = true // there is no document, so the platform must get the error
 		return t.saveCalls(ctx, c, seen, done, unwritten, Outcome{Status: d.Status, Err: &e})
 	case d.Final():
 		t.remember(ctx, done.sum, d)
@@ -296,7 +295,7 @@ func (t *imageTask) finish(ctx context.Context, c *claim.Claim, seen inspection,
 	}
 }
 
-// endForced ends a forced call that failed. Its caller hears of it; the claim keeps what may have been charged in vain.
+// endForced ends a forced call that failed. Its caller gets the error; the claim keeps the count of possible extra charges.
 func (t *imageTask) endForced(ctx context.Context, c *claim.Claim, seen inspection, done attempt) Outcome {
 	o := Outcome{Status: result.Failed, Err: done.document.Error}
 	if done.document.OCR.PossibleExtraCharges == 0 {
@@ -345,7 +344,7 @@ func (t *imageTask) release(ctx context.Context, c *claim.Claim, o Outcome) Outc
 }
 
 // endUnchanged ends an image whose document is final. A document that came late is of a holder that did not know of the calls
-// after its own. The claim counts these and its own as possibly charged in vain: the document tells of them from now on.
+// after its own. The claim counts these and its own as possibly charged in vain: the document includes them from now on.
 func (t *imageTask) endUnchanged(ctx context.Context, c *claim.Claim, seen inspection) Outcome {
 	o := Outcome{Status: Unchanged}
 	call := c.Call(seen.version)
@@ -438,7 +437,7 @@ func (t *imageTask) failUnseen(ctx context.Context, e *result.Error) Outcome {
 		return Outcome{Status: result.Failed, Err: e}
 	}
 	if written, err := t.writeFailure(ctx, nil, d); !written || err != nil {
-		e.Retryable = true // nothing says beside the image what happened, so the platform must hear it
+		e.Retryable = true // there is no document, so the platform must get the error
 		return Outcome{Status: result.Failed, Err: e}
 	}
 	return Outcome{Document: d, Status: result.Failed, Err: e}

@@ -284,7 +284,7 @@ func TestResultThatCannotBeWrittenIsNotPaidAgain(t *testing.T) {
 
 func TestOpenFateIsAskedByTheNextDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := ocrtest.NewFixture(t, ocrtest.LostBeforeAcceptance, ocrtest.LostBeforeAcceptance, ocrtest.LostAfterCharge) // two calls of open fate, one of them charged
+		f := ocrtest.NewFixture(t, ocrtest.LostBeforeAcceptance, ocrtest.LostBeforeAcceptance, ocrtest.LostAfterCharge) // two indeterminate calls, one of them charged
 		o := f.Process(ocrtest.First("r1"))
 		require.True(t, o.Retry())
 		assert.Equal(t, 2, f.Document().OCR.PossibleExtraCharges)
@@ -301,7 +301,7 @@ func TestOpenFateIsAskedByTheNextDelivery(t *testing.T) {
 		o = f.Process(ocrtest.Retry("r1", 1))
 		require.False(t, o.Retry(), o.Err)
 		assert.Equal(t, result.Recognized, f.Document().Status)
-		assert.Equal(t, 1, f.Document().OCR.PossibleExtraCharges, "the first nonce; the second one's fate is known now")
+		assert.Equal(t, 1, f.Document().OCR.PossibleExtraCharges, "the first nonce; the outcome of the second is known now")
 		assert.Equal(t, 1, f.OCR.Charged())
 	})
 }

@@ -1,4 +1,4 @@
-// Package processor turns one image into a result document: it claims the image, looks at it, makes the paid call, writes the
+// Package processor turns one image into a result document: it claims the image, inspects it, makes the paid call, writes the
 // document and releases the claim. Each image ends with exactly one document beside it, and is paid for once however often, and
 // however concurrently, its event is delivered.
 //
@@ -92,7 +92,7 @@ func New(o Options) *Processor {
 	return p
 }
 
-// Health is what GET /healthz tells of a process.
+// Health is the state of a process in GET /healthz.
 type Health struct {
 	// Breaker is closed, or open while no call is paid a second time because several answers in a row were lost.
 	Breaker string `json:"breaker"`
@@ -100,7 +100,7 @@ type Health struct {
 	LostInARow int `json:"lostInARow"`
 }
 
-// Health tells how the calls of this process go.
+// Health returns the state of the calls of this process.
 func (p *Processor) Health() Health { return p.breaker.health() }
 
 // Invocation is what the platform says beside the event.
@@ -132,7 +132,7 @@ func (o Outcome) Retry() bool { return o.Err != nil && o.Err.Retryable }
 // Request names an object that is to be recognised.
 type Request struct {
 	Image  result.Image
-	Region string // of the bucket, as the event tells it; empty for the function's
+	Region string // of the bucket, from the event; empty: the region of the function
 	// Removed: the event says that the image is gone. Nothing is recognised; if it is there again, its own event counts.
 	Removed bool
 	Force   bool // recognise, and pay, although a final document is there

@@ -16,7 +16,7 @@ func (t *imageTask) endMissing(ctx context.Context, c *claim.Claim, seen inspect
 		removed, err := t.removeBeside(ctx, seen)
 		if err != nil {
 			e := StorageError(err)
-			e.Retryable = true // no document tells: it would stand where none is to be
+			e.Retryable = true // there is no document: it would be beside a deleted image
 			e.Message = "the image is gone, and what stands beside it could not be removed: " + e.Message
 			return t.giveBack(ctx, c, Outcome{Status: result.Failed, Err: e})
 		}

@@ -34,7 +34,7 @@ type retryState struct {
 	attempts             int
 	indeterminate        bool // the current nonce may have been accepted: its response was lost, or a previous holder may have sent it
 	replayed             bool // the current nonce was sent a second time, or is a previous holder's
-	possibleExtraCharges int  // calls that may have been charged in vain, without the current one
+	possibleExtraCharges int  // calls that may have been charged without a result, without the current one
 	paidAgain            bool // one of them was for this version, so that the current nonce is the version's second chance
 }
 
@@ -61,7 +61,7 @@ func stopWith(e *result.Error) decision { return decision{action: stop, failure:
 
 func (s *retryState) attemptsLeft() bool { return s.attempts < s.maxAttempts }
 
-// allPossibleExtraCharges counts all calls that may have been charged in vain, the current one included.
+// allPossibleExtraCharges counts all calls that may have been charged without a result, including the current one.
 func (s *retryState) allPossibleExtraCharges() int {
 	if s.indeterminate {
 		return s.possibleExtraCharges + 1
@@ -69,7 +69,7 @@ func (s *retryState) allPossibleExtraCharges() int {
 	return s.possibleExtraCharges
 }
 
-// after decides after one call. allowsSecondCall tells whether a call may be made after one that may have been charged.
+// after decides after one call. allowsSecondCall reports whether a call may be made after one that may have been charged.
 func (s *retryState) after(a *ocrclient.Response, err error, allowsSecondCall func() bool) decision {
 	if err == nil {
 		d := s.answered(a)
@@ -109,7 +109,7 @@ func (s *retryState) after(a *ocrclient.Response, err error, allowsSecondCall fu
 	}
 }
 
-// answered: the answer belongs to this nonce, so the outcome of the nonce is known.
+// answered: the response belongs to this nonce, so the outcome of the nonce is known.
 func (s *retryState) answered(a *ocrclient.Response) decision {
 	s.indeterminate, s.replayed = false, false
 	code := a.Code()
@@ -130,7 +130,7 @@ func (s *retryState) answered(a *ocrclient.Response) decision {
 	}
 }
 
-// notAccepted: this call cost nothing. An earlier one with the same nonce may have, so that nonce is kept.
+// notAccepted: this call was free. An earlier call with the same nonce may have been charged; then the nonce is kept.
 func (s *retryState) notAccepted(next action, e *ocrclient.Error) decision {
 	if s.indeterminate {
 		next = retrySameNonce
@@ -142,7 +142,7 @@ func (s *retryState) notAccepted(next action, e *ocrclient.Error) decision {
 	return d
 }
 
-// nonceConsumed: the call with this nonce may have been charged and its answer is gone.
+// nonceConsumed: the call with this nonce may have been charged, and its response is lost.
 func (s *retryState) nonceConsumed(allowsSecondCall func() bool) decision {
 	switch {
 	case s.onLostAnswer == config.Park || s.paidAgain:

@@ -90,7 +90,7 @@ func TestAVersionedBucketsVersionIsNamedInTheCall(t *testing.T) {
 		f.Bucket.Requests()
 		o = f.Process(ocrtest.First("r2"))
 		require.False(t, o.Retry(), o.Err)
-		assert.Len(t, f.Bucket.Requests(), 5, "claim, two looks, document, release: no look after the call")
+		assert.Len(t, f.Bucket.Requests(), 5, "claim, two HEADs, document, release: no HEAD after the call")
 		assert.Equal(t, f.Version().VersionID, f.Document().Image.VersionID)
 		assert.Equal(t, 2, f.OCR.Charged())
 	})
@@ -155,7 +155,7 @@ func TestAPictureThatIsReadIsTheVersionThatWasInspected(t *testing.T) {
 	})
 }
 
-// The same bytes are put there again while the function looks: read is what counts.
+// The same bytes are uploaded again during the inspection: the version that was read counts.
 func TestAPictureThatIsReadIsComparedByItsTimeToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := ocrtest.NewFixture(t)

@@ -51,7 +51,7 @@ type Image struct {
 	ETag         string    `json:"etag,omitempty"`        // upper case, without quotes
 	Size         int64     `json:"size"`                  // bytes
 	VersionID    string    `json:"versionId,omitempty"`   // of buckets with versions only
-	LastModified time.Time `json:"lastModified,omitzero"` // UTC, whole seconds, as OSS tells it
+	LastModified time.Time `json:"lastModified,omitzero"` // UTC, whole seconds, as returned by OSS
 }
 
 // Card is what was read, in normal form: without line breaks, control characters and other characters that are not seen. Fields
@@ -65,7 +65,7 @@ type Card struct {
 	IDNumber  string `json:"idNumber"` // digits and X if it is made of them, else as printed
 }
 
-// OCR tells of the calls. Charged is about the response used; PossibleExtraCharges counts the other calls of this image that
+// OCR describes the calls. Charged is about the response used; PossibleExtraCharges counts the other calls of this image that
 // may have been charged because their responses never came.
 type OCR struct {
 	RequestID            string             `json:"requestId"` // showapi_res_id
@@ -81,7 +81,7 @@ type OCR struct {
 // Final reports that the document settles its image: a redelivery of the event changes nothing.
 func (d *Document) Final() bool { return d.Error == nil || !d.Error.Retryable }
 
-// Fail makes the document tell of a failure.
+// Fail makes the document one of a failure.
 func (d *Document) Fail(e *Error) { d.Status, d.Error = Failed, e }
 
 // Stamp sets what differs between two documents of the same content.
@@ -108,7 +108,7 @@ func (d *Document) Encode() []byte {
 	return b.Bytes()
 }
 
-// Metadata is what a HEAD of the document tells (x-oss-meta-*).
+// Metadata is the metadata of the document, which HEAD returns (x-oss-meta-*).
 func (d *Document) Metadata() map[string]string {
 	return map[string]string{metaSourceETag: d.Image.ETag, metaStatus: string(d.Status)}
 }
@@ -118,7 +118,7 @@ const (
 	metaStatus     = "status"
 )
 
-// FromMetadata returns the image's ETag as written (not normalised) and the status that a document's metadata tell, both empty
+// FromMetadata returns the image's ETag as written (not normalised) and the status in the metadata of a document, both empty
 // if there are none.
 func FromMetadata(meta map[string]string) (etag string, status Status) {
 	return meta[metaSourceETag], Status(meta[metaStatus])

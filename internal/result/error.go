@@ -31,7 +31,7 @@ const (
 	BadRequest       = ocrclient.BadRequest
 	NotAllowed       = Code("NotAllowed") // HTTP_ALLOW does not name this object
 	Internal         = Code("Internal")
-	StorageRefused   = Code("StorageRefused")  // the bucket's set-up refuses claim, document or look
+	StorageRefused   = Code("StorageRefused")  // the configuration of the bucket refuses claim, document or HEAD
 	ImageArchived    = Code("ImageArchived")   // the object has to be restored before it can be read
 	ImageReplaced    = Code("ImageReplaced")   // the object changed while it was recognised
 	BudgetExhausted  = Code("BudgetExhausted") // OCR_DAILY_LIMIT is used up for today
@@ -42,7 +42,7 @@ var Codes = []Code{NotRecognized, ImageRejected, ImageTooLarge, ImageUnsupported
 	Unauthorized, ClockSkew, Unavailable, Timeout, BadAnswer, AnswerLost, InProgress, BadRequest, NotAllowed, Internal,
 	StorageRefused, ImageArchived, ImageReplaced, BudgetExhausted}
 
-// Transient tells the codes of failures that pass by themselves.
+// Transient reports whether failures with this code pass without a change.
 func Transient(code Code) bool { return code == Throttled || code == Timeout || code == Unavailable }
 
 // Error says why there is no card: in a document, to the platform, and to a caller of the HTTP API. Message holds no card
@@ -61,7 +61,7 @@ func Errorf(code Code, retryable bool, format string, args ...any) *Error {
 	return &Error{Code: code, Retryable: retryable, Message: fmt.Sprintf(format, args...)}
 }
 
-// AsError returns the *Error in err, or one that tells nothing but that the function failed.
+// AsError returns the *Error in err, or one that only says that the function failed.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {

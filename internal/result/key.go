@@ -18,7 +18,7 @@ var CreateEvents = []string{
 // RemoveEvents are the OSS events after which an object is gone, unless another one of its key came since.
 var RemoveEvents = []string{"ObjectRemoved:DeleteObject", "ObjectRemoved:DeleteObjects"}
 
-// Keys tells the keys of images, documents and claims apart. Package config refuses suffixes that overlap, so a key is one
+// Keys distinguishes the keys of images, documents and claims. Package config refuses suffixes that overlap, so a key is one
 // of them at most.
 type Keys struct {
 	ImageSuffixes []string // compared without regard to case

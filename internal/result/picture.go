@@ -8,7 +8,7 @@ import (
 // PictureType is what a picture's bytes say it is, whatever its name or Content-Type.
 type PictureType string
 
-// The types that are told apart.
+// The known types.
 const (
 	JPEG         PictureType = "JPEG"
 	PNG          PictureType = "PNG"
@@ -27,10 +27,10 @@ var ProviderTypes = []PictureType{JPEG, PNG, BMP}
 // Taken reports whether the provider takes pictures of this type as they are.
 func (p PictureType) Taken() bool { return slices.Contains(ProviderTypes, p) }
 
-// SniffBytes is how many bytes SniffPicture looks at, at most.
+// SniffBytes is how many bytes SniffPicture reads, at most.
 const SniffBytes = 1024
 
-// SniffPicture tells the type of a picture by its first bytes.
+// SniffPicture returns the type of an image by its first bytes.
 func SniffPicture(begin []byte) PictureType {
 	begin = begin[:min(len(begin), SniffBytes)]
 	at := func(offset int, magic string) bool {
@@ -57,12 +57,12 @@ func SniffPicture(begin []byte) PictureType {
 	return OtherPicture
 }
 
-// isBMPHeader tells the lengths of a BMP's second header from text that begins with BM.
+// isBMPHeader distinguishes the length of a BMP's second header from text that begins with BM.
 func isBMPHeader(length []byte) bool {
 	return bytes.Equal(length[1:], []byte{0, 0, 0}) && slices.Contains([]byte{12, 16, 40, 52, 56, 64, 108, 124}, length[0])
 }
 
-// isHEIF looks for one of HEIF's brands, the major one first, in the ftyp box that a file begins with.
+// isHEIF searches for one of HEIF's brands, the major one first, in the ftyp box that a file begins with.
 func isHEIF(begin []byte) bool {
 	end := min(len(begin), int(begin[2])<<8|int(begin[3]))
 	for i := 8; i+4 <= end; i += 4 {

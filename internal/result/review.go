@@ -27,8 +27,8 @@ const (
 type Review struct {
 	SchemaVersion int        `json:"schemaVersion"`
 	Decision      Decision   `json:"decision"`
-	Image         Image      `json:"image"`    // the version that was looked at
-	Document      Reviewed   `json:"document"` // the document that was looked at
+	Image         Image      `json:"image"`    // the version that was reviewed
+	Document      Reviewed   `json:"document"` // the document that was reviewed
 	Before        Card       `json:"before"`   // empty fields if nothing was recognised
 	After         Card       `json:"after"`
 	Validation    Validation `json:"validation"` // of After

@@ -41,7 +41,7 @@ func (c *Cloud) triggerMux(mode fcfake.Mode, trigger http.Handler) http.Handler 
 	})
 }
 
-// description is how the function is set up, as GetFunction tells it.
+// description is the configuration of the function, as returned by GetFunction.
 func (c *Cloud) description(mode fcfake.Mode) map[string]any {
 	variables := make(map[string]string)
 	for _, pair := range c.environment {

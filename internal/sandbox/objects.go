@@ -90,10 +90,10 @@ type Document struct {
 	CompletedAt time.Time `json:"completedAt"`
 }
 
-// Final tells whether no retry will replace the document.
+// Final reports whether no retry will replace the document.
 func (d Document) Final() bool { return !d.Error.Retryable }
 
-// Recognized tells whether a card was read.
+// Recognized reports whether a card was read.
 func (d Document) Recognized() bool { return d.Status == "recognized" }
 
 // Document reads the stored document of an image.

@@ -60,10 +60,10 @@ type Options struct {
 	Deliver func(event ossfake.Event, invoke func(ossfake.Event))
 	// WrapOSS, WrapGateway and WrapTrigger stand in front of the services, for observers and faults.
 	WrapOSS, WrapGateway, WrapTrigger func(http.Handler) http.Handler
-	// OnInvocation is told about every invocation that ended, OnObject about every change of an object.
+	// OnInvocation is called for every invocation that ended, OnObject for every change of an object.
 	OnInvocation func(fcfake.Record)
 	OnObject     func(ossfake.Event)
-	// OnIgnored is told about a file in the bucket's folder of which no document will come, and why.
+	// OnIgnored is called for a file in the bucket's folder of which no document will come, and why.
 	OnIgnored func(key, why string)
 	// Logs gets what the function prints; nil discards.
 	Logs io.Writer

@@ -15,7 +15,7 @@ import (
 // ImageSuffixes are the key endings (in any letter case) for which the trigger calls the function.
 var ImageSuffixes = []string{".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic"}
 
-// IsImage tells whether the trigger calls the function for an object of this key.
+// IsImage reports whether the trigger calls the function for an object of this key.
 func IsImage(key string) bool {
 	key = strings.ToLower(key)
 	return slices.ContainsFunc(ImageSuffixes, func(suffix string) bool { return strings.HasSuffix(key, suffix) })
@@ -64,7 +64,7 @@ func untaken(key string) string {
 	return ""
 }
 
-// isBeside tells what the function and reviewers write beside an image.
+// isBeside recognises the objects that the function and reviewers write beside an image.
 func isBeside(key string) bool {
 	return slices.ContainsFunc([]string{ResultSuffix, ClaimSuffix, result.ReviewSuffix}, func(suffix string) bool { return strings.HasSuffix(key, suffix) })
 }

@@ -144,7 +144,7 @@ func TestThirtyTwoTakersOfAnExpiredClaimPayOnce(t *testing.T) {
 	_, err = c.invoke(event, fcfake.Options{RequestID: "too-early"})
 	var failed *fcfake.FunctionError
 	require.ErrorAs(t, err, &failed)
-	assert.Equal(t, "InProgress", failed.ErrorType, "the dead owner's lease still runs")
+	assert.Equal(t, "InProgress", failed.ErrorType, "the lease of the killed holder still runs")
 
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()

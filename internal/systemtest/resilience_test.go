@@ -547,7 +547,7 @@ func TestStrangeAnswersOfTheOCRAPI(t *testing.T) {
 		code   result.Code
 		extra  int
 		calls  int32
-		again  bool // the fate of the last call is open
+		again  bool // the outcome of the last call is unknown
 	}{
 		"10 MB": {func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, answer(`,"x":"`+strings.Repeat("x", 10<<20)+`"`))

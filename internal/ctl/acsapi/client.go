@@ -58,7 +58,7 @@ type Request struct {
 type Response struct {
 	Body      []byte
 	RequestID string
-	Date      time.Time // of the API's clock; zero if it told none
+	Date      time.Time // of the API's clock; zero if the response has none
 	Header    http.Header
 
 	api string
@@ -87,7 +87,7 @@ type Error struct {
 	err error
 }
 
-// Error tells code, status and request ID.
+// Error returns code, status and request ID.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.API + ": ")

@@ -22,7 +22,7 @@ import (
 // grace is how long submissions under way may take after an interruption.
 const grace = 10 * time.Second
 
-// Bucket is what is looked through; *ossclient.Bucket is the real one.
+// Bucket is the bucket to list; *ossclient.Bucket implements it.
 type Bucket interface {
 	inventory.Bucket
 	Remove(ctx context.Context, key string) error
@@ -41,9 +41,9 @@ type Job struct {
 	Checkpoint *Checkpoint
 	// Plan passes over images that get the answer of another one; nil passes over none.
 	Plan *ReusePlan
-	// Progress is told the counts after each image, from one goroutine. It must return soon.
+	// Progress receives the counts after each image, from one goroutine. It must return soon.
 	Progress func(Counts)
-	// Failed is told each image that could not be judged or submitted for a reason of its own, likewise; cause is that of an
+	// Failed receives each image that could not be classified or submitted for a reason of its own, likewise; cause is that of an
 	// inventory.UnreadableError.
 	Failed func(key string, why Skip, cause string)
 	Now    func() time.Time // nil means time.Now
@@ -153,7 +153,7 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 	}
 	err := j.Checkpoint.Save()
 	if errors.Is(failed, ErrCheckpoint) {
-		err = nil // has been told
+		err = nil // has been reported
 	}
 	return report, errors.Join(failed, err)
 }
@@ -209,7 +209,7 @@ func without(open []inventory.Entry, key string) []inventory.Entry {
 	return rest
 }
 
-// handle decides about one image and submits it. It runs side by side with itself.
+// handle decides about one image and submits it. It runs concurrently with itself.
 func (j *Job) handle(working, submitting context.Context, i item) (r handled) {
 	r.item = i
 	defer func() {
@@ -253,7 +253,7 @@ func (j *Job) handle(working, submitting context.Context, i item) (r handled) {
 	return r
 }
 
-// classify decides by what the listing tells.
+// classify decides by the listing.
 func (j *Job) classify(e inventory.Entry) (Reason, Skip) {
 	switch {
 	case e.Image.LastModified.Before(j.Since):
@@ -290,7 +290,7 @@ func (j *Job) readFailure(ctx context.Context, r *handled) *result.Document {
 	return nil
 }
 
-// stopping tells why no further image is to be looked at. What a run has begun runs ahead of what it has dealt with.
+// stopping returns why no further image is taken. A run starts images before earlier ones are finished.
 func (j *Job) stopping() Stop {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -309,7 +309,7 @@ func (j *Job) abort() {
 	}
 }
 
-// reserve counts the submission, or tells why there may be none.
+// reserve counts the submission, or returns why there must be none.
 func (j *Job) reserve(charged bool) Stop {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -339,7 +339,7 @@ func (j *Job) giveBack(charged bool) {
 	}
 }
 
-// submit hands the image to the function, or tells why it must not. A final failure would count as done there, so its document
+// submit submits the image to the function, or returns why it must not. A final failure would count as done there, so its document
 // is removed first, if it is still the one that was read: a kill in between leaves an image without a document, which every
 // run submits.
 func (j *Job) submit(ctx context.Context, e inventory.Entry, failed *result.Document) (Skip, string, error) {

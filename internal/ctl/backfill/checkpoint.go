@@ -72,7 +72,7 @@ type Checkpoint struct {
 	lines     int // since the file was written anew
 }
 
-// New begins a checkpoint. No file is made, or looked at, until something is to be remembered.
+// New begins a checkpoint. It reads and writes no file before the first entry.
 func New(path string, job Identity) *Checkpoint {
 	return &Checkpoint{path: path, header: header{Version: 1, Job: job}, submitted: make(map[string]entry)}
 }
@@ -132,7 +132,7 @@ func (c *Checkpoint) Position() inventory.Position {
 // After is the last key that was dealt with; empty at the start.
 func (c *Checkpoint) After() string { return c.Position().After }
 
-// Submitted tells how many images all runs have submitted, and how many paid calls that makes.
+// Submitted returns how many images all runs have submitted, and how many paid calls these need.
 func (c *Checkpoint) Submitted() (images, charges int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -222,7 +222,7 @@ func unwritable(err error) error {
 // save writes the file anew, beside the old one and then in its place.
 func (c *Checkpoint) save() error {
 	if err := c.replace(); err != nil {
-		os.Remove(c.path + ".new") //nolint:errcheck // what went wrong first is told
+		os.Remove(c.path + ".new") //nolint:errcheck // the first error is returned
 		return unwritable(err)
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// holder is who has a checkpoint, as its lock file tells.
+// holder is the holder of a checkpoint, from its lock file.
 type holder struct {
 	Process int       `json:"process"`
 	Host    string    `json:"host"`
@@ -24,7 +24,7 @@ type LockedError struct {
 	holder holder // empty if that cannot be read
 }
 
-// Error tells who holds the checkpoint and what to do.
+// Error names the holder of the checkpoint and the remedy.
 func (e *LockedError) Error() string {
 	who := "another ocrctl"
 	if e.holder.Process != 0 {

@@ -7,9 +7,9 @@ type Reason string
 const (
 	Missing   Reason = "missing"   // it has no document
 	Outdated  Reason = "outdated"  // its document is older than it is
-	Abandoned Reason = "abandoned" // a claim was left behind: its work broke off, or a call's fate is open
-	Failed    Reason = "failed"    // its document tells of a failure that is to be tried again
-	Stale     Reason = "stale"     // its document is about another version of it; told only if documents are read
+	Abandoned Reason = "abandoned" // a claim exists: the processing broke off, or the outcome of a call is unknown
+	Failed    Reason = "failed"    // its document says that a retry can help
+	Stale     Reason = "stale"     // its document is about another version; known only if documents are read
 )
 
 // Skip says why an image is not submitted.

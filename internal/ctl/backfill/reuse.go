@@ -20,11 +20,11 @@ const EqualBytes Skip = "equalBytes"
 const (
 	// maxSources is how many images with documents are tried as the source of a group's answer.
 	maxSources = 10
-	// The pauses between two looks for documents that are not there yet.
+	// The pauses between two checks for documents that do not exist yet.
 	firstPause, maxPause = time.Second, 30 * time.Second
 )
 
-// ReusePlan says which images of a bucket have equal bytes, as far as ETags of simple uploads tell, so that one of each group is
+// ReusePlan says which images of a bucket have equal bytes, as far as ETags of simple uploads show, so that one of each group is
 // submitted, or none if one has its answer already. The others get that answer without a call.
 type ReusePlan struct {
 	groups   []*group
@@ -125,7 +125,7 @@ func (g *group) document(ctx context.Context, j *Job) (*result.Document, error) 
 	return d, nil
 }
 
-// reusable reports whether the document tells what is in the picture: a failure tells of a call only.
+// reusable reports whether the document describes the content of the image: a failure describes a call only.
 func reusable(d *result.Document) bool {
 	return d != nil && d.Final() && (d.Status == result.Recognized || d.Status == result.Unrecognized)
 }

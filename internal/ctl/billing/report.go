@@ -101,7 +101,7 @@ func ByFolder(prefix string) By {
 	}
 }
 
-// Monthly adds up the documents that were completed in the month. Each, if not nil, is told the number of documents so far.
+// Monthly adds up the documents that were completed in the month. Each, if not nil, receives the number of documents so far.
 func Monthly(ctx context.Context, b inventory.Bucket, o inventory.DocumentOptions, m Month, by By, each func(n int64)) (Report, error) {
 	r := Report{Groups: []Group{}}
 	groups := map[string]Totals{}

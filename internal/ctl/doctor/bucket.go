@@ -68,7 +68,7 @@ func storeFailure(err error, action string) Finding {
 const customDomain = "accounts newer than 2025-03-20 cannot use the default public endpoint in mainland regions: bind a domain of your own to the bucket and set " +
 	"OSS_PUBLIC_ENDPOINT=https://<domain> and OSS_PUBLIC_CNAME=true; or set OCR_IMAGE_SOURCE=data for the function, which needs no public address"
 
-// unread is the finding if the bucket does not tell something.
+// unread is the finding if a setting of the bucket cannot be read.
 func (e *examination) unread(err error, action string) Finding {
 	if e.Bucket == nil {
 		return skip(noBucket)
@@ -165,7 +165,7 @@ func (e *examination) versioning(context.Context) Finding {
 	return warn("add a lifecycle rule that removes previous versions after some days (NoncurrentVersionExpiration), or they are kept for ever", "versioning is %s: replaced and deleted pictures, documents and claims stay in the bucket as old versions", state)
 }
 
-// documentLifecycle looks for a rule that removes documents by their age, and for one that archives them.
+// documentLifecycle searches for a rule that removes documents by their age, and for one that archives them.
 func (e *examination) documentLifecycle(context.Context) Finding {
 	if e.Bucket == nil || e.lifecycleErr != nil {
 		return e.unread(e.lifecycleErr, "oss:GetBucketLifecycle")

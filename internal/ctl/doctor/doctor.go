@@ -1,4 +1,4 @@
-// Package doctor finds out why the recognition of a bucket does not work: it looks at one thing after the other and says of
+// Package doctor finds out why the recognition of a bucket does not work: it checks one thing after the other and says of
 // each what it found and what to do. It never changes anything and never makes a call that can be charged.
 package doctor
 
@@ -19,9 +19,9 @@ type Result string
 // The results.
 const (
 	OK      Result = "ok"
-	Warning Result = "warning" // works, but look at it
+	Warning Result = "warning" // works, but should be checked
 	Failure Result = "failure" // does not work
-	Skipped Result = "skipped" // cannot be looked at, because of something before, or because it was not named
+	Skipped Result = "skipped" // cannot be checked, because of an earlier finding, or because it was not named
 )
 
 // Finding is one check's outcome.

@@ -13,7 +13,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/fcclient"
 )
 
-// configuration looks at the variables of this machine. With a function they only matter to ocrctl's other commands.
+// configuration checks the variables of this machine. With a function they only matter to ocrctl's other commands.
 func (e *examination) configuration(context.Context) Finding {
 	switch {
 	case e.ConfigErr != nil:
@@ -121,7 +121,7 @@ func (e *examination) logs(context.Context) Finding {
 	return ok("to logstore %s of project %s", e.described.Log.Logstore, e.described.Log.Project)
 }
 
-// failures looks at what becomes of events that fail.
+// failures checks the destination of failed events.
 func (e *examination) failures(ctx context.Context) Finding {
 	if e.described == nil {
 		return skip("the function cannot be read")

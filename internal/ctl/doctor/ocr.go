@@ -83,7 +83,7 @@ func (e *examination) localKey(ctx context.Context) Finding {
 	return e.try(ctx, e.Config)
 }
 
-// functionKey tries the function's own key, and tells by its last characters which one it is.
+// functionKey tries the key of the function, and identifies it by its last characters.
 func (e *examination) functionKey(ctx context.Context) Finding {
 	switch {
 	case e.described == nil:

@@ -72,7 +72,7 @@ type BusyError struct {
 	ImageRemoved bool // the picture is gone; document and claim are left
 }
 
-// Error tells until when.
+// Error says until when.
 func (e *BusyError) Error() string {
 	what := "nothing of it was erased"
 	if e.ImageRemoved {
@@ -182,7 +182,7 @@ func (e *Eraser) eraseObjects(ctx context.Context, key string, receipt *Receipt)
 	if err := e.remove(ctx, receipt, found.image); err != nil {
 		return err
 	}
-	if !receipt.Fenced { // one may have begun between the look at the claim and the removal of the picture
+	if !receipt.Fenced { // an invocation may have begun between the check of the claim and the removal of the image
 		if err := e.untilIdle(ctx, key, true); err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 	"fc-idcard-ocr/internal/result"
 )
 
-// Search says what was looked through for numbers.
+// Search says what was searched for numbers.
 type Search struct {
 	Images     []string // whose key, document or claim holds one of the numbers
 	Read       int      // versions of documents and claims
@@ -20,7 +20,7 @@ type Search struct {
 }
 
 // WithNumbers finds the images below a prefix of which a key, a document, or a claim in which a document waits holds one of the
-// numbers, in any version. Pictures are not looked at.
+// numbers, in any version. Images are not read.
 func (e *Eraser) WithNumbers(ctx context.Context, prefix string, numbers []string, requests int) (Search, error) {
 	type outcome struct {
 		image            string

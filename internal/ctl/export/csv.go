@@ -75,7 +75,7 @@ type csvWriter struct{ buffer *bufio.Writer }
 func NewCSV(w io.Writer, headed bool) Writer {
 	c := &csvWriter{bufio.NewWriter(w)}
 	if !headed {
-		c.buffer.WriteString(csvHeader) //nolint:errcheck // End tells
+		c.buffer.WriteString(csvHeader) //nolint:errcheck // End returns the error
 	}
 	return c
 }

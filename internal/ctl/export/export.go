@@ -1,5 +1,5 @@
 // Package export writes the result documents of a bucket as one file: CSV for spreadsheets, JSON lines for programs, a table
-// for eyes. It keeps the order of the listing, reads documents side by side, and never holds more than a window of them.
+// for eyes. It keeps the order of the listing, reads documents concurrently, and never holds more than a window of them.
 package export
 
 import (
@@ -21,7 +21,7 @@ type Options struct {
 	Status   result.Status
 	Mask     bool
 	Parallel int
-	// Unreadable, if not nil, is told each document that cannot be read; cause is that of an inventory.UnreadableError.
+	// Unreadable, if not nil, receives each document that cannot be read; cause is that of an inventory.UnreadableError.
 	Unreadable func(key, cause string)
 }
 
@@ -49,7 +49,7 @@ type read struct {
 	err      error
 }
 
-// Run writes the documents in the order of their keys. Progress, if not nil, is told the report so far after each. On an error
+// Run writes the documents in the order of their keys. Progress, if not nil, receives the report so far after each. On an error
 // what was written stays written, and complete up to the last document.
 func Run(ctx context.Context, s inventory.Bucket, o Options, w Writer, progress func(Report)) (r Report, err error) {
 	defer func() {

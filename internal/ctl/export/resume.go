@@ -46,7 +46,7 @@ func Create(path string) (*File, error) {
 }
 
 // Resume opens a file that an export has begun. What is not complete at its end is cut off, and After is the key of what is. A
-// file whose rows do not tell their keys, which are tables and masked exports, is written from the beginning instead: as long
+// file whose rows do not contain their keys, which are tables and masked exports, is written from the beginning instead: as long
 // as what is written is what the file holds, it stays, and from where it differs it is written anew. A file of another kind is
 // an error and stays as it is.
 func Resume(path string, format Format, masked bool) (f *File, err error) {
@@ -60,7 +60,7 @@ func Resume(path string, format Format, masked bool) (f *File, err error) {
 	f = &File{file: file}
 	defer func() {
 		if err != nil {
-			file.Close() //nolint:errcheck // what went wrong first is told
+			file.Close() //nolint:errcheck // the first error is returned
 		}
 	}()
 	var end int64

@@ -25,7 +25,7 @@ func NewTable(w io.Writer) Writer {
 	for i, c := range tableColumns {
 		names[i] = c.name
 	}
-	t.row(names...) //nolint:errcheck // End tells
+	t.row(names...) //nolint:errcheck // End returns the error
 	return t
 }
 

@@ -1,4 +1,4 @@
-// Package inventory tells what is in a bucket: it pairs images with the documents and claims beside them, from one pass over
+// Package inventory lists the content of a bucket: it pairs images with the documents and claims beside them, from one pass over
 // the listing in key order, reads documents and counts them. It never writes anything and never holds more of the bucket
 // than a window.
 package inventory
@@ -19,10 +19,10 @@ type Options struct {
 	Keys   result.Keys
 	// ClaimAge is how old a claim must be to count as stale.
 	ClaimAge time.Duration
-	// Read opens each document, at most Parallel at a time; without it only what a listing tells is counted.
+	// Read opens each document, at most Parallel at a time; without it only the listing is counted.
 	Read     bool
 	Parallel int
-	// Ordered gives the images in the order of their keys. Without it parts of the listing are read side by side.
+	// Ordered gives the images in the order of their keys. Without it parts of the listing are read concurrently.
 	Ordered bool
 }
 
@@ -65,7 +65,7 @@ type Report struct {
 	InProgress  int64 `json:"inProgress"`
 	StaleClaims int64 `json:"staleClaims"`
 
-	// EqualImages are images whose bytes another image has, too, as far as ETags tell, and EqualGroups of how many different
+	// EqualImages are images whose bytes another image has, too, as far as ETags show, and EqualGroups of how many different
 	// bytes they are. Each group needs one paid call.
 	EqualImages int64 `json:"equalImages"`
 	EqualGroups int64 `json:"equalGroups"`
@@ -123,7 +123,7 @@ func Count(ctx context.Context, b Bucket, o Options, now time.Time, each func(Im
 // ErrNoImage is returned by Find for an image that is not there.
 var ErrNoImage = errors.New("there is no such image")
 
-// Find looks for one image and what lies beside it.
+// Find returns one image and the objects beside it.
 func Find(ctx context.Context, b Bucket, o Options, key string, now time.Time) (Image, error) {
 	for e, err := range Pair(o.Keys, b.List(ctx, key, "")) {
 		if err != nil {

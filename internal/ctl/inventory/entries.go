@@ -52,7 +52,7 @@ func entries(ctx context.Context, b Bucket, prefix string, keys result.Keys, ord
 	}
 }
 
-// merge reads the parts side by side and yields what they hold as it comes. It ends with the first error, and when the loop over
+// merge reads the parts concurrently and yields what they hold as it comes. It ends with the first error, and when the loop over
 // it is left it waits for what is under way.
 func merge(ctx context.Context, parts []ossclient.Part, read func(context.Context, ossclient.Part) iter.Seq2[Entry, error]) iter.Seq2[Entry, error] {
 	type item struct {

@@ -18,7 +18,7 @@ type Entry struct {
 	Review   *ossclient.Object `json:"review,omitempty"`
 }
 
-// UpToDate reports whether the entry's document is about the image as it is now, as far as a listing can tell: a document that is
+// UpToDate reports whether the entry's document is about the image as it is now, as far as a listing shows: a document that is
 // not older than its image is. (The ETag that the document is about stands in its metadata, which no listing shows.)
 func (e Entry) UpToDate() bool {
 	return e.Image != nil && e.Document != nil && !e.Document.LastModified.Before(e.Image.LastModified)
@@ -42,7 +42,7 @@ type Pairer struct {
 }
 
 // Add takes the next object and returns the entries that are complete with it; the slice is valid until the next call.
-// A key that is not greater than the one before is an error: pairing would silently go wrong, and cost money.
+// A key that is not greater than the one before is an error: pairing would go wrong unnoticed, and cost money.
 func (p *Pairer) Add(o ossclient.Object) ([]Entry, error) {
 	if p.Position.After != "" && o.Key <= p.Position.After {
 		return nil, fmt.Errorf("the bucket's listing is not in the order of keys")

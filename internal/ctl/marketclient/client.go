@@ -41,11 +41,11 @@ type Meter struct {
 	Left     int64  `json:"left"`
 	Capacity int64  `json:"capacity"`
 	Unit     string `json:"unit"` // such as 次
-	Account  int64  `json:"-"`    // ID of the account; 0 if the API does not tell
+	Account  int64  `json:"-"`    // ID of the account; 0 if the API does not return it
 }
 
 // Meters asks for the meters of a product, or of all that the account has bought if product is empty, by product code. Rows of
-// one product, such as two packages, are added up. at is the time of the API's own clock, or of this machine's if it tells none.
+// one product, such as two packages, are added up. at is the time of the API's own clock, or of this machine's if the API returns none.
 func Meters(ctx context.Context, api acsapi.Client, product string, kind Package) (meters []Meter, at time.Time, err error) {
 	api.API, api.Version = "Alibaba Cloud Market", Version
 	at = time.Now()

@@ -93,7 +93,7 @@ func newHTTPClient(parallel int) *http.Client {
 		})
 }
 
-// pathStyle tells a sandbox, whose buckets are in the path: 127.0.0.1 has no subdomains.
+// pathStyle recognises a sandbox, whose buckets are in the path: 127.0.0.1 has no subdomains.
 func pathStyle(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	return err == nil && config.Loopback(u.Hostname())

@@ -26,7 +26,7 @@ type Error struct {
 	err error
 }
 
-// Error tells what was tried, and OSS's code, status and request ID.
+// Error returns the operation, and OSS's code, status and request ID.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "OSS: could not %s", e.Op)

@@ -14,7 +14,7 @@ import (
 
 const (
 	pageSize = 1000 // keys a request, the most that OSS gives
-	// maxStreams is how many listings run side by side.
+	// maxStreams is how many listings run concurrently.
 	maxStreams = 8
 	// maxParts bounds the parts of a listing: many small ones would take more requests than one listing of all.
 	maxParts = 64
@@ -121,7 +121,7 @@ type Part struct {
 	Objects []Object // in the order of their keys; if not nil, Prefix counts for nothing
 }
 
-// Parts splits the listing of a prefix at slashes into parts that can be listed side by side. Parts share no key, and what
+// Parts splits the listing of a prefix at slashes into parts that can be listed concurrently. Parts share no key, and what
 // begins with a key up to a slash is in one part. A listing that cannot be split well is one part.
 func (b *Bucket) Parts(ctx context.Context, prefix string) ([]Part, error) {
 	whole := []Part{{Prefix: prefix}}

@@ -39,7 +39,7 @@ func Endpoint(accountID, region string) string {
 	return "https://" + accountID + ".mns." + strings.TrimPrefix(region, "oss-") + ".aliyuncs.com"
 }
 
-// Message is one message of the queue. Receipt is empty if it was only looked at.
+// Message is one message of the queue. Receipt is empty if it was only peeked at.
 type Message struct {
 	ID       string `xml:"MessageId"`
 	Receipt  string `xml:"ReceiptHandle"`
@@ -54,7 +54,7 @@ type QueueError struct {
 	RequestID string
 }
 
-// Error tells code, status and request ID.
+// Error returns code, status and request ID.
 func (e *QueueError) Error() string {
 	text := fmt.Sprintf("the queue: the request was refused, status %d", e.Status)
 	if e.Code != "" {
@@ -76,7 +76,7 @@ func (q *Queue) Waiting(ctx context.Context) (int64, error) {
 	return attributes.ActiveMessages, err
 }
 
-// Peek looks at up to 16 messages and changes nothing. (BatchPeekMessage)
+// Peek reads up to 16 messages and changes nothing. (BatchPeekMessage)
 func (q *Queue) Peek(ctx context.Context) ([]Message, error) {
 	var list struct{ Message []Message }
 	err := q.call(ctx, http.MethodGet, "/messages?peekonly=true&numOfMessages=16", &list)

@@ -30,10 +30,10 @@ type Job struct {
 // Report is what became of the messages.
 type Report struct {
 	Waiting   int64 `json:"waiting"`   // at the start
-	Submitted int64 `json:"submitted"` // accepted, and out of the queue; in a dry run: what would be submitted of those looked at
+	Submitted int64 `json:"submitted"` // accepted, and out of the queue; in a dry run: how many of the messages that were read would be submitted
 	Twice     int64 `json:"twice"`     // accepted, but still in the queue: deleting failed
 	Foreign   int64 `json:"foreign"`   // of another function, or of no event: they stay
-	Looked    int64 `json:"looked"`    // of a dry run: how many were looked at, 16 at most
+	Looked    int64 `json:"looked"`    // of a dry run: how many messages were read, 16 at most
 }
 
 // Run submits the messages that were waiting when it began: what fails again and comes back is left for the next run. An event

@@ -63,7 +63,7 @@ const (
 	ClaimReleased = "released" // or its lease is over: anybody can take it over
 )
 
-// ClaimState tells the state of the image's claim.
+// ClaimState returns the state of the claim of the image.
 func (f *Fixture) ClaimState() string {
 	if f.Bucket.Content(ClaimKey) == nil {
 		return NoClaim

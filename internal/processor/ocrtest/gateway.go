@@ -68,7 +68,7 @@ type Gateway struct {
 	Slow time.Duration // how long each call takes before anything happens
 	// SlowProvider is how long the provider takes after the gateway has accepted and charged a call.
 	SlowProvider time.Duration
-	OnCall       func(ocrclient.Request) // told about each call before anything happens to it
+	OnCall       func(ocrclient.Request) // called for each call before anything happens to it
 
 	mu       sync.Mutex
 	seen     map[string]time.Time // by nonce
@@ -164,7 +164,7 @@ func (g *Gateway) Charged() int {
 	return g.charged
 }
 
-// Nonces tells which nonce each call had, by the order of their first use: "112" is one that was sent twice, and then another.
+// Nonces returns the nonce of each call, by the order of their first use: "112" is one that was sent twice, and then another.
 func (g *Gateway) Nonces() string {
 	names := map[string]byte{}
 	var s strings.Builder

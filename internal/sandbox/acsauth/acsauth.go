@@ -100,7 +100,7 @@ func (v *Verifier) now() time.Time {
 	return v.Now()
 }
 
-// isFresh tells whether a time stamp is not too far from the clock.
+// isFresh reports whether a time stamp is not too far from the clock.
 func (v *Verifier) isFresh(text string) bool {
 	stamp, err := time.Parse("2006-01-02T15:04:05Z", text)
 	return err == nil && v.now().Sub(stamp).Abs() <= window

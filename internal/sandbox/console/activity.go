@@ -42,7 +42,7 @@ func (a *activity) keyOf(path string) string {
 	return key
 }
 
-// stepOfRequest tells which step of which image a request to OSS was.
+// stepOfRequest returns the step and the image of a request to OSS.
 func (a *activity) stepOfRequest(r management.Request) (page.Step, bool) {
 	if r.Service != management.ServiceOSS {
 		return page.Step{}, false

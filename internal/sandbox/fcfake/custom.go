@@ -132,7 +132,7 @@ func (d *customDriver) post(ctx context.Context, v *invocation, method, path str
 	return payload, nil
 }
 
-// transportError tells what a broken exchange with the instance means.
+// transportError returns the error for a broken exchange with the instance.
 func (d *customDriver) transportError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

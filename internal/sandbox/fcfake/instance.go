@@ -16,7 +16,7 @@ import (
 
 // driver is one mode of talking to an instance.
 type driver interface {
-	// env returns the variables that tell the function where to talk.
+	// env returns the variables with the addresses for the function.
 	env() []string
 	// awaitReady returns when the function is ready for work.
 	awaitReady(ctx context.Context) error

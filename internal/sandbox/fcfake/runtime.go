@@ -54,7 +54,7 @@ type Config struct {
 	InitializerTimeout time.Duration
 	// PreStopTimeout, if not 0, says that the function has a PreStop hook, and how long it may take.
 	PreStopTimeout time.Duration
-	// MaxInstances is how many processes may run side by side, 4 by default. They are started on demand.
+	// MaxInstances is how many processes may run concurrently, 4 by default. They are started on demand.
 	MaxInstances int
 	// Concurrency is how many invocations one instance may have at a time: always 1 for ModeGo1, 20 by default for
 	// ModeCustom.
@@ -70,7 +70,7 @@ type Config struct {
 	Credentials func() Credentials
 	// Async is the configuration of asynchronous invocations.
 	Async AsyncConfig
-	// OnInvocation is told about every invocation that ended. It may be called from several goroutines.
+	// OnInvocation is called for every invocation that ended. It may be called from several goroutines.
 	OnInvocation func(Record)
 	// Logs gets what the instances print, whole lines; nil discards.
 	Logs io.Writer

@@ -121,7 +121,7 @@ func Script(faults ...Fault) func(Call) Fault {
 	}
 }
 
-// inject carries out the ordered fault if it belongs to this phase, and tells whether the call is over. answer is what
+// inject carries out the ordered fault if it belongs to this phase, and reports whether the call is over. answer is what
 // the caller would get, for PhaseMidBody.
 func (e *exchange) inject(phase Phase, answer *answer) (over bool) {
 	if e.fault.Phase != phase {

@@ -56,7 +56,7 @@ type Config struct {
 	// Intercept is asked once about every call, before any check, and may order a fault. It may block, and is called
 	// from several goroutines. It can be replaced later with SetIntercept.
 	Intercept func(Call) Fault
-	// OnCall is told about every call when its answer is decided, with the complete record.
+	// OnCall is called for every call when its answer is decided, with the complete record.
 	OnCall func(Call)
 
 	// Log gets one line for each refused or failed call; nil discards. No parameter value is ever logged.
@@ -171,7 +171,7 @@ type exchange struct {
 	r       *http.Request
 	arrived time.Time
 	form    url.Values
-	// unreadable is what is wrong with the body, if anything; it is told when the gateway comes to look at the body.
+	// unreadable is the error of the body, if any; the gateway reports it when it processes the body.
 	unreadable *Refusal
 	call       Call
 	fault      Fault

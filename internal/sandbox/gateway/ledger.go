@@ -44,7 +44,7 @@ type Call struct {
 	Auth string `json:"auth,omitempty"`
 	// Nonce is the caller's X-Ca-Nonce.
 	Nonce string `json:"nonce,omitempty"`
-	// Details tells whether need_more_info was 1.
+	// Details reports whether need_more_info was 1.
 	Details bool `json:"details"`
 	// Source is "url" or "data", empty if the caller sent neither or both.
 	Source string `json:"source,omitempty"`
@@ -53,9 +53,9 @@ type Call struct {
 	// ImageSHA256 is the digest of the picture that the provider got, in hex, and ImageSize its size in bytes.
 	ImageSHA256 string `json:"imageSha256,omitempty"`
 	ImageSize   int    `json:"imageSize,omitempty"`
-	// Accepted tells whether the call passed all checks and went to the provider.
+	// Accepted reports whether the call passed all checks and went to the provider.
 	Accepted bool `json:"accepted"`
-	// Charged tells whether the caller pays for it.
+	// Charged reports whether the caller pays for it.
 	Charged bool `json:"charged"`
 	// Outcome is one of the Outcome constants, empty while the call is under way.
 	Outcome string `json:"outcome,omitempty"`
@@ -65,7 +65,7 @@ type Call struct {
 	ResultID string `json:"resultId,omitempty"`
 	// Fault describes the fault that was ordered, empty for none.
 	Fault string `json:"fault,omitempty"`
-	// Done tells whether the call has ended.
+	// Done reports whether the call has ended.
 	Done bool `json:"done"`
 }
 

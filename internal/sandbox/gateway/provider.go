@@ -143,7 +143,7 @@ func (e *exchange) picture(ctx context.Context) ([]byte, error) {
 	return nil, errOneOfTwo
 }
 
-// sourceOf tells how the picture is sent; empty if in neither way or in both.
+// sourceOf returns how the image is sent; empty if in neither way or in both.
 func sourceOf(form url.Values) string {
 	data, address := form.Get("imgData") != "", form.Get("imgUrl") != ""
 	switch {

@@ -123,7 +123,7 @@ func (r *Rule) matches(endpoint, operation, key string) bool {
 	return r.Endpoint == endpoint && (r.Operation == "" || r.Operation == operation) && strings.HasSuffix(key, r.KeySuffix)
 }
 
-// next counts a matching request and tells whether the fault is injected.
+// next counts a matching request and reports whether the fault is injected.
 func (r *Rule) next() bool {
 	r.Matched++
 	inject := r.Matched >= r.Nth && (r.Every || r.Matched < r.Nth+r.Times)

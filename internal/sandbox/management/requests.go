@@ -86,7 +86,7 @@ func (s *Server) OnCall(call gateway.Call) {
 	s.publish(Notice{Call: &call})
 }
 
-// publish tells the subscribers. The caller holds s.mu.
+// publish notifies the subscribers. The caller holds s.mu.
 func (s *Server) publish(notice Notice) {
 	for subscriber := range s.subscribers {
 		select {

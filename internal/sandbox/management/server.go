@@ -337,7 +337,7 @@ func (s *Server) postLifecycle(w http.ResponseWriter, r *http.Request) {
 // maxBody is the largest body that is read, in bytes; none of them needs more than a few hundred.
 const maxBody = 64 << 10
 
-// decode reads a JSON object strictly: a misspelt member would otherwise silently do nothing.
+// decode reads a JSON object strictly: a misspelt member would otherwise have no effect.
 func decode(body io.Reader, into any) error {
 	decoder := json.NewDecoder(body)
 	decoder.DisallowUnknownFields()

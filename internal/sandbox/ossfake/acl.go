@@ -43,7 +43,7 @@ func (m metadata) acl() string {
 	return m.ACL
 }
 
-// anonymousMay tells whether the ACLs let somebody without a signature do what an operation does.
+// anonymousMay reports whether the ACLs let somebody without a signature do what an operation does.
 func (s *Server) anonymousMay(op operation, req *request) bool {
 	settings := s.Bucket(req.bucket)
 	if !settings.AllowPublicAccess || req.key == "" {

@@ -61,7 +61,7 @@ func parseConditions(in map[string]map[string]oneOrMany) ([]condition, error) {
 	return out, nil
 }
 
-// holds tells whether the condition is met. Of several values one must match, of those of a negative operator all; a request without
+// holds reports whether the condition is met. Of several values one must match, of those of a negative operator all; a request without
 // the key meets negative operators only.
 func (c condition) holds(context map[string]string) bool {
 	isNegative := strings.Contains(c.operator, "Not")

@@ -26,7 +26,7 @@
 //   - Path style only; the real service refuses it and wants the bucket in the host name.
 //   - A file that is changed or removed by hand leaves no older version and no delete marker.
 //   - Every long-term key owns every bucket; RAM policies apply to STS callers only and know Effect, Action, Resource and
-//     some of the conditions. Bucket policies and access logs are only told, by BucketSettings.PublicPolicy and LogBucket.
+//     some of the conditions. Bucket policies and access logs are only reported, by BucketSettings.PublicPolicy and LogBucket.
 //   - Nothing is encrypted: the headers are kept and answered, and the permissions for an own KMS key are checked.
 //   - Lifecycle rules know prefix, tags and days, and run when
 //     ApplyLifecycle is called.

@@ -44,7 +44,7 @@ func (st *store) escapedKeys(bucket, prefix string) []string {
 	return keys
 }
 
-// isPlainKey tells whether a key can be a path in the bucket's folder on every usual file system.
+// isPlainKey reports whether a key can be a path in the bucket's folder on every usual file system.
 func isPlainKey(key string) bool {
 	if key == "" || !utf8.ValidString(key) {
 		return false
@@ -63,7 +63,7 @@ func isPlainKey(key string) bool {
 	return filepath.IsLocal(filepath.FromSlash(key))
 }
 
-// isUnfinished tells whether a file without a sidecar is no object: hidden, or a download that is still under way.
+// isUnfinished reports whether a file without a sidecar is no object: hidden, or a download that is still under way.
 func isUnfinished(key string) bool {
 	for segment := range strings.SplitSeq(key, "/") {
 		if strings.HasPrefix(segment, ".") {

@@ -44,7 +44,7 @@ type LifecycleTransition struct {
 	StorageClass string `json:"storageClass"`
 }
 
-// reached tells whether what was last changed at a time is of that age.
+// reached reports whether what was last changed at a time is of that age.
 func (a LifecycleAge) reached(changed, at time.Time) bool {
 	byDays := a.Days > 0 && !changed.After(at.Add(-time.Duration(a.Days)*24*time.Hour))
 	return byDays || changed.Before(a.CreatedBefore)

@@ -106,7 +106,7 @@ func parsePolicy(document []byte) (*Policy, error) {
 	return &p, nil
 }
 
-// Allows tells whether the policy permits an action such as "oss:GetObject" on a bucket (empty key) or an object. An empty bucket
+// Allows reports whether the policy permits an action such as "oss:GetObject" on a bucket (empty key) or an object. An empty bucket
 // stands for the service itself. context holds the values of the keys that conditions look at, such as oss:Prefix.
 func (p *Policy) Allows(action, region, bucket, key string, context map[string]string) bool {
 	target := bucket

@@ -36,7 +36,7 @@ type Config struct {
 	// return soon and may be called by several requests at once. It gets every event OSS knows, also those of
 	// AppendObject, UploadPart and removals: filter by name as a trigger does.
 	OnEvent func(Event)
-	// OnIgnored, if set, is told about files in a bucket's folder that Watch does not take, and why.
+	// OnIgnored, if set, is called for files in a bucket's folder that Watch does not take, and why.
 	OnIgnored func(bucket, key, why string)
 	// DecodeHEIC makes an upright JPEG of a HEIC picture for x-oss-process; nil: such pictures are refused.
 	DecodeHEIC func(ctx context.Context, heic []byte) ([]byte, error)

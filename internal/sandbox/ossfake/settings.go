@@ -32,9 +32,9 @@ type BucketSettings struct {
 	Worm Worm `json:"worm,omitzero"`
 	// Tags are the bucket's tags.
 	Tags map[string]string `json:"tags,omitempty"`
-	// PublicPolicy says that the bucket policy lets everybody in. It is only told: bucket policies themselves are not known here.
+	// PublicPolicy says that the bucket policy lets everybody in. It is only reported: bucket policies are not implemented.
 	PublicPolicy bool `json:"publicPolicy"`
-	// LogBucket receives the access log; it is only told. Empty means that there is no log.
+	// LogBucket receives the access log; it is only reported. Empty means that there is no log.
 	LogBucket string `json:"logBucket"`
 	// Lifecycle are the bucket's lifecycle rules. Server.ApplyLifecycle carries them out.
 	Lifecycle []LifecycleRule `json:"lifecycle,omitempty"`

@@ -53,7 +53,7 @@ type metadata struct {
 	ReportedSize int64 `json:"reportedSize,omitempty"`
 }
 
-// fits tells whether the metadata was made for the file as it is.
+// fits reports whether the metadata was made for the file as it is.
 func (m metadata) fits(key string, info fs.FileInfo) bool {
 	return m.Key == key && m.Size == info.Size() && m.FileTime == info.ModTime().UnixNano()
 }
@@ -150,7 +150,7 @@ func contentTypeOf(key string) string {
 	return "application/octet-stream"
 }
 
-// isReported tells whether a file is an object that an event was sent for, without reading the file.
+// isReported reports whether a file is an object that an event was sent for, without reading the file.
 func (st *store) isReported(bucket, key string) bool {
 	l := st.lock(bucket, key)
 	l.RLock()

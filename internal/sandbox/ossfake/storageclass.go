@@ -29,12 +29,12 @@ func (s *Server) storageClass(bucket string, h http.Header) (string, error) {
 	return class, nil
 }
 
-// isArchived tells whether an object's content cannot be read without restoring it first.
+// isArchived reports whether an object's content cannot be read without restoring it first.
 func (m metadata) isArchived() bool {
 	return m.StorageClass == classArchive || m.StorageClass == classColdArchive || m.StorageClass == classDeepColdArchive
 }
 
-// isReadable tells whether the content can be read now.
+// isReadable reports whether the content can be read now.
 func (m metadata) isReadable(now time.Time) bool {
 	return !m.isArchived() || m.Restore != nil && !now.Before(m.Restore.Ready) && now.Before(m.Restore.Expires)
 }

@@ -182,7 +182,7 @@ func (st *store) locate(bucket, key string) (string, metadata, error) {
 	return p, m, st.writeSidecar(sidecar, m)
 }
 
-// isAbsent tells whether an error means that nothing is there, be it that a folder on the way is a file.
+// isAbsent reports whether an error means that nothing is there, be it that a folder on the way is a file.
 func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
 }
@@ -301,7 +301,7 @@ func (st *store) moveIn(bucket, key, from string) error {
 	return nil
 }
 
-// isTreeConflict tells whether a path cannot be a file because OSS keys allow what folders do not: "a" and "a/b" side by
+// isTreeConflict reports whether a path cannot be a file because OSS keys allow what folders do not: "a" and "a/b" side by
 // side.
 func isTreeConflict(err error) bool {
 	for _, e := range []error{syscall.ENOTDIR, syscall.EISDIR, syscall.EEXIST, syscall.ENOTEMPTY, syscall.ENAMETOOLONG} {

@@ -10,7 +10,7 @@ type bucketLoggingStatus struct {
 	Target  string   `xml:"LoggingEnabled>TargetBucket,omitempty"`
 }
 
-// getBucketLogging tells where the access log goes (https://help.aliyun.com/zh/oss/developer-reference/getbucketlogging).
+// getBucketLogging returns where the access log is written (https://help.aliyun.com/zh/oss/developer-reference/getbucketlogging).
 func (s *Server) getBucketLogging(w http.ResponseWriter, req *request) error {
 	return writeXML(w, bucketLoggingStatus{Target: s.Bucket(req.bucket).LogBucket})
 }

@@ -79,7 +79,7 @@ func (st *store) readVersions(dir string) ([]metadata, error) {
 	return versions, nil
 }
 
-// hasVersions tells whether a bucket has versions that are not current, or delete markers.
+// hasVersions reports whether a bucket has versions that are not current, or delete markers.
 func (st *store) hasVersions(bucket string) bool {
 	entries, err := st.readDir(versionsDir + "/" + bucket)
 	return err == nil && len(entries) > 0

@@ -194,7 +194,7 @@ func (w *watcher) handle(event fsnotify.Event) error {
 	return w.look(p)
 }
 
-// isHiddenFolder tells whether a key is below a folder that is not looked into, such as ".git".
+// isHiddenFolder reports whether a key is below a folder that is not looked into, such as ".git".
 func (w *watcher) isHiddenFolder(key string) bool {
 	folder, _ := path.Split(key)
 	return strings.HasPrefix(folder, ".") || strings.Contains(folder, "/.")
@@ -239,7 +239,7 @@ func (w *watcher) removed(bucket, prefix string) {
 	}
 }
 
-// look notes what is at a path now.
+// look records the current state of a path.
 func (w *watcher) look(p string) error {
 	bucket, key, inBucket := strings.Cut(p, "/")
 	if !isBucketName(bucket) {

@@ -59,7 +59,7 @@ func (a Info) Write(dir string) error {
 		err = os.Rename(name+".new", name)
 	}
 	if err != nil {
-		os.Remove(name + ".new") //nolint:errcheck // what went wrong first is told
+		os.Remove(name + ".new") //nolint:errcheck // the first error is returned
 	}
 	return err
 }
