@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -32,7 +33,10 @@ import (
 // binary is the function as it is deployed.
 var binary string
 
-func TestMain(m *testing.M) { sandboxtest.Main(m, gobuild.Function, &binary) }
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "8") // the cases spend their time waiting; -parallel overrides it
+	sandboxtest.Main(m, gobuild.Function, &binary)
+}
 
 // canaries must never be seen outside the bucket and the calls themselves.
 var canaries = map[string]string{

@@ -26,6 +26,7 @@ const (
 // TestCrashAnywhere kills the real process (SIGKILL) before and after each outgoing request of one image and delivers the
 // event again as FC would. docs/guarantees.md shows the table it prints.
 func TestCrashAnywhere(t *testing.T) {
+	t.Parallel()
 	const call = "POST ocrIdCard"
 	points := []struct {
 		name, request string
@@ -39,73 +40,84 @@ func TestCrashAnywhere(t *testing.T) {
 		{name: "PUT result", request: "PUT 2026/a.jpg.ocr.json", paid: true},
 		{name: "DELETE claim", request: "DELETE 2026/a.jpg.ocr.claim"},
 	}
+	var mu sync.Mutex
+	outcomes := map[string]string{}
+	t.Run("points", func(t *testing.T) {
+		for _, point := range points {
+			for _, when := range []string{"before", "after"} {
+				for _, policy := range []string{"retry", "park"} {
+					t.Run(when+" "+point.name+" "+policy, func(t *testing.T) {
+						t.Parallel()
+						c := start(t, "OCR_ON_LOST_ANSWER="+policy)
+						event := c.upload("a picture")
+						var once sync.Once
+						dead := func() { once.Do(func() { c.runtime.Kill() }) }
+						if point.request == call {
+							phase := map[string]gateway.Phase{"before": gateway.PhaseArrival, "after": gateway.PhaseAfterCharge}[when]
+							c.gateway.SetIntercept(func(gateway.Call) gateway.Fault {
+								return gateway.Fault{Phase: phase, Effect: gateway.EffectClose, Hook: func(gateway.Call) { dead() }}
+							})
+						} else {
+							c.setIntercept(func(request string, next http.HandlerFunc) http.HandlerFunc {
+								if request != point.request || (point.paid && c.gateway.Ledger.Accepted() == 0) {
+									return next
+								}
+								return func(w http.ResponseWriter, r *http.Request) {
+									if when == "after" {
+										next(discardResponse{w}, r)
+									}
+									dead()
+									panic(http.ErrAbortHandler)
+								}
+							})
+						}
+						_, err := c.invoke(event, fcfake.Options{RequestID: "r1"})
+						require.Error(t, err, "the process is dead")
+						c.setIntercept(nil)
+						c.gateway.SetIntercept(nil)
+						_, err = c.invoke(event, fcfake.Options{RequestID: "r1", RetryCount: 1})
+						require.NoError(t, err)
+
+						d := c.document()
+						require.NotNil(t, d)
+						accepted, charged := c.gateway.Ledger.Accepted(), c.gateway.Ledger.Charged()
+						lost := point.request == call && when == "after" || point.paid && !(strings.HasPrefix(point.request, "PUT") && when == "after")
+						switch {
+						case !lost:
+							assert.Equal(t, 1, accepted)
+							assert.Equal(t, "recognized", string(d.Status))
+						case policy == "park":
+							assert.Equal(t, 1, accepted)
+							assert.Equal(t, "AnswerLost", string(d.Error.Code))
+						default:
+							assert.Equal(t, 2, accepted)
+							assert.Equal(t, "recognized", string(d.Status))
+							calls := c.gateway.Ledger.Calls()
+							assert.Equal(t, calls[0].Nonce, calls[1].Nonce, "the first call of the take-over has the dead one's nonce")
+						}
+						assert.LessOrEqual(t, charged, 1+d.OCR.PossibleExtraCharges, "no charge is hidden")
+						assert.False(t, c.claimExists())
+						_, err = c.invoke(event, fcfake.Options{RequestID: "later"})
+						require.NoError(t, err)
+						assert.Equal(t, accepted, c.gateway.Ledger.Accepted(), "settled")
+						status := string(d.Status)
+						if d.Error != nil {
+							status += " (" + string(d.Error.Code) + ")"
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						outcomes[when+" "+point.name+" "+policy] = fmt.Sprintf(" %d | %d | %s | %d |", accepted, charged, status, d.OCR.PossibleExtraCharges)
+					})
+				}
+			}
+		}
+	})
 	var table strings.Builder
 	table.WriteString("| killed | `retry`: calls accepted | charged | document | extra | `park`: calls accepted | charged | document | extra |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, point := range points {
 		for _, when := range []string{"before", "after"} {
-			fmt.Fprintf(&table, "| %s %s |", when, point.name)
-			for _, policy := range []string{"retry", "park"} {
-				t.Run(when+" "+point.name+" "+policy, func(t *testing.T) {
-					c := start(t, "OCR_ON_LOST_ANSWER="+policy)
-					event := c.upload("a picture")
-					var once sync.Once
-					dead := func() { once.Do(func() { c.runtime.Kill() }) }
-					if point.request == call {
-						phase := map[string]gateway.Phase{"before": gateway.PhaseArrival, "after": gateway.PhaseAfterCharge}[when]
-						c.gateway.SetIntercept(func(gateway.Call) gateway.Fault {
-							return gateway.Fault{Phase: phase, Effect: gateway.EffectClose, Hook: func(gateway.Call) { dead() }}
-						})
-					} else {
-						c.setIntercept(func(request string, next http.HandlerFunc) http.HandlerFunc {
-							if request != point.request || (point.paid && c.gateway.Ledger.Accepted() == 0) {
-								return next
-							}
-							return func(w http.ResponseWriter, r *http.Request) {
-								if when == "after" {
-									next(discardResponse{w}, r)
-								}
-								dead()
-								panic(http.ErrAbortHandler)
-							}
-						})
-					}
-					_, err := c.invoke(event, fcfake.Options{RequestID: "r1"})
-					require.Error(t, err, "the process is dead")
-					c.setIntercept(nil)
-					c.gateway.SetIntercept(nil)
-					_, err = c.invoke(event, fcfake.Options{RequestID: "r1", RetryCount: 1})
-					require.NoError(t, err)
-
-					d := c.document()
-					require.NotNil(t, d)
-					accepted, charged := c.gateway.Ledger.Accepted(), c.gateway.Ledger.Charged()
-					lost := point.request == call && when == "after" || point.paid && !(strings.HasPrefix(point.request, "PUT") && when == "after")
-					switch {
-					case !lost:
-						assert.Equal(t, 1, accepted)
-						assert.Equal(t, "recognized", string(d.Status))
-					case policy == "park":
-						assert.Equal(t, 1, accepted)
-						assert.Equal(t, "AnswerLost", string(d.Error.Code))
-					default:
-						assert.Equal(t, 2, accepted)
-						assert.Equal(t, "recognized", string(d.Status))
-						calls := c.gateway.Ledger.Calls()
-						assert.Equal(t, calls[0].Nonce, calls[1].Nonce, "the first call of the take-over has the dead one's nonce")
-					}
-					assert.LessOrEqual(t, charged, 1+d.OCR.PossibleExtraCharges, "no charge is hidden")
-					assert.False(t, c.claimExists())
-					_, err = c.invoke(event, fcfake.Options{RequestID: "later"})
-					require.NoError(t, err)
-					assert.Equal(t, accepted, c.gateway.Ledger.Accepted(), "settled")
-					status := string(d.Status)
-					if d.Error != nil {
-						status += " (" + string(d.Error.Code) + ")"
-					}
-					fmt.Fprintf(&table, " %d | %d | %s | %d |", accepted, charged, status, d.OCR.PossibleExtraCharges)
-				})
-			}
-			table.WriteString("\n")
+			name := when + " " + point.name
+			fmt.Fprintf(&table, "| %s |%s%s\n", name, outcomes[name+" retry"], outcomes[name+" park"])
 		}
 	}
 	t.Log("\n" + table.String())

@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	bulkImages  = 400
+	bulkImages  = 200
 	bulkAtOnce  = 50
 	bulkLatency = 500 * time.Millisecond
 	bulkIdeal   = bulkImages / bulkAtOnce * bulkLatency
@@ -137,6 +137,7 @@ func post(t testing.TB, address string, event []byte) (*http.Response, []byte, e
 
 // SIGTERM ends the process after its running images: they are paid, and their documents are written.
 func TestTerminatedProcessFinishesItsImages(t *testing.T) {
+	t.Parallel()
 	c := start(t, "OCR_TIMEOUT=20s")
 	const images = 3
 	var running sync.WaitGroup
@@ -179,6 +180,7 @@ func TestTerminatedProcessFinishesItsImages(t *testing.T) {
 
 // One connection carries any number of invocations, and a failed one does not end it.
 func TestConnectionIsKeptBetweenInvocations(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	address, _ := c.listening()
 	var dials atomic.Int32
@@ -202,8 +204,10 @@ func TestConnectionIsKeptBetweenInvocations(t *testing.T) {
 
 // The real binary behind the HTTP trigger, in both runtimes.
 func TestHTTPTriggerOfBothRuntimes(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []fcfake.Mode{fcfake.ModeGo1, fcfake.ModeCustom} {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			c := start(t)
 			c.mode = mode
 			c.runtime = c.process()

@@ -16,8 +16,10 @@ import (
 )
 
 func TestOneImageIsSevenRequestsInAll(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []fcfake.Mode{fcfake.ModeGo1, fcfake.ModeCustom} {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			c := start(t)
 			c.mode = mode
 			c.runtime = c.process()
@@ -63,6 +65,7 @@ func TestADocumentGoesWithItsImageUnderTheRightsOfTheTemplate(t *testing.T) {
 }
 
 func TestAwkwardKeysAndCredentialsVerify(t *testing.T) {
+	t.Parallel()
 	for _, setting := range []string{"OCR_IMAGE_SOURCE=url", "OCR_IMAGE_SOURCE=data", "OCR_APP_CODE=" + canaries["AppCode"]} {
 		c := start(t, setting)
 		for i, name := range []string{"身份证 a+b%.jpg", "a//b.jpg", "../x.jpg", "a#b&c=d;e?f.JPG", "100%25.jpg", "a%2Fb.jpg", "😀 '()!~*.jpg"} {
@@ -125,6 +128,7 @@ func TestSixtyFourDeliveriesAtOncePayOnce(t *testing.T) {
 }
 
 func TestThirtyTwoTakersOfAnExpiredClaimPayOnce(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	event := c.upload("a picture")
 	killed := make(chan struct{})

@@ -147,8 +147,10 @@ var faults = map[string]fault{
 }
 
 func TestEveryFaultEndsAsTheContractSays(t *testing.T) {
+	t.Parallel()
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := start(t, f.settings...)
 			if f.content == "" {
 				f.content = "a picture"

@@ -20,6 +20,7 @@ import (
 
 // Whoever may upload any key may put something in the claim's place. It delays nobody, costs nothing and is not written.
 func TestSomebodysClaimIsNotBelieved(t *testing.T) {
+	t.Parallel()
 	line := func(members string) string {
 		return `{"incarnation":"0123456789abcdef0123456789abcdef","sequence":0,"owner":"0123456789abcdef0123456789abcdef","requestId":"other","retryCount":0,` + members +
 			`,"since":"2026-01-01T00:00:00Z","mac":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}` + "\n"
@@ -34,6 +35,7 @@ func TestSomebodysClaimIsNotBelieved(t *testing.T) {
 	} {
 		for _, appendable := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, ", appendable ", appendable), func(t *testing.T) {
+				t.Parallel()
 				c := start(t)
 				event := c.upload("a picture")
 				c.putClaim(content, appendable)
@@ -64,6 +66,7 @@ func (c *cloud) putClaim(content string, appendable bool) {
 
 // Only who knows the API's secret can hold an image up.
 func TestAClaimIsSignedWithTheAPIsSecret(t *testing.T) {
+	t.Parallel()
 	appCode := []string{"OCR_APP_KEY=", "OCR_APP_SECRET=", "OCR_APP_CODE=" + canaries["AppCode"]}
 	for name, test := range map[string]struct {
 		settings []string
@@ -79,6 +82,7 @@ func TestAClaimIsSignedWithTheAPIsSecret(t *testing.T) {
 		"the public AppKey":   {nil, claim.NewKey(canaries["AppKey"]), false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := start(t, test.settings...)
 			event := c.upload("a picture")
 			_, err := claim.Acquire(t.Context(), claim.Object{Store: c.bucket, Key: key + ".ocr.claim", Image: bucketName + "/" + key, Auth: test.key},
@@ -98,6 +102,7 @@ func TestAClaimIsSignedWithTheAPIsSecret(t *testing.T) {
 }
 
 func TestAForeignObjectInTheClaimsPlaceIsTheBucketsFault(t *testing.T) {
+	t.Parallel()
 	for _, appendable := range []bool{true, false} {
 		c := start(t)
 		event := c.upload("a picture")
@@ -139,6 +144,7 @@ func (w archiveWriter) WriteHeader(status int) {
 }
 
 func TestAnArchivedImageWaitsForItsRestoration(t *testing.T) {
+	t.Parallel()
 	for _, source := range []string{"url", "auto", "data"} {
 		c := start(t, "OCR_IMAGE_SOURCE="+source)
 		event := c.upload("a picture")
@@ -157,8 +163,10 @@ func TestAnArchivedImageWaitsForItsRestoration(t *testing.T) {
 
 // After a status below 200 net/http hands over the bare connection, which has no end.
 func TestAStatusBelow200FromOSSHoldsUpNothing(t *testing.T) {
+	t.Parallel()
 	for _, op := range []string{"APPEND", "HEAD", "PUT", "DELETE"} {
 		t.Run(op, func(t *testing.T) {
+			t.Parallel()
 			c := start(t)
 			event := c.upload("a picture")
 			ended := make(chan struct{})
@@ -208,6 +216,7 @@ func switching(ended <-chan struct{}) http.HandlerFunc {
 }
 
 func TestSIGTERMEndsAProcessThatOSSHoldsUp(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	event := c.upload("a picture")
 	address, process := c.listening()

@@ -12,8 +12,10 @@ import (
 
 // The hook is configured in every deployment file. A function without it would end each new instance with an error.
 func TestInitializerOfBothRuntimesMakesNoRequest(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []fcfake.Mode{fcfake.ModeGo1, fcfake.ModeCustom} {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			c := start(t)
 			c.mode, c.initializer = mode, 10*time.Second
 			c.runtime = c.process()
@@ -30,6 +32,7 @@ func TestInitializerOfBothRuntimesMakesNoRequest(t *testing.T) {
 
 // An endpoint that cannot be reached must not keep instances from starting: their images end with documents that say so.
 func TestInstanceStartsAlthoughItCannotBeWarmed(t *testing.T) {
+	t.Parallel()
 	c := start(t, "OCR_ENDPOINT=https://127.0.0.1:1/ocrIdCard", "OCR_MAX_ATTEMPTS=1")
 	c.initializer = 10 * time.Second
 	c.runtime = c.process()

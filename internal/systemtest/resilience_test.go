@@ -128,8 +128,10 @@ func (c *cloud) peakMemory() (peak int64) {
 
 // OSS and gateway refuse time stamps that are 15 minutes off. Nothing can be written then, so the platform hears it.
 func TestClockThatIsTwentyMinutesOff(t *testing.T) {
+	t.Parallel()
 	for name, off := range map[string]time.Duration{"behind": 20 * time.Minute, "ahead": -20 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var skew atomic.Int64
 			c := startAt(t, func() time.Time { return time.Now().Add(time.Duration(skew.Load())) })
 			event := c.upload("a picture")
@@ -165,6 +167,7 @@ func TestClockThatIsTwentyMinutesOff(t *testing.T) {
 
 // The credentials of an invocation can end in its middle; the next one brings others.
 func TestCredentialsThatEndInTheMiddle(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		source string
 		phase  func(c *cloud, end func()) // when they end
@@ -208,6 +211,7 @@ func TestCredentialsThatEndInTheMiddle(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := start(t, "OCR_IMAGE_SOURCE="+test.source)
 			event := c.upload("a picture")
 			var once sync.Once
@@ -243,6 +247,7 @@ func TestCredentialsThatEndInTheMiddle(t *testing.T) {
 
 // An endpoint may be an IPv6 address, with its brackets.
 func TestEndpointsWithIPv6Addresses(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		t.Skip("no IPv6 on this machine")
@@ -271,6 +276,7 @@ func TestEndpointsWithIPv6Addresses(t *testing.T) {
 
 // Function Compute reaches the custom runtime over IPv4 today; the server does not care.
 func TestCustomRuntimeListensOnIPv4AndIPv6(t *testing.T) {
+	t.Parallel()
 	free, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		t.Skip("no IPv6 on this machine")
@@ -297,17 +303,7 @@ func TestCustomRuntimeListensOnIPv4AndIPv6(t *testing.T) {
 // OSS is on the function's own network: its calls carry a security token and go past any proxy. The OCR call is to the
 // Internet and takes the proxy of the environment. Go itself never uses one for loopback, so both addresses are others.
 func TestProxyOfTheEnvironmentIsForTheOCRCallOnly(t *testing.T) {
-	var mu sync.Mutex
-	var asked []string
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		asked = append(asked, r.Method+" "+r.Host)
-		http.Error(w, canaries["AppSecret"], http.StatusBadGateway)
-	}))
-	defer proxy.Close()
-	address := strings.Replace(proxy.URL, "http://", "http://user:canaryProxyPassword@", 1)
-	settings := []string{"HTTPS_PROXY=" + address, "HTTP_PROXY=" + address, "https_proxy=" + address, "http_proxy=" + address, "ALL_PROXY=" + address}
+	t.Parallel()
 	for name, test := range map[string]struct {
 		extra  []string
 		asked  string // the only kind of question to the proxy
@@ -321,9 +317,18 @@ func TestProxyOfTheEnvironmentIsForTheOCRCallOnly(t *testing.T) {
 		"proxy does not exist": {[]string{"OCR_ENDPOINT=https://ocr.invalid/ocrIdCard", "HTTPS_PROXY=http://user:canaryProxyPassword@127.0.0.1:1", "https_proxy="}, "", "Unavailable", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mu.Lock()
-			asked = nil
-			mu.Unlock()
+			t.Parallel()
+			var mu sync.Mutex
+			var asked []string
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, r.Method+" "+r.Host)
+				http.Error(w, canaries["AppSecret"], http.StatusBadGateway)
+			}))
+			defer proxy.Close()
+			address := strings.Replace(proxy.URL, "http://", "http://user:canaryProxyPassword@", 1)
+			settings := []string{"HTTPS_PROXY=" + address, "HTTP_PROXY=" + address, "https_proxy=" + address, "http_proxy=" + address, "ALL_PROXY=" + address}
 			c := start(t, append(settings[:len(settings):len(settings)], test.extra...)...)
 			answer, err := c.invoke(c.upload("a picture"), fcfake.Options{})
 			assert.Equal(t, test.code, failure(t, err).ErrorType)
@@ -344,16 +349,15 @@ func TestProxyOfTheEnvironmentIsForTheOCRCallOnly(t *testing.T) {
 	}
 }
 
-// wrapped makes the function start by a script, in which "$FUNCTION" is the binary.
-func (c *cloud) wrapped(shell, script string) {
+// wrap writes a script that starts the function, in which "$FUNCTION" is the binary. It returns nothing if there is no such shell.
+func wrap(t *testing.T, shell, script string) string {
 	path, err := exec.LookPath(shell)
 	if err != nil {
-		c.t.Skip("no ", shell, " on this machine")
+		return ""
 	}
-	file := filepath.Join(c.t.TempDir(), "function")
-	require.NoError(c.t, os.WriteFile(file, []byte("#!"+path+"\n"+strings.ReplaceAll(script, "$FUNCTION", binary)+"\n"), 0o755))
-	c.command = file
-	c.runtime = c.process()
+	file := filepath.Join(t.TempDir(), "function")
+	require.NoError(t, os.WriteFile(file, []byte("#!"+path+"\n"+strings.ReplaceAll(script, "$FUNCTION", binary)+"\n"), 0o755))
+	return file
 }
 
 // The function writes no file, and what it prints is never worth an image.
@@ -364,11 +368,17 @@ func TestNoDiskAndNoReaderOfTheLogAreNeeded(t *testing.T) {
 		"nobody reads the log":   {"bash", "exec $FUNCTION > >(exec true) 2>&1"},
 		"the log is closed":      {"sh", "exec $FUNCTION >&- 2>&-"},
 	} {
+		// Before anything runs in parallel: a file that a fork of another test still has open for writing cannot be executed.
+		script := wrap(t, test.shell, test.script)
 		for _, mode := range []fcfake.Mode{fcfake.ModeGo1, fcfake.ModeCustom} {
 			t.Run(name+" "+string(mode), func(t *testing.T) {
+				t.Parallel()
+				if script == "" {
+					t.Skip("no ", test.shell, " on this machine")
+				}
 				c := start(t, "LOG_LEVEL=debug", "OCR_ON_LOST_ANSWER=park")
-				c.mode = mode
-				c.wrapped(test.shell, test.script)
+				c.mode, c.command = mode, script
+				c.runtime = c.process()
 				for i := range 3 {
 					// A throttled call makes it log in the middle of the image, between claim and payment.
 					c.gateway.SetIntercept(gateway.Script(gateway.Refuse(gateway.ThrottledByAPP)))

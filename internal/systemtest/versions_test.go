@@ -50,8 +50,10 @@ func (c *cloud) before(request string, paid bool, act func()) {
 
 // The provider fetches what is at the key when it likes, and what it read is nobody's to guess.
 func TestADocumentIsAboutTheVersionThatWasRead(t *testing.T) {
+	t.Parallel()
 	for name, putBack := range map[string]bool{"replaced during the call": false, "replaced and put back during the call": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c, step := startSteppable(t)
 			event := c.upload("a picture")
 			c.onCall(func() {
@@ -91,6 +93,7 @@ func TestADocumentIsAboutTheVersionThatWasRead(t *testing.T) {
 }
 
 func TestAPictureThatIsReadIsTheVersionThatWasInspected(t *testing.T) {
+	t.Parallel()
 	c, step := startSteppable(t, "OCR_IMAGE_SOURCE=data")
 	event := c.upload("a picture")
 	c.before("GET "+key, false, func() {
@@ -107,6 +110,7 @@ func TestAPictureThatIsReadIsTheVersionThatWasInspected(t *testing.T) {
 
 // First the DELETE takes effect and its answer is lost; then the next version's delivery has its claim, and calls.
 func TestARepeatedDeleteRemovesNobodyElsesClaim(t *testing.T) {
+	t.Parallel()
 	c := start(t, "OCR_TIMEOUT=20s")
 	event := c.upload("version 1")
 	other := c.process()
@@ -153,8 +157,10 @@ func TestARepeatedDeleteRemovesNobodyElsesClaim(t *testing.T) {
 }
 
 func TestAFailureCoversNoDocumentThatWasNotSeen(t *testing.T) {
+	t.Parallel()
 	for _, request := range []string{"HEAD " + key + ".ocr.json", "APPEND " + key + ".ocr.json"} {
 		t.Run(request, func(t *testing.T) {
+			t.Parallel()
 			c := start(t)
 			event := c.upload("a picture")
 			c.gateway.SetIntercept(gateway.Script(refuse(gateway.ThrottledByAPP)()...))
@@ -171,6 +177,7 @@ func TestAFailureCoversNoDocumentThatWasNotSeen(t *testing.T) {
 
 // A tool that restores a bucket may drop what is beside the bytes.
 func TestADocumentThatLostItsMetadataSettlesItsImage(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	event := c.upload("a picture")
 	_, err := c.invoke(event, fcfake.Options{RequestID: "r1"})
