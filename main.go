@@ -1,5 +1,5 @@
 // Command fc-idcard-ocr is the function: it recognises the ID-card images that events and HTTP requests name. Its
-// configuration comes from the environment; see README.md.
+// configuration comes from the environment; see docs/configuration.md.
 package main
 
 import (
