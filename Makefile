@@ -6,6 +6,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 ENGINE      := internal/sandbox/ocrengine/ocr
 CLIENTS     := internal/sandbox/testdata/clients
 DEVS        := deploy/testdata/serverless-devs
@@ -74,6 +75,12 @@ lint: dist/.modules
 	go vet ./...
 	@echo "staticcheck ./..."
 	@go run $(STATICCHECK) ./...
+	@if curl -fsI -m 10 -o /dev/null https://vuln.go.dev/index/db.json; then $(MAKE) vulncheck; \
+	else echo "govulncheck is left out: https://vuln.go.dev cannot be reached." >&2; fi
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in the code that is called
+	go run $(GOVULNCHECK) ./...
 
 .PHONY: package
 package: dist/.modules ## Build and pack the function as it is deployed: dist/fc-idcard-ocr.zip
