@@ -49,7 +49,7 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	})
 }
 
-// gone tells whether the process has ended, reaped or not.
+// gone reports whether the process has ended, reaped or not.
 func gone(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return errors.Is(err, os.ErrNotExist) && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) || strings.Contains(string(stat), ") Z ")
