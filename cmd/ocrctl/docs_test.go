@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,6 +54,34 @@ func TestDocsNameEveryExitCode(t *testing.T) {
 		require.NoError(t, err)
 		for _, code := range []string{"| 0 |", "| 1 |", "| 2 |", "| 3 |", "| 4 |", "| 130 |"} {
 			assert.Contains(t, string(text), code, name)
+		}
+	}
+}
+
+// mention is a command as it stands in a line of code.
+var mention = regexp.MustCompile("(?m)(?:`|^\\s*)ocrctl ([a-z]+)([^`\n]*)")
+
+func TestDocsMentionCommandsAndFlagsThatExist(t *testing.T) {
+	var names []string
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		names = append(names, found...)
+	}
+	root := newRoot(nil, &bytes.Buffer{}, &terminal{to: &bytes.Buffer{}})
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for _, match := range mention.FindAllStringSubmatch(help.ReplaceAllString(string(text), ""), -1) {
+			command, _, err := root.Find(match[1:2])
+			if match[1] == "completion" || !assert.NoError(t, err, "%s: %s", name, match[0]) {
+				continue
+			}
+			line, _, _ := strings.Cut(match[2], "#")
+			for _, flag := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(line, -1) {
+				known := command.Flags().Lookup(flag[1]) != nil || root.PersistentFlags().Lookup(flag[1]) != nil
+				assert.True(t, known, "%s: %s", name, match[0])
+			}
 		}
 	}
 }
