@@ -357,7 +357,7 @@ func (w *world) checkCharges() {
 		removed := min(w.lostClaims+w.copiedClaims, w.forgotten()+w.refusals)
 		switch {
 		case n <= most+w.forced:
-		case n <= most*(1+w.deletedDocuments)+w.forced+w.lateWrites+removed:
+		case n <= most*(1+w.deletedDocuments+removed)+w.forced+w.lateWrites: // what was removed had counted them
 			w.exceptOutside(removed)
 		case w.sameSecond(v):
 			w.except("the image was replaced twice in a second: charged again")
