@@ -33,7 +33,7 @@ func newBackfill(s *settings) *cobra.Command {
 		Short: "Submit the images of a bucket that have no result yet to the function",
 		Long: `Submit the images of a bucket that have no result yet to the function, as if they had just been uploaded. The command lists and submits, asynchronously; the function recognises, and pays. Start with --dry-run.
 
-An image is submitted if it has no document; if its document is older than it is; or if a claim older than --claim-age lies beside it. The listing tells times and no ETags of documents, so an image that was replaced within the very second in which its document was written counts as done. With --retry-failed each document is read: one that names another ETag than the image's is submitted, and so are the chosen failures; the document of a final failure is removed just before, as the function would let it stand. A document that cannot be read or removed is named, the run goes on, and the exit code is 1.
+An image is submitted if it has no document; if its document is older than it is; or if a claim older than --claim-age lies beside it. The listing contains times, but no ETags of documents, so an image that was replaced in the same second in which its document was written counts as done. With --retry-failed each document is read: one that names another ETag than the image's is submitted, and so are the chosen failures; the document of a final failure is removed just before, as the function would let it stand. A document that cannot be read or removed is named, the run goes on, and the exit code is 1.
 
 The run can be stopped (Ctrl-C) or killed at any time; the same command goes on where it stopped, from a checkpoint file. Nothing is paid twice by that: what is submitted twice is recognised once. A run ends early at --limit (of this run) or --max-charge (of all runs of the same job), and at the first request that fails for good.
 
@@ -61,7 +61,7 @@ With --reuse images of equal bytes (by ETag of a simple upload and size) cost on
 	flags.BoolVar(&f.Reuse, "reuse", false, "submit one image of those with equal bytes, and write the documents of the others from its document")
 	flags.DurationVar(&f.reuseWait, "reuse-wait", 10*time.Minute, "wait at most this `time` for the documents of submitted images, with --reuse")
 	c.MarkFlagFilename("checkpoint", "jsonl") //nolint:errcheck // the flag is there
-	flags.BoolVar(&f.restart, "restart", false, "forget the checkpoint and begin anew")
+	flags.BoolVar(&f.restart, "restart", false, "forget the checkpoint and start from the beginning")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := f.check(); err != nil {
 			return err
@@ -128,7 +128,7 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	}
 	if at := j.Checkpoint.After(); at != "" {
 		images, _ := j.Checkpoint.Submitted()
-		s.note("Going on after %s: %d images were submitted before. --restart begins anew.", s.key(at), images)
+		s.note("Going on after %s: %d images were submitted before. --restart starts from the beginning.", s.key(at), images)
 	}
 	if f.Reuse {
 		if j.Plan, err = backfill.PlanReuse(ctx, j); err != nil {

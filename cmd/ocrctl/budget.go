@@ -30,16 +30,16 @@ func newBudget(s *settings) *cobra.Command {
 		Use:   "budget {show | pause | resume | set CALLS}",
 		Short: "Show, pause or change the paid calls that the function may make in a day",
 		Long: `Show, pause or change the paid calls that the function may make in a day, over all its instances. The command reads and
-writes the same object of the bucket as the function (.fc-idcard-ocr/budget/<day>), so an order acts within 15 seconds and needs no
+writes the same object of the bucket as the function (.fc-idcard-ocr/budget/<day>), so a change takes effect within 15 seconds and needs no
 deployment.
 
-"show" tells the limit in force, how many calls instances have reserved, and how many they say they have made, by hour. After
-"pause" no further call is begun: images get a retryable document with the code BudgetExhausted; "resume" ends that. "set" gives
-the day another limit than OCR_DAILY_LIMIT; 0 allows no call, else instances may still spend what they have reserved.
+"show" prints the current limit, how many calls the instances have reserved, and how many calls they have reported, by hour. After
+"pause" no call is started: images get a retryable document with the code BudgetExhausted; "resume" ends the pause. "set" changes
+the limit of the day; 0 allows no call. With another limit, instances may still use the calls that they have reserved.
 
-An order holds for one day, which begins and ends at midnight in China (Asia/Shanghai); tomorrow has OCR_DAILY_LIMIT again. A
-function without OCR_DAILY_LIMIT (0) never reads the object, so no order reaches it: pause, resume and set then fail. The
-function's variables are read from Function Compute if --account, --fc-endpoint or --sandbox is given.`,
+A change is valid for one day, which begins and ends at midnight in China (Asia/Shanghai); the next day has OCR_DAILY_LIMIT again. A
+function without OCR_DAILY_LIMIT (0) does not read the object: pause, resume and set then fail. The variables of the
+function are read from Function Compute if --account, --fc-endpoint or --sandbox is given.`,
 		Example: `  ocrctl budget show -b cards -r cn-hangzhou --account 1234567890123456
   ocrctl budget pause -b cards -r cn-hangzhou
   ocrctl budget set 500 -b cards -r cn-hangzhou --day 2026-11-26`,

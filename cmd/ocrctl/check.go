@@ -13,9 +13,9 @@ func newCheck(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration of a deployment before it is made",
-		Long: `Check the configuration of a deployment before it is made: the variables of the function and those of s.yaml, as they are in the environment. Every
-value that is missing or wrong is told at once, and no secret is. The function's own binary does the same with -check; this is for machines on which
-it cannot run. Nothing is called.`,
+		Long: `Check the configuration of a deployment before it is made: the variables of the function and those of s.yaml, as they are in the environment. It
+reports all missing and wrong values at once, and prints no secret. The binary of the function does the same with -check; this command is for machines
+on which that binary cannot run. It sends no request.`,
 		Example: `  set -a; . ./.env; OCR_APP_SECRET=in-the-store-of-s; set +a; ocrctl check`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

@@ -34,12 +34,12 @@ func newConsole(s *settings) *cobra.Command {
 		Use:   "console",
 		Short: "Serve a web page for the bucket on this machine: numbers, work list, reviews",
 		Long: `Serve a web page for the bucket on this machine: numbers that filter the list, the images that need somebody, each picture
-beside its document, and reviews. It listens on 127.0.0.1 only, at an address that nobody can guess and that is printed at
-the start, uses the credentials of who runs it, and keeps nothing on disk. Ctrl-C ends it.
+beside its document, and reviews. It listens on 127.0.0.1 only, at an address that cannot be guessed and is printed at
+the start. It uses your credentials and stores nothing on disk. Ctrl-C ends it.
 
-Names, addresses, ID numbers and pictures are shown only when somebody asks for them on the page. Nothing is changed before
-that is confirmed there: recognising images again tells first what it costs and needs --account, as the function does it;
-a review writes <image>.ocr.reviewed.json and leaves the document as it is.
+Names, addresses, ID numbers and images are hidden until you reveal them on the page. Every change must be confirmed there:
+recognising images again shows the cost first and needs --account, because the function does it; a review writes
+<image>.ocr.reviewed.json and does not change the document.
 
 The bucket is listed every --interval while the page is open, a request for each 1,000 objects, and each document is read
 once: 100,000 images are about 300 listing and 100,000 reading requests at the start, and 50 MB of memory.`,

@@ -36,7 +36,7 @@ func newErase(s *settings) *cobra.Command {
 
 ID numbers are read from standard input only, one a line, as arguments are seen by other users and kept by the shell. Found are images whose key, document or saved answer holds the number, in any version; pictures are not read. --prefix narrows that down.
 
-No image is erased while the function is at work on it: erasing takes its claim, with the function's OCR_APP_SECRET or OCR_APP_CODE. Without these it looks at the claim before and after it removes the picture. An image that is being worked on is left, and the time is told until when at most (24 hours); --wait waits.
+No image is erased while the function processes it: erasing takes its claim, with the function's OCR_APP_SECRET or OCR_APP_CODE. Without these it reads the claim before and after it removes the image. An image that is being processed is left, and the latest end of its lease is printed (at most 24 hours); --wait waits.
 
 The receipt, one line an image, holds the SHA-256 of key and documents and nothing else of them. What is outside the bucket is not touched: logs (which hold masked keys), exports, replicas, and what the OCR provider keeps. The exit code is 1 if anything is left.`,
 		Example: `  ocrctl erase -b cards -r cn-hangzhou 2026/a.jpg

@@ -94,8 +94,8 @@ func newRoot(stdin io.Reader, stdout io.Writer, stderr *terminal) *cobra.Command
 	s := &settings{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := &cobra.Command{
 		Use:   "ocrctl",
-		Short: "Run and look after the ID-card recognition of a bucket",
-		Long: `Run and look after the ID-card recognition of a bucket.
+		Short: "Operate the ID-card recognition of a bucket",
+		Long: `Operate the ID-card recognition of a bucket.
 
 Each setting is taken from its flag, else from the environment variable in brackets, else from its default. The variables of the function itself (OCR_APP_KEY, OCR_APP_SECRET, OSS_PUBLIC_ENDPOINT, OSS_PUBLIC_CNAME, IMAGE_SUFFIXES, RESULT_SUFFIX, CLAIM_SUFFIX ...) mean the same here. Credentials of Alibaba Cloud are found as by the vendor's own tools: from ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, ~/.aliyun/config.json, ~/.alibabacloud/credentials or the machine's role.
 

@@ -13,9 +13,9 @@ func newPause(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pause",
 		Short: "Stop the function, so that it pays for nothing more",
-		Long: `Stop the function, so that it pays for nothing more. Its reserved concurrency is set to 0: images that it is working on are finished, and no
-further one begins. Uploads go on; Function Compute repeats their events for some hours and discards them after a day, which loses no image: after
-resume, backfill submits what has no document.`,
+		Long: `Stop the function, so that it pays for nothing more. Its reserved concurrency is set to 0: images in progress are finished, and no
+other image is started. Uploads continue; Function Compute retries their events for some hours and discards them after a day. No image is lost: after
+resume, backfill submits the images without a document.`,
 		Example: `  ocrctl pause -r cn-hangzhou --account 1234567890123456`,
 		Args:    cobra.NoArgs,
 	}
@@ -29,7 +29,7 @@ func newResume(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "resume --concurrency NUMBER",
 		Short: "Let a paused function work again",
-		Long: `Let a paused function work again, with so many instances at a time: pause has told how many there were; s.yaml and template.yml deploy 10, s.custom.yaml
+		Long: `Let a paused function work again, with this number of concurrent instances: pause has printed the previous number; s.yaml and template.yml deploy 10, s.custom.yaml
 2. Then run the backfill that it names: events that came meanwhile may be lost.`,
 		Example: `  ocrctl resume -r cn-hangzhou --account 1234567890123456 --concurrency 10`,
 		Args:    cobra.NoArgs,
@@ -38,7 +38,7 @@ func newResume(s *settings) *cobra.Command {
 	c.Flags().Int64Var(&instances, "concurrency", 0, "`number` of instances at a time, at least 1")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if instances < 1 {
-			return usageError{errors.New("--concurrency is missing or less than 1: name the number of instances that the function may have at a time, as pause told it")}
+			return usageError{errors.New("--concurrency is missing or less than 1: name the number of instances that the function may have at a time, as pause printed it")}
 		}
 		return s.resume(c.Context(), instances)
 	}

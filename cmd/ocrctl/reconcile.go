@@ -41,9 +41,9 @@ func newReconcile(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reconcile",
 		Short: "Compare what the documents say was charged with the provider's meter",
-		Long: `Compare what the documents say was charged with the provider's meter, and tell how many calls are left.
+		Long: `Compare what the documents say was charged with the provider's meter, and print how many calls are left.
 
-The meter (DescribeApiMetering of Alibaba Cloud Market) tells totals only, so each run keeps a snapshot of it on this machine, and
+The meter (DescribeApiMetering of Alibaba Cloud Market) returns totals only, so each run keeps a snapshot of it on this machine, and
 compares the growth since an earlier snapshot with the documents that were completed in between. The first run has nothing to
 compare with. The bucket is read only: one pass over the listing, and one read for each document written since that snapshot.
 
@@ -233,7 +233,7 @@ func (s *settings) describeComparison(b *strings.Builder, c billing.Comparison, 
 		}[c.Verdict])
 	}
 	if c.Unreadable > 0 {
-		fmt.Fprintf(b, "%d objects named like documents cannot be read; what they tell is not counted\n", c.Unreadable)
+		fmt.Fprintf(b, "%d objects named like documents cannot be read; their content is not counted\n", c.Unreadable)
 	}
 	const named = 20
 	for i, open := range c.OpenCalls {

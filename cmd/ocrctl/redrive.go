@@ -28,7 +28,7 @@ func newRedrive(s *settings) *cobra.Command {
 		Short: "Submit the events of the failure queue again",
 		Long: `Submit the events of the failure queue again: those that failed after all retries of Function Compute. A message leaves the queue only after its event
 was accepted. The function pays for nothing that has a document already, and what fails again comes back to the queue; a run takes only what was
-waiting when it began. Start with --dry-run, which looks at 16 messages and changes nothing.`,
+waiting when it began. Start with --dry-run, which reads 16 messages and changes nothing.`,
 		Example: `  ocrctl redrive -r cn-hangzhou --account 1234567890123456 --dry-run
   ocrctl redrive -r cn-hangzhou --account 1234567890123456 --rate 2 --limit 100`,
 		Args: cobra.NoArgs,
@@ -39,7 +39,7 @@ waiting when it began. Start with --dry-run, which looks at 16 messages and chan
 	flags.StringVar(&f.endpoint, "mns-endpoint", "", "`URL` of the queue's API [OCRCTL_MNS_ENDPOINT] (default https://<account>.mns.<region>.aliyuncs.com)")
 	flags.Float64Var(&f.rate, "rate", 5, "events submitted per `second`, more than 0 and at most 100")
 	flags.Int64Var(&f.limit, "limit", 0, "take at most this `number` of messages; 0 means all that are waiting")
-	flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "look only: nothing is submitted or deleted")
+	flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "read only: nothing is submitted or deleted")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch {
 		case !(f.rate > 0 && f.rate <= 100):

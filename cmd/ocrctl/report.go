@@ -37,8 +37,8 @@ The folder is the first path segment of the key, or with --prefix the next one. 
 are further calls that may have been paid because their responses never came. With --price, "yuan" is for the charged ones and
 "at most" includes the extra ones.
 
-What no document tells of any more is not in the report: a document that was replaced because its image was, or because a call
-was forced, pictures sent by HTTP, and ocrctl recognize. ocrctl reconcile compares with the provider's meter.`,
+The report does not include calls without a document: those of a document that was replaced because its image was replaced or a call
+was forced, of images sent by HTTP, and of ocrctl recognize. ocrctl reconcile compares with the provider's meter.`,
 		Example: `  ocrctl report -b cards -r cn-hangzhou --month 2026-11 --price 0.05
   ocrctl report -b cards -r cn-hangzhou --month 2026-11 --by day --format csv > november.csv
   ocrctl report --sandbox --month 2026-11 --output json`,

@@ -29,7 +29,7 @@ func newStatus(s *settings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Count a bucket's images by what became of them, or list some of them",
-		Long: `Count a bucket's images by what became of them: recognised, unrecognised, failed (by code), without a document, still in work. One pass over the listing, and one read for each document unless --listing-only. Images of equal bytes are told by their ETags (those of multipart uploads tell nothing), which takes some 60 bytes of memory for each image.
+		Long: `Count a bucket's images by what became of them: recognised, unrecognised, failed (by code), without a document, still in work. One pass over the listing, and one read for each document unless --listing-only. Images with equal bytes are found by their ETags (not those of multipart uploads), which takes some 60 bytes of memory for each image.
 
 A document counts if it is not older than the image and, where it is read, if it names the image's present ETag; one that names another is stale. A document that cannot be read is counted and named, and the exit code is 1. Nothing is written. An image without a document, long after its upload, has lost its event: ocrctl backfill submits it.
 

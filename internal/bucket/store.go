@@ -49,7 +49,7 @@ func New(c Config) *Client {
 			// The internal endpoint is on the function's own network: no proxy, and short times to connect.
 			DialContext:           (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout:   3 * time.Second,
-			TLSClientConfig:       &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(64)}, // after a freeze connections are made anew
+			TLSClientConfig:       &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(64)}, // after a freeze, connections are opened again
 			ResponseHeaderTimeout: 5 * time.Second,
 			IdleConnTimeout:       20 * time.Second,
 			MaxIdleConns:          256,

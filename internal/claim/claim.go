@@ -209,7 +209,7 @@ type Call struct {
 	Nonce string
 	// Indeterminate: a call with this nonce may have been accepted by now. Sending it again is safe while Valid.
 	Indeterminate bool
-	// PossibleExtraCharges counts calls that may have been charged in vain; PaidAgain says that one of them was for this
+	// PossibleExtraCharges counts calls that may have been charged without a result; PaidAgain says that one of them was for this
 	// version.
 	PossibleExtraCharges int
 	PaidAgain            bool
@@ -309,7 +309,7 @@ func (c *Claim) save(ctx context.Context, s State) error {
 	return c.append(ctx, next)
 }
 
-// Release removes the claim of an image that is settled, while the lease holds: after it, the claim may be somebody else's.
+// Release removes the claim of an image whose document is final, while the lease holds: after it, the claim may be somebody else's.
 // A DELETE has no condition. So one whose response was lost is sent again only if the claim is seen to be still one's own and
 // the lease has time left for it; otherwise the claim is left to end with its lease.
 func (c *Claim) Release(ctx context.Context) error {

@@ -55,7 +55,7 @@ type State struct {
 	// Abandoned is when a holder stopped that did not release the claim and may have gone on to another version than
 	// Version; zero if there was none since Version was recorded.
 	Abandoned time.Time `json:"abandoned,omitzero"`
-	// PossibleExtraCharges counts calls that may have been charged in vain.
+	// PossibleExtraCharges counts calls that may have been charged without a result.
 	PossibleExtraCharges int `json:"possibleExtraCharges,omitempty"`
 	// PaidAgain says that a call for Version was made after another one that may have been charged.
 	PaidAgain bool `json:"paidAgain,omitempty"`

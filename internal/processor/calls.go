@@ -185,7 +185,7 @@ func (l *callLoop) prepare(ctx context.Context) (ocrclient.Request, error) {
 	return request, err
 }
 
-// latest is when a call must have begun: it has to cover the whole call and the writing of its result, or an answer could be
+// latest is the latest start of a call: the time left has to cover the whole call and the writing of its result, or an answer could be
 // paid and lost.
 func (l *callLoop) latest() time.Time { return l.deadline.Add(-l.p.options.Timeout - writeReserve) }
 

@@ -53,7 +53,7 @@ func ossProcess(key string, size int64) string {
 	return resizeProcess
 }
 
-// request prepares one call. The URL is signed anew each time, so that its whole life is ahead.
+// request prepares one call. The URL is signed again each time, so that its whole lifetime is left.
 func (in *imageInput) request(ctx context.Context, source config.ImageSource, ttl time.Duration) (ocrclient.Request, error) {
 	switch {
 	case in.store == nil:

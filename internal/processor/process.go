@@ -336,7 +336,7 @@ func (t *imageTask) writeFailure(ctx context.Context, seen *bucket.Object, d *re
 	return err == nil, err
 }
 
-// release removes the claim. If that fails, the claim ends with its lease: the image is settled all the same.
+// release removes the claim. If that fails, the claim expires with its lease; the document is final anyway.
 func (t *imageTask) release(ctx context.Context, c *claim.Claim, o Outcome) Outcome {
 	defer t.timings.start("release")()
 	t.releaseErr = c.Release(ctx)
@@ -344,7 +344,7 @@ func (t *imageTask) release(ctx context.Context, c *claim.Claim, o Outcome) Outc
 }
 
 // endUnchanged ends an image whose document is final. A document that came late is of a holder that did not know of the calls
-// after its own. The claim counts these and its own as possibly charged in vain: the document includes them from now on.
+// after its own. The claim counts these and its own as possible extra charges: the document includes them from now on.
 func (t *imageTask) endUnchanged(ctx context.Context, c *claim.Claim, seen inspection) Outcome {
 	o := Outcome{Status: Unchanged}
 	call := c.Call(seen.version)
@@ -372,7 +372,7 @@ func (t *imageTask) endUnchanged(ctx context.Context, c *claim.Claim, seen inspe
 	return t.release(ctx, c, o)
 }
 
-// saveCalls leaves an image that is not settled to the next delivery, with a final failure that could not be written.
+// saveCalls leaves an image without a final document to the next delivery, with a final failure that could not be written.
 func (t *imageTask) saveCalls(ctx context.Context, c *claim.Claim, seen inspection, done attempt, unwritten []byte, o Outcome) Outcome {
 	defer t.timings.start("release")()
 	ctx, cancel := t.withReserve(ctx, releaseReserve)

@@ -9,7 +9,7 @@ import (
 
 // endMissing ends an image that is gone: HEAD has said so. Its document and its review go too if REMOVE_WITH_IMAGE is on; the claim
 // is removed last, so that nobody begins with the key meanwhile. Nothing is written beside the image, so only the claim can tell of calls
-// that may have been charged in vain: the key's next image takes them over.
+// that may have been charged without a result: the next image with this key takes them over.
 func (t *imageTask) endMissing(ctx context.Context, c *claim.Claim, seen inspection, done attempt) Outcome {
 	o := Outcome{Status: Missing}
 	if t.p.options.RemoveWithImage {

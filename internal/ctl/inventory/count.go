@@ -81,7 +81,7 @@ type Report struct {
 	Invalid    int64                   `json:"invalid"`              // recognised, and the card contradicts itself
 	Charged    int64                   `json:"charged"`              // answers that were paid
 	MoreCalls  int64                   `json:"moreCalls"`            // images that took two calls or more
-	Extra      int64                   `json:"possibleExtraCharges"` // calls that may have been paid in vain
+	Extra      int64                   `json:"possibleExtraCharges"` // calls that may have been charged without a result
 	Unreadable int64                   `json:"unreadable"`           // documents that cannot be read
 	Causes     map[string]int64        `json:"unreadableCauses,omitempty"`
 }
