@@ -151,8 +151,8 @@ func (w *world) checkDelete(r *request) {
 	switch {
 	case w.landing == r:
 		w.loseClaim()
-	case w.holder == r.by || w.lostClaims > 0:
-	case r.by.robbed: // and has not noticed
+	case w.holder == r.by:
+	case r.by.robbed || w.lostClaims > 0: // and has not noticed
 		w.loseClaim()
 	case w.copiedClaims > 0:
 		w.loseClaim()
@@ -264,10 +264,10 @@ func (w *world) finish() {
 	image, err := w.storage.head(w.imageKey)
 	present := err == nil
 	err = w.cleanDelivery(image.ETag)
+	if err != nil && present && w.mend() {
+		err = w.cleanDelivery(image.ETag)
+	}
 	if err != nil {
-		if present {
-			w.mend()
-		}
 		err = w.cleanDelivery(image.ETag)
 	}
 	if err != nil && w.deletedDocuments+w.lostClaims > 0 { // the nonces of the calls that it told of are refused, one a delivery

@@ -37,15 +37,17 @@ func (w *world) addOutsiders(add func(string, func())) {
 }
 
 // mend removes what keeps an image from being settled until its owner does something, after the image has a document that says
-// so.
-func (w *world) mend() {
+// so. It reports whether there was something.
+func (w *world) mend() bool {
 	o, ok := w.storage.objects[w.keys.Claim(w.imageKey)]
 	foreign := ok && bytes.HasPrefix(o.body, []byte("not a claim"))
-	if (foreign || w.storage.refusesAppends) && w.document() == nil {
+	broken := foreign || w.storage.refusesAppends
+	if broken && w.document() == nil {
 		w.violate("no document says that somebody has to mend the bucket")
 	}
 	if foreign {
 		w.storage.delete(w.keys.Claim(w.imageKey))
 	}
 	w.storage.refusesAppends = false
+	return broken
 }
