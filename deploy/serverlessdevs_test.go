@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -48,6 +49,10 @@ func newDevs(t *testing.T) *devs {
 	}
 	d.environ = []string{"HOME=" + d.home, "USERPROFILE=" + d.home, "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(),
 		"FC3_COMPONENT=" + filepath.Join(components, "fc3"), "ROS_COMPONENT=" + filepath.Join(components, "ros"), "DEPLOYED=" + d.deployed}
+	// Else each command starts another process in the background that asks the npm registry for a newer version.
+	notifier := filepath.Join(d.home, ".s", "config", "update-notifier.json")
+	require.NoError(t, os.MkdirAll(filepath.Dir(notifier), 0o755))
+	require.NoError(t, os.WriteFile(notifier, fmt.Appendf(nil, `{"lastUpdateCheck": %d}`, time.Now().UnixMilli()), 0o644))
 	archive, err := functionPackage()
 	require.NoError(t, err)
 	d.write("fc-idcard-ocr.zip", archive)
