@@ -123,6 +123,7 @@ func TestErrorsAreSortedAndRetriedByKind(t *testing.T) {
 		"not found":          {404, "<Error><Code>NoSuchKey</Code></Error>", bucket.ErrNotFound, 1},
 		"no bucket":          {404, "<Error><Code>NoSuchBucket</Code></Error>", bucket.ErrNoBucket, 1},
 		"denied":             {403, "<Error><Code>AccessDenied</Code><Message>canary</Message></Error>", bucket.ErrAccessDenied, 1},
+		"no KMS":             {403, "<Error><Code>KmsServiceNotEnabled</Code></Error>", bucket.ErrRefused, 1},
 		"arrears":            {403, "<Error><Code>UserDisable</Code></Error>", bucket.ErrAccessDenied, 1},
 		"token over":         {403, "<Error><Code>SecurityTokenExpired</Code></Error>", bucket.ErrCredentialsExpired, 1},
 		"damaged picture":    {403, "<Error><Code>ImageDamage</Code></Error>", bucket.ErrInvalid, 1},

@@ -29,6 +29,7 @@ var (
 	ErrExists             = errors.New("object exists")                            // PutOptions.IfAbsent, and something is there (409)
 	ErrArchived           = errors.New("object is archived")                       // it has to be restored before it can be read (403 InvalidObjectState)
 	ErrInvalid            = errors.New("request refused")                          // OSS will not take this request as it is (4xx), such as a picture it cannot process
+	ErrRefused            = errors.New("account or bucket refuses it")             // 403 that no policy changes, such as KmsServiceNotEnabled
 	ErrTooLarge           = errors.New("object larger than allowed")               // more bytes than the caller's limit
 	ErrUnavailable        = errors.New("storage unavailable")                      // network, 5xx or throttling, also after retries
 	ErrWrongRegion        = errors.New("the request is signed for another region") // than that of the endpoint
@@ -155,6 +156,8 @@ func kindOf(status int, code string) error {
 		return ErrNotFound
 	case code == "ImageDamage":
 		return ErrInvalid
+	case status == http.StatusForbidden && code != "" && code != "AccessDenied" && code != "SignatureDoesNotMatch" && code != "UserDisable":
+		return ErrRefused
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return ErrAccessDenied
 	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:

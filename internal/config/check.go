@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -100,6 +101,11 @@ func (p *problems) suffixes() {
 			}
 		}
 	}
+	for _, image := range c.ImageSuffixes {
+		if overlap(ReviewSuffix, image) && !overlap(c.ResultSuffix, image) {
+			p.add("IMAGE_SUFFIXES", "reviews, which end in %q, could be taken for images by %q", ReviewSuffix, image)
+		}
+	}
 	if overlap(c.ResultSuffix, c.ClaimSuffix) {
 		p.add("CLAIM_SUFFIX", "%q and RESULT_SUFFIX %q could be taken for each other", c.ClaimSuffix, c.ResultSuffix)
 	}
@@ -115,6 +121,8 @@ func (p *problems) exclude() {
 			p.add("IMAGE_EXCLUDE", "%q is not UTF-8", pattern)
 		case strings.Trim(pattern, "*") == "":
 			p.add("IMAGE_EXCLUDE", "%q excludes every image", pattern)
+		case strings.ContainsAny(pattern, "*?[") && badPattern(pattern):
+			p.add("IMAGE_EXCLUDE", "%q cannot be read: \"[\" without \"]\", or a backslash at the end", pattern)
 		}
 	}
 	excluded := func(image string) bool {
@@ -127,6 +135,14 @@ func (p *problems) exclude() {
 		p.add("IMAGE_EXCLUDE", "excludes every image of IMAGE_SUFFIXES")
 	}
 }
+
+func badPattern(pattern string) bool {
+	_, err := path.Match(pattern, "")
+	return err != nil
+}
+
+// ReviewSuffix is the ending of the keys of reviews, which lie beside images, too.
+const ReviewSuffix = ".ocr.reviewed.json"
 
 // overlap reports whether one key can end in both suffixes.
 func overlap(a, b string) bool {

@@ -69,7 +69,7 @@ type Config struct {
 	OSSURLTTL         time.Duration `env:"OSS_URL_TTL" envDefault:"5m" accepts:"a duration longer than OCR_TIMEOUT and at most 168h, such as 5m"`
 
 	ImageSuffixes []string `env:"IMAGE_SUFFIXES" envDefault:".jpg,.jpeg,.png,.bmp,.webp,.heic" accepts:"comma-separated endings of image keys, such as .jpg,.png"`
-	ImageExclude  []string `env:"IMAGE_EXCLUDE" accepts:"comma-separated endings of keys, or patterns of whole keys in which * is any text, such as -back.jpg,tmp/*"`
+	ImageExclude  []string `env:"IMAGE_EXCLUDE" accepts:"comma-separated endings of keys, or patterns of whole keys with *, ? and [a-z], such as -back.jpg,tmp/*"`
 	ResultSuffix  string   `env:"RESULT_SUFFIX" envDefault:".ocr.json" accepts:"an ending that no image key has, such as .ocr.json"`
 	ClaimSuffix   string   `env:"CLAIM_SUFFIX" envDefault:".ocr.claim" accepts:"an ending that no image key and no result has, such as .ocr.claim"`
 	MaxImageBytes int64    `env:"MAX_IMAGE_BYTES" envDefault:"20971520" accepts:"a whole number of bytes from 1 to 20971520 (OSS processes no larger pictures)"`

@@ -74,6 +74,8 @@ func TestEachProblemNamesItsVariableAndWhatIsAccepted(t *testing.T) {
 		"OSS_URL_TTL=169h":                                           "168h",
 		"IMAGE_SUFFIXES=,":                                           "endings",
 		"IMAGE_SUFFIXES=.jpg,.JSON":                                  "RESULT_SUFFIX",
+		"IMAGE_SUFFIXES=.reviewed.json":                              ".ocr.reviewed.json",
+		"IMAGE_EXCLUDE=[ab.jpg":                                      "cannot be read",
 		"IMAGE_SUFFIXES=.jpg,.claim":                                 "CLAIM_SUFFIX",
 		"IMAGE_SUFFIXES=.jpg,.card.ocr.json":                         "RESULT_SUFFIX",
 		"RESULT_SUFFIX=.ocr.PNG":                                     "no image key has",

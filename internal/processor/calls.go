@@ -28,7 +28,10 @@ type callLoop struct {
 
 	current  claim.Call // the nonce that is next, or was last, and what is known of it
 	consumed bool       // its outcome is known: it is not to be sent again
-	unread   []byte     // what came of an answer that was not understood, or broke off, and may have been charged
+
+	free     *ocrclient.Response // the answer before, if it was free
+	freeTook time.Duration
+	unread   []byte // what came of an answer that was not understood, or broke off, and may have been charged
 }
 
 func (p *Processor) newCallLoop(in imageInput, deadline time.Time, log *slog.Logger) *callLoop {
@@ -79,10 +82,13 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 	pauses.Reset()
 	lastErr := result.Errorf(result.Timeout, true, "too little time left for a call of up to %s", l.p.options.Timeout)
 	for {
-		switch next.action {
-		case stop:
+		if next.action == stop {
 			return nil, next.failure, nil
-		case retryNewNonce:
+		}
+		if !time.Now().Before(l.latest()) {
+			return l.outOfTime(lastErr)
+		}
+		if next.action == retryNewNonce {
 			if err := l.newNonce(ctx); errors.Is(err, claim.ErrHeld) {
 				return nil, nil, err
 			} else if err != nil { // without its nonce in the claim no call is made
@@ -98,7 +104,7 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 		case err != nil:
 			return nil, imageError(err), nil
 		}
-		if e := l.waitForRateLimit(ctx, lastErr); e != nil {
+		if e := l.waitForRateLimit(ctx); e != nil {
 			return nil, e, nil
 		}
 		if l.retry.indeterminate && l.claim != nil && !l.current.Valid(time.Now()) {
@@ -109,8 +115,10 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 		if e := l.spending.take(ctx); e != nil {
 			return nil, e, nil
 		}
+		started := time.Now()
 		answer, callErr := l.call(ctx, request)
 		l.observe(callErr)
+		l.free, l.freeTook = answer, time.Since(started)
 		next = l.retry.after(answer, callErr, l.p.breaker.allowsSecondCall)
 		l.consumed = next.consumed
 		if next.failure != nil && next.failure.Code == result.InProgress {
@@ -185,15 +193,30 @@ func (l *callLoop) prepare(ctx context.Context) (ocrclient.Request, error) {
 	return request, err
 }
 
-// latest is the latest start of a call: the time left has to cover the whole call and the writing of its result, or an answer could be
-// paid and lost.
-func (l *callLoop) latest() time.Time { return l.deadline.Add(-l.p.options.Timeout - writeReserve) }
+// minFollowUp is the least time for a call that follows a free answer.
+const minFollowUp = time.Second
 
-// waitForRateLimit refuses a call for which the time left is too short.
-func (l *callLoop) waitForRateLimit(ctx context.Context, lastErr *result.Error) *result.Error {
-	if !time.Now().Before(l.latest()) {
-		return lastErr
+// latest is the latest start of a call: the time left has to cover the whole call and the writing of its result, or an answer could be
+// paid and lost. After a free answer it has to cover a call as long as the one before.
+func (l *callLoop) latest() time.Time {
+	length := l.p.options.Timeout
+	if l.free != nil {
+		length = min(length, max(l.freeTook, minFollowUp))
 	}
+	return l.deadline.Add(-length - writeReserve)
+}
+
+// outOfTime ends without another call: with the free answer if that is one about the card, else with the failure.
+func (l *callLoop) outOfTime(lastErr *result.Error) (*ocrclient.Response, *result.Error, error) {
+	if l.free != nil && l.free.Code() == result.NotRecognized {
+		l.retry.details = l.p.options.Details
+		return l.free, nil, nil
+	}
+	return nil, lastErr, nil
+}
+
+// waitForRateLimit refuses a call that the limit allows too late.
+func (l *callLoop) waitForRateLimit(ctx context.Context) *result.Error {
 	ctx, cancel := context.WithDeadline(ctx, l.latest())
 	defer cancel()
 	if l.p.limiter.Wait(ctx) != nil {
@@ -210,6 +233,8 @@ func (l *callLoop) call(ctx context.Context, request ocrclient.Request) (*ocrcli
 	timeout := l.p.options.Timeout
 	if l.retry.paidAgain { // the last chance to get what may be paid twice: it has all the time left
 		timeout = max(timeout, time.Until(l.deadline)-writeReserve)
+	} else if l.free != nil {
+		timeout = min(timeout, time.Until(l.deadline)-writeReserve)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -22,7 +22,7 @@ func StorageError(err error) *result.Error {
 		code = result.Unavailable
 	case errors.Is(err, bucket.ErrWrongRegion):
 		return result.Errorf(result.StorageRefused, true, "%v; OSS_ENDPOINT and the bucket are in two regions", err)
-	case errors.Is(err, bucket.ErrInvalid), errors.Is(err, bucket.ErrArchived), errors.Is(err, bucket.ErrTooLarge), errors.Is(err, bucket.ErrExists),
+	case errors.Is(err, bucket.ErrInvalid), errors.Is(err, bucket.ErrRefused), errors.Is(err, bucket.ErrArchived), errors.Is(err, bucket.ErrTooLarge), errors.Is(err, bucket.ErrExists),
 		errors.Is(err, bucket.ErrNotAppendable), errors.Is(err, bucket.ErrPositionMismatch):
 		return result.Errorf(result.StorageRefused, true, "%v; check the bucket's encryption, storage class, retention and region", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/budget"
+	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/processor"
 	"fc-idcard-ocr/internal/processor/ocrtest"
 	"fc-idcard-ocr/internal/result"
@@ -236,5 +237,46 @@ func TestAReusedDocumentTellsWhatAnEarlierHolderMayHavePaid(t *testing.T) {
 		require.Nil(t, o.Err)
 		assert.Equal(t, "2026/a.jpg", o.Document.OCR.ReusedFrom)
 		assert.Equal(t, 1, o.Document.OCR.PossibleExtraCharges)
+	})
+}
+
+func TestACallAfterAFreeAnswerHasTheTimeThatIsLeft(t *testing.T) {
+	for name, test := range map[string]struct {
+		left     time.Duration // of the invocation
+		accepted int
+		status   result.Status
+		details  bool
+	}{
+		"enough for a call as long as the one before": {16 * time.Second, 2, result.Recognized, false},
+		"too little: the free answer stands":          {11 * time.Second, 1, result.Unrecognized, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := ocrtest.NewFixture(t, ocrtest.NotRecognized)
+				f.Options.Timeout, f.OCR.SlowProvider = 8*time.Second, 5*time.Second
+				inv := invocation("r1")
+				inv.Deadline = time.Now().Add(test.left)
+				o := f.Process(inv)
+				assert.Equal(t, test.status, o.Status)
+				assert.Equal(t, test.accepted, f.OCR.Accepted())
+				assert.Equal(t, test.details, o.Document.OCR.Details)
+				assert.Zero(t, o.Document.OCR.PossibleExtraCharges)
+			})
+		})
+	}
+}
+
+func TestNothingIsReadForACallThatHasNoTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, reuse := range []bool{false, true} {
+			f := ocrtest.NewFixture(t)
+			f.Options.ImageSource, f.Options.Reuse = config.Data, reuse
+			inv := invocation("r1")
+			inv.Deadline = time.Now().Add(f.Options.Timeout)
+			o := f.Process(inv)
+			assert.Equal(t, result.Timeout, o.Err.Code)
+			assert.True(t, o.Err.Retryable)
+			assert.NotContains(t, f.Bucket.Requests(), "GET "+ocrtest.ImageKey)
+		}
 	})
 }

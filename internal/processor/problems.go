@@ -24,5 +24,8 @@ func (p *Processor) Problems(inv Invocation) []string {
 	if !inv.Deadline.IsZero() && o.RateLimit > 0 && time.Duration(float64(time.Second)/o.RateLimit) > time.Until(inv.Deadline) {
 		add("OCR_RATE_LIMIT: with %g calls per second the second image waits longer than the function's time-out; accepted: a higher limit, or 0", o.RateLimit)
 	}
+	if o.DailyLimit > 0 && o.BudgetBucket == "" && o.PictureBudget == "" {
+		add("OCR_DAILY_LIMIT: pictures in HTTP requests are refused, as there is no bucket for their day's budget; accepted: a bucket in OCR_BUDGET_BUCKET")
+	}
 	return problems
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/claim"
@@ -81,10 +82,11 @@ func (t *imageTask) remember(ctx context.Context, sum string, d *result.Document
 
 // recognizeOnce is recognize for OCR_REUSE: a picture with equal bytes is paid once, whatever its keys.
 func (t *imageTask) recognizeOnce(ctx context.Context, c *claim.Claim, seen inspection) (attempt, error) {
-	if !t.p.options.Reuse || t.checkSize() != nil {
+	latest := t.inv.Deadline.Add(-t.p.options.Timeout - writeReserve)
+	if !t.p.options.Reuse || t.checkSize() != nil || !time.Now().Before(latest) {
 		return t.recognize(ctx, c, seen)
 	}
-	read, cancel := context.WithDeadline(ctx, t.inv.Deadline.Add(-t.p.options.Timeout-writeReserve))
+	read, cancel := context.WithDeadline(ctx, latest)
 	defer cancel()
 	call := c.Call(seen.version)
 	sum, err := t.hashImage(read, seen)

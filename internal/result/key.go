@@ -1,6 +1,7 @@
 package result
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -22,7 +23,7 @@ var RemoveEvents = []string{"ObjectRemoved:DeleteObject", "ObjectRemoved:DeleteO
 // of them at most.
 type Keys struct {
 	ImageSuffixes []string // compared without regard to case
-	ImageExclude  []string // likewise: suffixes, or globs over the whole key if there is a "*" in them
+	ImageExclude  []string // likewise: suffixes, or globs over the whole key if there is one of "*?[" in them
 	ResultSuffix  string   // appended to the whole key of the image
 	ClaimSuffix   string   // likewise
 }
@@ -32,8 +33,8 @@ func (k Keys) IsImage(key string) bool {
 	key = strings.ToLower(key)
 	matches := func(pattern string) bool {
 		pattern = strings.ToLower(pattern)
-		if !strings.Contains(pattern, "*") {
-			pattern = "*" + pattern
+		if !strings.ContainsAny(pattern, "*?[") {
+			return strings.HasSuffix(key, pattern)
 		}
 		return matchGlob(pattern, key)
 	}
@@ -41,21 +42,12 @@ func (k Keys) IsImage(key string) bool {
 		!slices.ContainsFunc(k.ImageExclude, matches)
 }
 
-// matchGlob reports whether s is the pattern, in which each "*" stands for any text, slashes and nothing included.
-func matchGlob(pattern, s string) bool {
-	parts := strings.Split(pattern, "*")
-	s, begins := strings.CutPrefix(s, parts[0])
-	if !begins || len(parts) == 1 {
-		return begins && s == ""
-	}
-	for _, part := range parts[1 : len(parts)-1] {
-		_, after, found := strings.Cut(s, part)
-		if !found {
-			return false
-		}
-		s = after
-	}
-	return strings.HasSuffix(s, parts[len(parts)-1])
+// matchGlob reports whether a key matches a pattern of path.Match, in which "*" and "?" stand for slashes, too.
+// Package config refuses bad patterns.
+func matchGlob(pattern, key string) bool {
+	const slash = "\x00" // no key holds it
+	matched, _ := path.Match(strings.ReplaceAll(pattern, "/", slash), strings.ReplaceAll(key, "/", slash))
+	return matched
 }
 
 // Result returns the key of the document beside an image.

@@ -47,7 +47,10 @@ func TestExcludedKeysAreNoImages(t *testing.T) {
 		assert.Equal(t, want, keys.IsImage(key), key)
 	}
 	assert.True(t, Keys{ImageSuffixes: []string{".jpg"}, ImageExclude: []string{"a*a.jpg"}}.IsImage("a.jpg"), "one letter is not two")
-	assert.True(t, Keys{ImageSuffixes: []string{".jpg"}, ImageExclude: []string{"[ab]?.jpg"}}.IsImage("ab.jpg"), "only * is special")
+	globs := Keys{ImageSuffixes: []string{".jpg"}, ImageExclude: []string{"[ab]?.jpg", "scans/back-?.JPG"}}
+	for key, want := range map[string]bool{"ab.jpg": false, "b/.jpg": false, "cb.jpg": true, "abc.jpg": true, "scans/back-1.jpg": false, "scans/back-12.jpg": true} {
+		assert.Equal(t, want, globs.IsImage(key), key)
+	}
 }
 
 func TestCardFieldsAreThoseOfTheConfiguration(t *testing.T) {

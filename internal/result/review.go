@@ -6,12 +6,13 @@ import (
 	"errors"
 	"time"
 
+	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/ocrclient"
 )
 
 // ReviewSuffix is appended to an image's key for its review. The review is a file of its own: the document, which was paid for, stays
 // as it is.
-const ReviewSuffix = ".ocr.reviewed.json"
+const ReviewSuffix = config.ReviewSuffix
 
 // Decision is what a person found.
 type Decision string
