@@ -104,8 +104,9 @@ func newHandler(c config.Config, log *slog.Logger) *handler.Handler {
 	})
 	return handler.New(handler.Options{
 		Processor: images, Keys: keys, MaxImageBytes: c.MaxImageBytes, HTTPAllow: c.HTTPAllow, RemoveWithImage: c.RemoveWithImage,
-		BodyBytes: instanceMemory() / 2, // the other half is for what else an image takes, and for garbage
-		Version:   version, PublicConfig: c.Public(), Warm: ocr.Warm, Log: log,
+		BodyBytes:          instanceMemory() / 2,                // the other half is for what else an image takes, and for garbage
+		RequireControlPath: os.Getenv("FC_FUNCTION_NAME") != "", // a name that only FC and the sandbox set
+		Version:            version, PublicConfig: c.Public(), Warm: ocr.Warm, Log: log,
 	})
 }
 

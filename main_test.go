@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"fc-idcard-ocr/internal/config"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -128,6 +133,18 @@ func TestMemoryLimitLeavesAQuarterOfTheInstance(t *testing.T) {
 		t.Setenv("GOMEMLIMIT", test.operator)
 		limitMemory()
 		assert.Equal(t, test.want, debug.SetMemoryLimit(-1), "%+v", test)
+	}
+}
+
+// On Function Compute every event has a control path; elsewhere none has.
+func TestOnFunctionComputeEventsNeedTheirControlPath(t *testing.T) {
+	c, err := config.Parse([]string{"OCR_APP_KEY=key", "OCR_APP_SECRET=secret"})
+	require.NoError(t, err)
+	for function, want := range map[string]int{"fc-idcard-ocr": http.StatusBadRequest, "": http.StatusOK} {
+		t.Setenv("FC_FUNCTION_NAME", function)
+		answer := httptest.NewRecorder()
+		newHandler(c, slog.New(slog.DiscardHandler)).CustomRuntime().ServeHTTP(answer, httptest.NewRequest("POST", "/invoke", strings.NewReader(`{"events":[]}`)))
+		assert.Equal(t, want, answer.Code, "FC_FUNCTION_NAME=%s", function)
 	}
 }
 

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -270,4 +272,165 @@ func TestCutBodyIsNotRecognised(t *testing.T) {
 		connection.Close()
 	}
 	assert.Empty(t, f.OCR.Requests())
+}
+
+// exchange sends a request as it is written, line by line, and reads the answer.
+func exchange(t testing.TB, server *httptest.Server, requestLine string, header []string, body string) reply {
+	connection, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer connection.Close()
+	lines := append([]string{requestLine + " HTTP/1.1", "Host: x", "Connection: close", "Content-Length: " + strconv.Itoa(len(body))}, header...)
+	_, err = io.WriteString(connection, strings.Join(lines, "\r\n")+"\r\n\r\n"+body)
+	require.NoError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return reply{status: response.StatusCode, header: response.Header, body: answer}
+}
+
+// Whatever a caller of the HTTP trigger adds to FC's own headers, and however it spells a path: its request is no event, and no
+// hook of the instance.
+func TestCallersDoNotPassForThePlatform(t *testing.T) {
+	const control, twice, notSent, otherPath = "x-fc-control-path", "is there 2 times", "a value that Function Compute does not send", "and the path is another"
+	const unknown = "the header x-fc-control-path is none of /invoke, /initialize, /pre-stop, /http-invoke"
+	for name, c := range map[string]struct {
+		request string // POST /invoke
+		header  []string
+		outside bool // Function Compute's, where the header may be missing
+		status  int  // 400
+		says    string
+	}{
+		"caller's control path first":           {header: []string{control + ": /invoke", control + ": /http-invoke"}, says: control + " " + twice},
+		"caller's control path last":            {header: []string{control + ": /http-invoke", control + ": /invoke"}, says: control + " " + twice},
+		"in another case":                       {header: []string{"X-FC-CONTROL-PATH: /invoke", control + ": /http-invoke"}, says: control + " " + twice},
+		"the same twice":                        {header: []string{control + ": /invoke", control + ": /invoke"}, says: control + " " + twice},
+		"blank first":                           {header: []string{control + ":", control + ": /http-invoke"}, says: control + " " + twice},
+		"joined by a proxy":                     {header: []string{control + ": /invoke, /http-invoke"}, says: control + " has " + notSent},
+		"joined without a blank":                {header: []string{control + ": /http-invoke,/invoke"}, says: control + " has " + notSent},
+		"folded":                                {header: []string{control + ": /invoke\r\n /http-invoke"}, says: control + " has " + notSent},
+		"not ASCII":                             {header: []string{control + ": /invoke\u00a0"}, says: control + " has " + notSent},
+		"blank":                                 {header: []string{control + ":"}, says: unknown},
+		"without its slash":                     {header: []string{control + ": invoke"}, says: unknown},
+		"with a slash more":                     {header: []string{control + ": //http-invoke"}, says: unknown},
+		"with a slash behind":                   {header: []string{control + ": /http-invoke/"}, says: unknown},
+		"capitals":                              {header: []string{control + ": /HTTP-INVOKE"}, says: unknown},
+		"escaped":                               {header: []string{control + ": %2fhttp-invoke"}, says: unknown},
+		"quoted":                                {header: []string{control + `: "/http-invoke"`}, says: unknown},
+		"a hook that is gone":                   {request: "GET /pre-freeze", header: []string{control + ": /pre-freeze"}, says: unknown},
+		"an event's, on another path":           {request: "POST /recognitions", header: []string{control + ": /invoke"}, says: otherPath},
+		"a hook's, on the events' path":         {header: []string{control + ": /initialize"}, says: otherPath},
+		"an event's, on an escaped path":        {request: "POST /%69nvoke", header: []string{control + ": /invoke"}, says: otherPath},
+		"an event's, on a path with two":        {request: "POST //invoke", header: []string{control + ": /invoke"}, says: otherPath},
+		"taken away":                            {says: "the header x-fc-control-path is missing"},
+		"taken away from the hook":              {request: "POST /initialize", says: "the header x-fc-control-path is missing"},
+		"taken away, and the path is absolute":  {request: "POST http://x/invoke", says: "the header x-fc-control-path is missing"},
+		"request ID twice":                      {header: []string{control + ": /invoke", "x-fc-request-id: a", "x-fc-request-id: b"}, says: "x-fc-request-id " + twice},
+		"request ID of two words":               {header: []string{control + ": /invoke", "x-fc-request-id: a b"}, says: "x-fc-request-id has " + notSent},
+		"region twice":                          {header: []string{control + ": /invoke", "x-fc-region: cn-hangzhou", "x-fc-region: cn-hangzhou"}, says: "x-fc-region " + twice},
+		"regions joined":                        {header: []string{control + ": /invoke", "x-fc-region: cn-hangzhou,cn-beijing"}, says: "x-fc-region has " + notSent},
+		"key ID twice, FC's without a role":     {header: []string{control + ": /invoke", "x-fc-access-key-id: canary", "x-fc-access-key-id:"}, says: "x-fc-access-key-id " + twice},
+		"key secret twice":                      {header: []string{control + ": /invoke", "x-fc-access-key-secret: canary", "x-fc-access-key-secret: canary"}, says: "x-fc-access-key-secret " + twice},
+		"token twice":                           {header: []string{control + ": /invoke", "x-fc-security-token: canary", "x-fc-security-token: canary"}, says: "x-fc-security-token " + twice},
+		"tokens joined":                         {header: []string{control + ": /invoke", "x-fc-security-token: canary, canary"}, says: "x-fc-security-token has " + notSent},
+		"deadline twice":                        {header: []string{control + ": /invoke", "x-fc-function-deadline: 1", "x-fc-function-deadline: 99999999999999"}, says: "x-fc-function-deadline " + twice},
+		"time-out twice":                        {header: []string{control + ": /invoke", "x-fc-function-timeout: 1", "x-fc-function-timeout: 2"}, says: "x-fc-function-timeout " + twice},
+		"retry counts joined":                   {header: []string{control + ": /invoke", "x-fc-retry-count: 0, 0"}, says: "x-fc-retry-count has " + notSent},
+		"account twice, which nobody reads":     {header: []string{control + ": /invoke", "x-fc-account-id: 1", "x-fc-account-id: canary"}, says: "a header x-fc-* " + twice},
+		"a caller's own, twice":                 {header: []string{control + ": /invoke", "x-fc-canary: 1", "x-fc-canary: 2"}, says: "a header x-fc-* " + twice},
+		"doubled in a request of the HTTP API":  {request: "GET /healthz", header: []string{control + ": /http-invoke", "x-fc-region: a", "x-fc-region: b"}, says: "x-fc-region " + twice},
+		"the events' path of the trigger":       {header: []string{control + ": /http-invoke"}, status: 404},
+		"an absolute one":                       {request: "POST http://x/invoke", header: []string{control + ": /http-invoke"}, status: 404},
+		"the initializer's of the trigger":      {request: "POST /initialize", header: []string{control + ": /http-invoke"}, status: 404},
+		"PreStop's of the trigger":              {request: "GET /pre-stop", header: []string{control + ": /http-invoke"}, status: 404},
+		"two slashes":                           {request: "POST //invoke", header: []string{control + ": /http-invoke"}, status: 404},
+		"a slash behind":                        {request: "POST /invoke/", header: []string{control + ": /http-invoke"}, status: 404},
+		"capitals in the path":                  {request: "POST /INVOKE", header: []string{control + ": /http-invoke"}, status: 404},
+		"an escaped slash":                      {request: "POST /%2finvoke", header: []string{control + ": /http-invoke"}, status: 404},
+		"an escaped letter":                     {request: "POST /%69nvoke", header: []string{control + ": /http-invoke"}, status: 404},
+		"a step back":                           {request: "POST /healthz/../invoke", header: []string{control + ": /http-invoke"}, status: 404},
+		"a query":                               {request: "POST /invoke?x-fc-control-path=/invoke", header: []string{control + ": /http-invoke"}, status: 404},
+		"an underscored name":                   {header: []string{control + ": /http-invoke", "x_fc_control_path: /invoke"}, status: 404},
+		"two slashes, header taken away":        {request: "POST //invoke", status: 404},
+		"an escaped letter, header taken away":  {request: "POST /%69nvoke", status: 404},
+		"capitals, header taken away":           {request: "POST /INVOKE", status: 404},
+		"an escaped letter, elsewhere":          {request: "POST /%69nvoke", outside: true, status: 404},
+		"a slash behind, elsewhere":             {request: "POST /invoke/", outside: true, status: 404},
+		"no header elsewhere, but two requests": {outside: true, header: []string{"x-fc-request-id: a", "x-fc-request-id: b"}, says: "x-fc-request-id " + twice},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.handlerOptions.RequireControlPath = !c.outside
+			f.handlerOptions.Warm = func(context.Context) error { assert.Fail(t, "a caller warmed the instance"); return nil }
+			server := httptest.NewServer(f.handler().CustomRuntime())
+			defer server.Close()
+			request, status := c.request, c.status
+			if request == "" {
+				request = "POST /invoke"
+			}
+			if status == 0 {
+				status = 400
+			}
+			got := exchange(t, server, request, append([]string{"Content-Type: application/json"}, c.header...), string(f.Event()))
+			assert.Equal(t, status, got.status)
+			checkAnswer(t, call{method: "POST"}, got)
+			var p problemDocument
+			require.NoError(t, json.Unmarshal(got.body, &p))
+			assert.Equal(t, result.BadRequest, p.Code)
+			assert.False(t, p.Retryable)
+			assert.Contains(t, p.Detail, c.says)
+			if c.status == 0 {
+				fromTrigger := slices.Contains(c.header, control+": /http-invoke") && !strings.Contains(c.says, control)
+				assert.Equal(t, !fromTrigger, got.header.Get("x-fc-status") == "404", "what FC sent itself has failed, and is not lost")
+				assert.Contains(t, f.Log.String(), "request refused")
+			}
+			assert.Empty(t, f.Bucket.Requests())
+			assert.Empty(t, f.OCR.Requests())
+			assert.Nil(t, f.Document())
+			assert.NotContains(t, string(got.body)+f.Log.String(), "canary")
+		})
+	}
+}
+
+// Other spellings of a header's name do not reach the function at all: net/http refuses them.
+func TestMalformedHeaderNamesAreRefused(t *testing.T) {
+	f := newFixture(t)
+	server := httptest.NewServer(f.handler().CustomRuntime())
+	defer server.Close()
+	for _, header := range []string{"x-fc-control-path : /invoke", " x-fc-control-path: /invoke", "x-fc-control-path\t: /invoke"} {
+		got := exchange(t, server, "POST /invoke", []string{header}, string(f.Event()))
+		assert.Equal(t, 400, got.status, header)
+	}
+	assert.Nil(t, f.Document())
+}
+
+// These are the headers of a request as FC 3.0 sends it to a function without a role and log project: many are blank.
+func TestPlatformsOwnHeadersAreTaken(t *testing.T) {
+	f := newFixture(t)
+	f.handlerOptions.RequireControlPath = true
+	server := httptest.NewServer(f.handler().CustomRuntime())
+	defer server.Close()
+	common := []string{"x-fc-access-key-id:", "x-fc-access-key-secret:", "x-fc-security-token:", "x-fc-account-id: 1234567890123456", "x-fc-function-handler: index.handler",
+		"x-fc-function-memory: 512", "x-fc-function-name: fc-idcard-ocr", "x-fc-function-timeout: 180", "x-fc-qualifier: LATEST", "x-fc-region: cn-hangzhou",
+		"x-fc-request-id: 1-6740f0ad-15a1c7d2-0f1e2d3c4b5a", "x-fc-retry-count: 0", "x-fc-service-logproject:", "x-fc-service-name:", "x-fc-version-id:"}
+	for _, c := range []struct {
+		request, control, body string
+	}{
+		{"POST /initialize", "/initialize", ""},
+		{"POST /invoke", "/invoke", string(f.Event())},
+		{"GET /pre-stop", "/pre-stop", ""},
+		{"GET /pre-stop", "", ""}, // not documented: the hook does nothing, whoever calls it
+		{"GET /healthz", "/http-invoke", ""},
+		{"GET /healthz", "", ""}, // a health check, which is no invocation
+	} {
+		header := common
+		if c.control != "" {
+			header = append([]string{"x-fc-control-path: " + c.control}, common...)
+		}
+		got := exchange(t, server, c.request, header, c.body)
+		assert.Equal(t, 200, got.status, "%+v", c)
+		assert.Empty(t, got.header.Get("x-fc-status"))
+	}
+	assert.Equal(t, result.Recognized, f.Document().Status)
 }

@@ -21,8 +21,11 @@ type Options struct {
 	HTTPAllow     []string // "bucket" or "bucket/prefix" that HTTP requests may name
 	// RemoveWithImage takes events about images that are gone, for the Processor to remove their documents.
 	RemoveWithImage bool
-	Version         string
-	PublicConfig    map[string]any // what GET /healthz shows of the configuration; no secrets
+	// RequireControlPath refuses events to the custom runtime that come without x-fc-control-path, which every request on Function
+	// Compute has: something on the way took it from a caller's request.
+	RequireControlPath bool
+	Version            string
+	PublicConfig       map[string]any // what GET /healthz shows of the configuration; no secrets
 
 	Warm func(context.Context) error // called by Initialize; makes no request
 	Log  *slog.Logger                // nil discards
