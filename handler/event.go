@@ -120,7 +120,7 @@ func (h *Handler) records(raw []json.RawMessage) (e event) {
 		image := processor.Request{Region: r.Region, Removed: removed, Image: result.Image{Bucket: name, Key: key, ETag: bucket.ETag(r.OSS.Object.ETag), Size: r.OSS.Object.Size}}
 		at, known := seen[name+"/"+key]
 		switch {
-		case r.EventName == "" || (created || removed) && (name == "" || key == ""):
+		case r.EventName == "" || name == "" || (created || removed) && key == "":
 			e.recordErr = result.Errorf(result.BadRequest, false, "record %d of %d lacks eventName, oss.bucket.name or oss.object.key; %s", i+1, len(raw), acceptedShapes)
 		case !created && !removed || !h.options.Keys.IsImage(key):
 			e.skipped++
