@@ -122,14 +122,18 @@ func Acquire(ctx context.Context, o Object, h Holder) (*Claim, error) {
 	return nil, ErrHeld // created and released by others each time
 }
 
-// create writes the first line of a claim that is not there.
+// create writes the first line of a claim that is not there. If OSS's checksum is not that of the line, the object has to be read.
 func (c *Claim) create(ctx context.Context, own *line) error {
 	data := c.object.Auth.encode(own, c.object.Image)
-	_, err := c.object.Store.Append(ctx, c.object.Key, 0, data)
-	if err == nil {
-		c.last, c.extent = *own, extentOf(data)
+	done, err := c.object.Store.Append(ctx, c.object.Key, 0, data)
+	if err != nil {
+		return err
 	}
-	return err
+	c.last, c.extent = *own, extentOf(data)
+	if done.HasCRC && done.CRC64 != c.crc {
+		return bucket.ErrPositionMismatch
+	}
+	return nil
 }
 
 // take takes over the claim that was found, if it was released or its holder has stopped.
