@@ -131,7 +131,7 @@ func TestMemoryLimitLeavesAQuarterOfTheInstance(t *testing.T) {
 		debug.SetMemoryLimit(before)
 		t.Setenv("FC_FUNCTION_MEMORY_SIZE", test.instance)
 		t.Setenv("GOMEMLIMIT", test.operator)
-		limitMemory()
+		limitMemory(config.Auto)
 		assert.Equal(t, test.want, debug.SetMemoryLimit(-1), "%+v", test)
 	}
 }
@@ -145,6 +145,22 @@ func TestOnFunctionComputeEventsNeedTheirControlPath(t *testing.T) {
 		answer := httptest.NewRecorder()
 		newHandler(c, slog.New(slog.DiscardHandler)).CustomRuntime().ServeHTTP(answer, httptest.NewRequest("POST", "/invoke", strings.NewReader(`{"events":[]}`)))
 		assert.Equal(t, want, answer.Code, "FC_FUNCTION_NAME=%s", function)
+	}
+}
+
+func TestGarbageIsCollectedEarlierWherePicturesAreRead(t *testing.T) {
+	before := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+	for _, test := range []struct {
+		source   config.ImageSource
+		operator string
+		want     int
+	}{{config.Data, "", 75}, {config.Auto, "", 100}, {config.URL, "", 100}, {config.Data, "200", 100}} {
+		debug.SetGCPercent(100)
+		t.Setenv("GOGC", test.operator)
+		t.Setenv("GOMEMLIMIT", "1GiB") // not the point here
+		limitMemory(test.source)
+		assert.Equal(t, test.want, debug.SetGCPercent(100), "%+v", test)
 	}
 }
 
