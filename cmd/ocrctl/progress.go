@@ -23,7 +23,8 @@ func (s *settings) progress(what string, total int64) bar {
 		return bar{}
 	}
 	options := []progressbar.Option{progressbar.OptionSetWriter(s.stderr.bar()), progressbar.OptionShowCount(), progressbar.OptionThrottle(200 * time.Millisecond),
-		progressbar.OptionClearOnFinish()}
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetSpinnerChangeInterval(0)} // its own goroutine reads the bar without a lock (v3.19.1)
 	if width < wideTerminal {
 		options = append(options, progressbar.OptionSetWidth(5), progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false))
 	} else {

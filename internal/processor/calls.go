@@ -85,35 +85,20 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 		if next.action == stop {
 			return nil, next.failure, nil
 		}
-		if !time.Now().Before(l.latest()) {
-			return l.outOfTime(lastErr)
-		}
-		if next.action == retryNewNonce {
-			if err := l.newNonce(ctx); errors.Is(err, claim.ErrHeld) {
-				return nil, nil, err
-			} else if err != nil { // without its nonce in the claim no call is made
-				e := StorageError(err)
-				e.Retryable = true
-				return nil, e, nil
-			}
-		}
-		request, err := l.prepare(ctx)
+		request, failure, err := l.ready(ctx, next)
 		switch {
-		case isNotFound(err) || errors.Is(err, errReplacedUnpaid):
-			return nil, nil, err
 		case err != nil:
-			return nil, imageError(err), nil
-		}
-		if e := l.waitForRateLimit(ctx); e != nil {
-			return nil, e, nil
+			return nil, nil, err
+		case failure == errNoTime:
+			return l.outOfTime(lastErr)
+		case failure != nil:
+			return nil, failure, nil
 		}
 		if l.retry.indeterminate && l.claim != nil && !l.current.Valid(time.Now()) {
+			l.spending.giveBack()
 			next = l.retry.nonceConsumed(l.p.breaker.allowsSecondCall) // the gateway may have forgotten it: sending it again proves nothing
 			l.consumed = next.consumed
 			continue
-		}
-		if e := l.spending.take(ctx); e != nil {
-			return nil, e, nil
 		}
 		started := time.Now()
 		answer, callErr := l.call(ctx, request)
@@ -138,6 +123,53 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 			}
 		}
 	}
+}
+
+// errNoTime means that the time left is too short for the next call.
+var errNoTime = result.Errorf(result.Timeout, true, "too little time left")
+
+// ready does everything that comes before the next call, and reserves it. What waits comes first, and what ages (the signed URL, the
+// nonce) last; the time is checked again at the end. The error is one of run.
+func (l *callLoop) ready(ctx context.Context, next decision) (request ocrclient.Request, failure *result.Error, err error) {
+	if !l.hasTime() {
+		return request, errNoTime, nil
+	}
+	waiting, cancel := context.WithDeadline(ctx, l.latest())
+	defer cancel()
+	if e := l.spending.take(waiting); e != nil {
+		return request, e, nil
+	}
+	defer func() {
+		if failure != nil || err != nil {
+			l.spending.giveBack()
+		}
+	}()
+	if l.p.limiter.Wait(waiting) != nil {
+		if l.hasTime() {
+			return request, result.Errorf(result.Throttled, true, "OCR_RATE_LIMIT leaves no call in the time of this invocation"), nil
+		}
+		return request, errNoTime, nil
+	}
+	if next.action == retryNewNonce {
+		if err := l.newNonce(ctx); errors.Is(err, claim.ErrHeld) {
+			return request, nil, err
+		} else if err != nil { // without its nonce in the claim no call is made
+			e := StorageError(err)
+			e.Retryable = true
+			return request, e, nil
+		}
+	}
+	request, err = l.input.request(waiting, l.retry.source, l.p.options.URLTTL)
+	request.Details = l.retry.details
+	switch {
+	case isNotFound(err) || errors.Is(err, errReplacedUnpaid):
+		return request, nil, err
+	case !l.hasTime():
+		return request, errNoTime, nil
+	case err != nil:
+		return request, imageError(err), nil
+	}
+	return request, nil, nil
 }
 
 // firstNonce finds out which nonce is the next, and what is known of it.
@@ -184,15 +216,6 @@ func (l *callLoop) newNonce(ctx context.Context) error {
 	return nil
 }
 
-// prepare makes the request, which may need the picture.
-func (l *callLoop) prepare(ctx context.Context) (ocrclient.Request, error) {
-	ctx, cancel := context.WithDeadline(ctx, l.latest())
-	defer cancel()
-	request, err := l.input.request(ctx, l.retry.source, l.p.options.URLTTL)
-	request.Details = l.retry.details
-	return request, err
-}
-
 // minFollowUp is the least time for a call that follows a free answer.
 const minFollowUp = time.Second
 
@@ -215,15 +238,7 @@ func (l *callLoop) outOfTime(lastErr *result.Error) (*ocrclient.Response, *resul
 	return nil, lastErr, nil
 }
 
-// waitForRateLimit refuses a call that the limit allows too late.
-func (l *callLoop) waitForRateLimit(ctx context.Context) *result.Error {
-	ctx, cancel := context.WithDeadline(ctx, l.latest())
-	defer cancel()
-	if l.p.limiter.Wait(ctx) != nil {
-		return result.Errorf(result.Throttled, true, "OCR_RATE_LIMIT leaves no call in the time of this invocation")
-	}
-	return nil
-}
+func (l *callLoop) hasTime() bool { return time.Now().Before(l.latest()) }
 
 func (l *callLoop) call(ctx context.Context, request ocrclient.Request) (*ocrclient.Response, error) {
 	request.Nonce = l.current.Nonce

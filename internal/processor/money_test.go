@@ -280,3 +280,45 @@ func TestNothingIsReadForACallThatHasNoTime(t *testing.T) {
 		}
 	})
 }
+
+// slowBudget has each request for the day's budget take so long.
+func slowBudget(f *ocrtest.Fixture, length time.Duration) {
+	f.Options.DailyLimit = 10
+	f.Bucket.Fail = func(_, key string) error {
+		if strings.HasPrefix(key, budget.Prefix) {
+			time.Sleep(length)
+		}
+		return nil
+	}
+}
+
+func TestANonceIsJudgedAfterTheWaitForTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t, ocrtest.LostAfterCharge)
+		f.Options.MaxAttempts = 1
+		assert.Equal(t, result.Failed, f.Process(invocation("r1")).Status)
+		f.Options.MaxAttempts = 3
+		time.Sleep(13*time.Minute + 50*time.Second)
+		slowBudget(f, 80*time.Second)
+		inv := invocation("r2")
+		inv.Deadline = time.Now().Add(time.Hour)
+		o := f.StartProcessor().Process(t.Context(), inv, request(ocrtest.ImageKey, ""))
+		require.Equal(t, result.Recognized, o.Status, "%v", o.Err)
+		assert.Equal(t, 2, f.OCR.Charged())
+		assert.Equal(t, 1, o.Document.OCR.PossibleExtraCharges)
+	})
+}
+
+func TestNoCallBeginsTooLateAfterTheWaitForTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t)
+		slowBudget(f, 5*time.Second)
+		inv := invocation("r1")
+		inv.Deadline = time.Now().Add(f.Options.Timeout + 6*time.Second)
+		o := f.Process(inv)
+		require.NotNil(t, o.Err)
+		assert.Equal(t, result.Timeout, o.Err.Code)
+		assert.Empty(t, f.OCR.Requests())
+		assert.NotContains(t, strings.Join(f.Bucket.Requests(), " "), "SIGN", "a URL is signed last")
+	})
+}

@@ -72,11 +72,15 @@ func (s spending) take(ctx context.Context) *result.Error {
 
 // settle gives a call back that was surely not accepted.
 func (s spending) settle(err error) {
-	if s.budget == nil {
-		return
-	}
 	switch ocrclient.OutcomeOf(err) {
 	case ocrclient.NotSent, ocrclient.Refused, ocrclient.Configuration, ocrclient.NonceUsed:
+		s.giveBack()
+	}
+}
+
+// giveBack gives a call back that was not made.
+func (s spending) giveBack() {
+	if s.budget != nil {
 		s.budget.GiveBack()
 	}
 }
