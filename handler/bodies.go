@@ -51,22 +51,22 @@ func (b *bodyBudget) take(ctx context.Context, deadline time.Time, most int64) (
 // readBody reads a body of up to limit bytes, or one byte more of a longer one. The memory is in the budget until release, which
 // is never nil.
 func (h *Handler) readBody(r *http.Request, limit int64) (body []byte, release func(), e *result.Error, err error) {
-	read := func(into *bytes.Buffer, most int64) error {
-		into.Grow(int(most) + bytes.MinRead - into.Len()) // one allocation, none for the last read of nothing
-		_, err := into.ReadFrom(io.LimitReader(r.Body, most-int64(into.Len())))
+	read := func(most int64) error { // on, up to most bytes
+		buffer := bytes.NewBuffer(append(make([]byte, 0, most+bytes.MinRead), body...)) // one allocation, none for the last read of nothing
+		_, err := buffer.ReadFrom(io.LimitReader(r.Body, most-int64(len(body))))
+		body = buffer.Bytes()
 		return err
 	}
-	var buffer bytes.Buffer
 	most, release := r.ContentLength, func() {}
 	if most < 0 || most > limit { // not told, or not true for what is read: a small body shows itself by ending
 		most = limit + 1
-		if err := read(&buffer, min(smallBody, most)); err != nil || buffer.Len() < smallBody {
-			return buffer.Bytes(), release, nil, err
+		if err := read(min(smallBody, most)); err != nil || len(body) < smallBody {
+			return body, release, nil, err
 		}
 	}
 	if release, e = h.bodies.take(r.Context(), invocation(r.Context()).Deadline, most); e != nil {
 		return nil, func() {}, e, nil
 	}
-	err = read(&buffer, most)
-	return buffer.Bytes(), release, nil, err
+	err = read(most)
+	return body, release, nil, err
 }
