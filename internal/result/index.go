@@ -1,7 +1,7 @@
 package result
 
 const (
-	// OwnPrefix is where the program's objects are that lie beside no image.
+	// OwnPrefix is where the program's objects are that lie beside no image. Nothing below it is ever an image.
 	OwnPrefix = ".fc-idcard-ocr/"
 	// IndexPrefix is where the index of paid pictures (OCR_REUSE) is, one object for each SHA-256.
 	IndexPrefix = OwnPrefix + "sha256/"

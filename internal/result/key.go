@@ -28,8 +28,11 @@ type Keys struct {
 	ClaimSuffix   string   // likewise
 }
 
-// IsImage reports whether an object of this key is to be recognised.
+// IsImage reports whether an object of this key is to be recognised. Below OwnPrefix there is none, whatever its suffix.
 func (k Keys) IsImage(key string) bool {
+	if strings.HasPrefix(key, OwnPrefix) {
+		return false
+	}
 	key = strings.ToLower(key)
 	matches := func(pattern string) bool {
 		pattern = strings.ToLower(pattern)

@@ -20,6 +20,17 @@ func TestResultsAndClaimsAreNoImages(t *testing.T) {
 	}
 }
 
+// Whoever may write the program's own objects only cannot make it pay.
+func TestNothingBelowTheOwnPrefixIsAnImage(t *testing.T) {
+	keys := Keys{ImageSuffixes: []string{".jpg"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"}
+	for key, want := range map[string]bool{
+		OwnPrefix + "x.jpg": false, OwnPrefix + "budget/x.jpg": false, IndexPrefix + "x.JPG": false,
+		".fc-idcard-ocr.jpg": true, ".FC-idcard-ocr/x.jpg": true, "a/" + OwnPrefix + "x.jpg": true,
+	} {
+		assert.Equal(t, want, keys.IsImage(key), key)
+	}
+}
+
 func TestExcludedKeysAreNoImages(t *testing.T) {
 	keys := Keys{ImageSuffixes: []string{".jpg", ".PNG"}, ImageExclude: []string{"*-back.jpg", "_thumb.png", "tmp/*", "*/draft/*/x*.jpg"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"}
 	for key, want := range map[string]bool{
