@@ -16,15 +16,19 @@ import (
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/result"
+
+	"golang.org/x/sync/semaphore"
 )
 
 const (
-	// Prefix is where the objects of all days are. Nothing under it is ever an image.
+	// Prefix is where the objects of all days are.
 	Prefix = result.OwnPrefix + "budget/"
 
 	// checkInterval is how long an instance goes on with what it knows of the object: so long does an operator's order take
 	// to reach it.
 	checkInterval = 15 * time.Second
+	// failureMemory is how long those who wait for a request that failed fail with it, instead of each trying again.
+	failureMemory = 3 * time.Second
 	// maxBlock limits how many calls a stopped instance can lose.
 	maxBlock = 50
 	// reserveTries bounds how often a reservation is tried against others.
@@ -60,58 +64,100 @@ type Budget struct {
 	limit       int // calls per day, unless the day's object says otherwise
 	claimSuffix string
 
-	mu       sync.Mutex
-	day      string
-	block    int            // reserved and not spent
-	spent    map[string]int // by hour, not yet written to the object
-	ledger   Ledger         // as far as it is known
-	checked  time.Time      // when it was read or written last
+	// turn is held through requests to the store. It guards the fields up to the blank line.
+	turn    *semaphore.Weighted
+	day     string
+	block   int            // reserved and not spent
+	spent   map[string]int // by hour, not yet written to the object
+	ledger  Ledger         // as far as it is known
+	checked time.Time      // when it was read or written last
+	failure error          // of the store, not of a caller's context
+	failed  time.Time      // when
+
 	instance string
+	mu       sync.Mutex
+	returned []time.Time // calls given back since the last turn
 }
 
 // New returns a budget of limit calls per day.
 func New(limit int, claimSuffix string) *Budget {
 	var id [8]byte
 	rand.Read(id[:])
-	return &Budget{limit: limit, claimSuffix: claimSuffix, instance: hex.EncodeToString(id[:])}
+	return &Budget{limit: limit, claimSuffix: claimSuffix, turn: semaphore.NewWeighted(1), instance: hex.EncodeToString(id[:])}
 }
 
-// Take takes one call from the budget. It makes a request only if a block is used up, or if the last one was 15 seconds ago.
-// An error means that the call must not be made.
+// Take takes one call from the budget. It makes a request only if a block is used up, or if the last one was 15 seconds ago; who
+// comes meanwhile waits for its outcome, and no longer than ctx allows. An error means that the call must not be made.
 func (b *Budget) Take(ctx context.Context, store Store) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	if err := b.turn.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("%w: no turn in the time that was left: %w", bucket.ErrUnavailable, err)
+	}
+	defer b.turn.Release(1)
 	now := time.Now()
 	if day := Day(now); day != b.day {
 		b.day, b.block, b.ledger, b.checked, b.spent = day, 0, Ledger{}, time.Time{}, map[string]int{}
 	}
-	if now.Sub(b.checked) >= checkInterval {
-		if err := b.read(ctx, store); err != nil {
-			return err
-		}
-	}
-	if err := b.allowed(); err != nil {
+	b.takeBack()
+	if err := b.provide(ctx, store); err != nil {
 		return err
-	}
-	if b.block == 0 {
-		if err := b.reserve(ctx, store); err != nil {
-			return err
-		}
 	}
 	b.block--
 	b.spent[hour(now)]++
 	return nil
 }
 
-// GiveBack returns a call that was taken and not made, or that was surely not accepted.
+// provide sees to it that there is a call that may be made. If the store was unavailable just now, it is not asked again. Other
+// failures may be those of one caller's context or credentials, and are not remembered.
+func (b *Budget) provide(ctx context.Context, store Store) error {
+	stale := !recent(b.checked, checkInterval)
+	if !stale && b.block > 0 {
+		return b.allowed()
+	}
+	if b.failure != nil && recent(b.failed, failureMemory) {
+		return b.failure
+	}
+	err := b.request(ctx, store, stale)
+	b.failure = nil
+	if errors.Is(err, bucket.ErrUnavailable) && ctx.Err() == nil {
+		b.failure, b.failed = err, time.Now()
+	}
+	return err
+}
+
+// recent reports whether a time is less than d ago by the wall clock: the monotonic one may stand still in a frozen instance.
+func recent(t time.Time, d time.Duration) bool { return time.Since(t.Round(0)).Abs() < d }
+
+// request reads the day's object if it is stale, and reserves a block if there is none.
+func (b *Budget) request(ctx context.Context, store Store, stale bool) error {
+	if stale {
+		if err := b.read(ctx, store); err != nil {
+			return err
+		}
+	}
+	if b.block == 0 {
+		return b.reserve(ctx, store)
+	}
+	return b.allowed()
+}
+
+// GiveBack returns a call that was taken and not made, or that was surely not accepted. It does not wait for requests of Take.
 func (b *Budget) GiveBack() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
-	if Day(now) == b.day && b.spent[hour(now)] > 0 {
-		b.block++
-		b.spent[hour(now)]--
+	b.returned = append(b.returned, time.Now())
+}
+
+// takeBack adds what was given back to the block.
+func (b *Budget) takeBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, at := range b.returned {
+		if Day(at) == b.day && b.spent[hour(at)] > 0 {
+			b.block++
+			b.spent[hour(at)]--
+		}
 	}
+	b.returned = nil
 }
 
 func hour(t time.Time) string { return t.In(Zone).Format("15") }

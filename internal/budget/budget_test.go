@@ -1,6 +1,7 @@
 package budget_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -81,17 +82,95 @@ func TestALostResponseToAReservationIsNoSecondReservation(t *testing.T) {
 
 func TestWithoutTheDaysObjectNoCallIsMade(t *testing.T) {
 	for _, op := range []string{"GET", "APPEND"} {
-		store := &buckettest.Memory{Fail: func(o, key string) error {
-			if o == op {
-				return fmt.Errorf("memory: %w", bucket.ErrUnavailable)
-			}
-			return nil
-		}}
-		b := budget.New(10, suffix)
-		assert.ErrorIs(t, b.Take(t.Context(), store), bucket.ErrUnavailable, op)
-		store.Fail = nil
-		assert.Equal(t, 10, spend(t, b, store), "nothing was spent by failures")
+		synctest.Test(t, func(t *testing.T) {
+			store := &buckettest.Memory{Fail: func(o, key string) error {
+				if o == op {
+					return fmt.Errorf("memory: %w", bucket.ErrUnavailable)
+				}
+				return nil
+			}}
+			b := budget.New(10, suffix)
+			assert.ErrorIs(t, b.Take(t.Context(), store), bucket.ErrUnavailable, op)
+			store.Fail = nil
+			time.Sleep(5 * time.Second)
+			assert.Equal(t, 10, spend(t, b, store), "nothing was spent by failures")
+		})
 	}
+}
+
+// hanging is a store whose requests end with their context, or as unavailable after a time.
+type hanging struct {
+	after    time.Duration
+	requests atomic.Int32
+}
+
+func (h *hanging) hang(ctx context.Context) error {
+	h.requests.Add(1)
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", bucket.ErrUnavailable, ctx.Err())
+	case <-time.After(h.after):
+		return fmt.Errorf("hanging: %w", bucket.ErrUnavailable)
+	}
+}
+
+func (h *hanging) Read(ctx context.Context, _ string, _ bucket.ReadOptions) ([]byte, bucket.Object, error) {
+	return nil, bucket.Object{}, h.hang(ctx)
+}
+
+func (h *hanging) Append(ctx context.Context, _ string, _ int64, _ []byte) (bucket.Appended, error) {
+	return bucket.Appended{}, h.hang(ctx)
+}
+
+func TestManyWaitForOneRequestThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &hanging{after: 15 * time.Second}
+		b := budget.New(100, suffix)
+		started := time.Now()
+		var group sync.WaitGroup
+		for range 10 {
+			group.Go(func() {
+				assert.ErrorIs(t, b.Take(t.Context(), store), bucket.ErrUnavailable)
+				assert.Equal(t, store.after, time.Since(started))
+			})
+		}
+		group.Wait()
+		assert.EqualValues(t, 1, store.requests.Load())
+		time.Sleep(5 * time.Second)
+		assert.NoError(t, b.Take(t.Context(), &buckettest.Memory{}), "the failure is forgotten")
+	})
+}
+
+func TestNobodyWaitsLongerThanHisContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &hanging{after: time.Hour}
+		b := budget.New(100, suffix)
+		started := time.Now()
+		var group sync.WaitGroup
+		for _, patience := range []time.Duration{8 * time.Second, time.Second, 20 * time.Second, 20 * time.Second} {
+			group.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				err := b.Take(ctx, store)
+				assert.ErrorIs(t, err, bucket.ErrUnavailable)
+				assert.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Equal(t, patience, time.Since(started))
+			})
+			synctest.Wait()
+		}
+		b.GiveBack() // does not wait
+		assert.Equal(t, started, time.Now())
+		group.Wait()
+		assert.NoError(t, b.Take(t.Context(), &buckettest.Memory{}), "a context's end is no failure of the store")
+	})
+}
+
+// The credentials are those of one invocation.
+func TestAccessThatIsDeniedToOneIsNotDeniedToTheOthers(t *testing.T) {
+	denied := &buckettest.Memory{Fail: func(string, string) error { return fmt.Errorf("memory: %w", bucket.ErrCredentialsExpired) }}
+	b := budget.New(10, suffix)
+	require.ErrorIs(t, b.Take(t.Context(), denied), bucket.ErrCredentialsExpired)
+	assert.NoError(t, b.Take(t.Context(), &buckettest.Memory{}))
 }
 
 func TestADayEndsAtMidnightInChina(t *testing.T) {

@@ -1,8 +1,11 @@
 package processor_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,6 +153,43 @@ func TestWithoutABudgetObjectNothingIsCalled(t *testing.T) {
 	assert.Equal(t, result.AccessDenied, o.Err.Code)
 	assert.True(t, o.Retry())
 	assert.Empty(t, f.OCR.Requests())
+}
+
+// hangingBudget is a bucket in which the requests for the day's object hang until their context ends.
+type hangingBudget struct{ processor.Bucket }
+
+func (b hangingBudget) Read(ctx context.Context, key string, o bucket.ReadOptions) ([]byte, bucket.Object, error) {
+	if !strings.HasPrefix(key, budget.Prefix) {
+		return b.Bucket.Read(ctx, key, o)
+	}
+	<-ctx.Done()
+	return nil, bucket.Object{}, fmt.Errorf("%w: %w", bucket.ErrUnavailable, ctx.Err())
+}
+
+func TestABudgetThatHangsLeavesTimeForTheDocuments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t)
+		f.Options.DailyLimit = 10
+		f.Options.Open = func(string, string, bucket.Credentials, *slog.Logger) (processor.Bucket, error) {
+			return hangingBudget{f.Bucket}, nil
+		}
+		images := put(f, 6)
+		p := f.StartProcessor()
+		inv := invocation("r1")
+		var group sync.WaitGroup
+		for _, image := range images {
+			group.Go(func() { p.Process(t.Context(), inv, image) })
+		}
+		group.Wait()
+		assert.GreaterOrEqual(t, time.Until(inv.Deadline), processor.WriteReserve)
+		for _, image := range images {
+			d := documentOf(t, f, image.Image.Key)
+			require.NotNil(t, d.Error)
+			assert.Equal(t, result.Unavailable, d.Error.Code)
+			assert.True(t, d.Error.Retryable)
+		}
+		assert.Empty(t, f.OCR.Requests())
+	})
 }
 
 func TestCallsThatWereNotAcceptedAreNotSpent(t *testing.T) {
