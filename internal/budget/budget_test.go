@@ -262,3 +262,31 @@ func TestOtherLinesArePassedOver(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 7, spend(t, budget.New(7, suffix), store))
 }
+
+func TestALineThatIsTornTakesNoOtherWithIt(t *testing.T) {
+	for name, torn := range map[string]string{"broken": `{"id":"x","reserved":9`, "whole": `{"id":"x","reserved":3}`} {
+		t.Run(name, func(t *testing.T) {
+			store := &buckettest.Memory{}
+			_, err := store.Append(t.Context(), today(), 0, []byte(torn))
+			require.NoError(t, err)
+			before, err := budget.Read(t.Context(), store, today())
+			require.NoError(t, err)
+			taken := 0
+			for range 14 { // a new instance each time
+				if budget.New(10, suffix).Take(t.Context(), store) == nil {
+					taken++
+				}
+			}
+			assert.Equal(t, 10-before.Reserved, taken)
+			assert.NotContains(t, string(store.Content(today())), "\n\n", "one line feed")
+			yes, key := true, budget.Key("2000-01-01", suffix)
+			_, err = store.Append(t.Context(), key, 0, []byte(torn))
+			require.NoError(t, err)
+			_, err = budget.Order(t.Context(), store, key, budget.Entry{By: "operator", Paused: &yes})
+			require.NoError(t, err)
+			ledger, err := budget.Read(t.Context(), store, key)
+			require.NoError(t, err)
+			assert.True(t, ledger.Paused, "nor an operator's order")
+		})
+	}
+}

@@ -36,6 +36,7 @@ type Ledger struct {
 	Paused      bool           `json:"paused"`
 
 	length int64
+	torn   bool // the object ends within somebody's line: the next one needs a line feed before it
 }
 
 func (l Ledger) limitOr(limit int) int {
@@ -66,7 +67,7 @@ func read(ctx context.Context, store Store, key string) ([]byte, error) {
 }
 
 func parse(body []byte) Ledger {
-	l := Ledger{length: int64(len(body))}
+	l := Ledger{length: int64(len(body)), torn: len(body) > 0 && body[len(body)-1] != '\n'}
 	for line := range bytes.Lines(body) {
 		var e Entry
 		if json.Unmarshal(line, &e) == nil {
@@ -103,7 +104,11 @@ func (l Ledger) append(ctx context.Context, store Store, key string, e Entry) (L
 	if err != nil {
 		return l, err
 	}
-	done, err := store.Append(ctx, key, l.length, append(line, '\n'))
+	line = append(line, '\n')
+	if l.torn {
+		line = append([]byte("\n"), line...)
+	}
+	done, err := store.Append(ctx, key, l.length, line)
 	if errors.Is(err, bucket.ErrPositionMismatch) {
 		body, err := read(ctx, store, key)
 		switch {
@@ -119,7 +124,7 @@ func (l Ledger) append(ctx context.Context, store Store, key string, e Entry) (L
 	}
 	l.SpentByHour = maps.Clone(l.SpentByHour)
 	l.add(e)
-	l.length = done.Length
+	l.length, l.torn = done.Length, false
 	return l, nil
 }
 
