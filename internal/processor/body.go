@@ -24,7 +24,7 @@ func (p *Processor) ProcessPicture(ctx context.Context, inv Invocation, picture 
 	stop := t.timings.start("recognize")
 	loop := p.newCallLoop(imageInput{image: picture.Image, base64: picture.Base64}, inv.Deadline, t.log)
 	var e *result.Error
-	if loop.spending, e = p.spending("", nil, inv, loop.latest); e != nil {
+	if loop.spending, e = p.spending("", nil, inv); e != nil {
 		d.Fail(e)
 	} else if err := loop.run(ctx, d); err != nil {
 		d.Fail(result.Errorf(result.Internal, false, "the picture could not be processed"))

@@ -90,9 +90,9 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 		case err != nil:
 			return nil, nil, err
 		case failure == errNoTime:
-			return l.outOfTime(lastErr)
+			return l.endWithoutCall(lastErr)
 		case failure != nil:
-			return nil, failure, nil
+			return l.endWithoutCall(failure)
 		}
 		if l.retry.indeterminate && l.claim != nil && !l.current.Valid(time.Now()) {
 			l.spending.giveBack()
@@ -229,13 +229,13 @@ func (l *callLoop) latest() time.Time {
 	return l.deadline.Add(-length - writeReserve)
 }
 
-// outOfTime ends without another call: with the free answer if that is one about the card, else with the failure.
-func (l *callLoop) outOfTime(lastErr *result.Error) (*ocrclient.Response, *result.Error, error) {
+// endWithoutCall ends without another call: with the free answer if that is one about the card, else with the failure.
+func (l *callLoop) endWithoutCall(failure *result.Error) (*ocrclient.Response, *result.Error, error) {
 	if l.free != nil && l.free.Code() == result.NotRecognized {
 		l.retry.details = l.p.options.Details
 		return l.free, nil, nil
 	}
-	return nil, lastErr, nil
+	return nil, failure, nil
 }
 
 func (l *callLoop) hasTime() bool { return time.Now().Before(l.latest()) }

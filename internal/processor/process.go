@@ -208,7 +208,7 @@ func (t *imageTask) recognize(ctx context.Context, c *claim.Claim, seen inspecti
 		t.inv.Deadline, t.log)
 	loop.claim, loop.force, loop.retry.attempts = c, t.force, t.attempts
 	var e *result.Error
-	if loop.spending, e = t.p.spending(t.image.Bucket, t.store, t.inv, loop.latest); e != nil {
+	if loop.spending, e = t.p.spending(t.image.Bucket, t.store, t.inv); e != nil {
 		return attempt{document: t.failedResult(e), call: c.Call(seen.version)}, nil
 	}
 	defer func() { t.attempts = loop.retry.attempts }()

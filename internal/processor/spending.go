@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"fc-idcard-ocr/internal/budget"
 	"fc-idcard-ocr/internal/result"
@@ -22,12 +21,11 @@ type budgets struct {
 type spending struct {
 	budget *budget.Budget
 	store  Bucket
-	latest func() time.Time // the latest start of the next call
 }
 
 // spending returns the budget for an image in a bucket, which store is; for a picture that came with a request both are
 // empty.
-func (p *Processor) spending(name string, store Bucket, inv Invocation, latest func() time.Time) (spending, *result.Error) {
+func (p *Processor) spending(name string, store Bucket, inv Invocation) (spending, *result.Error) {
 	o := p.options
 	if o.DailyLimit == 0 {
 		return spending{}, nil
@@ -51,16 +49,14 @@ func (p *Processor) spending(name string, store Bucket, inv Invocation, latest f
 	if p.budgets.of[name] == nil {
 		p.budgets.of[name] = budget.New(o.DailyLimit, o.Keys.ClaimSuffix)
 	}
-	return spending{p.budgets.of[name], store, latest}, nil
+	return spending{p.budgets.of[name], store}, nil
 }
 
-// take takes one call from the budget, in time for the call and the document after it.
+// take takes one call from the budget.
 func (s spending) take(ctx context.Context) *result.Error {
 	if s.budget == nil {
 		return nil
 	}
-	ctx, cancel := context.WithDeadline(ctx, s.latest())
-	defer cancel()
 	err := s.budget.Take(ctx, s.store)
 	switch {
 	case err == nil:

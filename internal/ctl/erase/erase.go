@@ -277,7 +277,7 @@ func (e *Eraser) fence(ctx context.Context, key string) (*claim.Claim, error) {
 
 // ImageOf returns the key of the image that an object of this key belongs to; false if it is none of an image's.
 func ImageOf(k result.Keys, key string) (string, bool) {
-	if strings.HasPrefix(key, result.IndexPrefix) {
+	if strings.HasPrefix(key, result.OwnPrefix) {
 		return "", false
 	}
 	for _, suffix := range []string{result.ReviewSuffix, k.ResultSuffix, k.ClaimSuffix} {
