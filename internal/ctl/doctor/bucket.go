@@ -14,6 +14,7 @@ import (
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/result"
 )
 
 // scratch is a key that no object has.
@@ -200,14 +201,14 @@ func (e *examination) accessLog(ctx context.Context) Finding {
 	return ok("to bucket %s", to)
 }
 
-// uploader checks with the uploader's credentials what they must not be allowed: to read documents, and to write documents and
-// claims. Nothing is written: the append names a position at which no object of that key can be.
+// uploader checks with the uploader's credentials what they must not be allowed: to read and to write documents, claims and
+// reviews. Nothing is written: the append names a position at which no object of that key can be.
 func (e *examination) uploader(ctx context.Context) Finding {
 	if e.Uploader == nil {
 		return skip("name the uploader's credentials with --uploader-profile")
 	}
 	const fix = "give whoever uploads deploy/uploader-policy.json"
-	for _, own := range []struct{ what, suffix string }{{"documents", e.config.ResultSuffix}, {"claims", e.config.ClaimSuffix}} {
+	for _, own := range []struct{ what, suffix string }{{"documents", e.config.ResultSuffix}, {"claims", e.config.ClaimSuffix}, {"reviews", result.ReviewSuffix}} {
 		key := scratch + ".jpg" + own.suffix
 		if _, err := e.Uploader.Read(ctx, key, 1); err == nil || ossclient.NotFound(err) {
 			return fail(fix, "the uploader can read %s (*%s)", own.what, own.suffix)
@@ -218,7 +219,7 @@ func (e *examination) uploader(ctx context.Context) Finding {
 			return fail(fix, "the uploader can write %s (*%s), and so forge or block them", own.what, own.suffix)
 		}
 	}
-	return ok("the uploader can neither read nor write documents and claims")
+	return ok("the uploader can neither read nor write documents, claims and reviews")
 }
 
 // refusedRight reports that OSS refuses a request because the caller has no right to it.

@@ -230,6 +230,7 @@ func TestEachMisconfigurationIsFoundAndItsFixNamed(t *testing.T) {
 		"no access log":                  {after: func(s *site) { s.set(func(b *ossfake.BucketSettings) { b.LogBucket = "" }) }, check: "access log", result: Warning, detail: "who read", fix: "another bucket"},
 		"an uploader who reads cards":    {before: func(s *site) { s.policy = allow("oss:PutObject", "oss:GetObject") }, check: "uploader", result: Failure, detail: "can read documents", fix: "deploy/uploader-policy.json"},
 		"an uploader who forges cards":   {before: func(s *site) { s.policy = allow("oss:PutObject") }, check: "uploader", result: Failure, detail: "can write documents", fix: "deploy/uploader-policy.json"},
+		"an uploader who forges reviews": {before: func(s *site) { s.policy = strings.Replace(s.policy, `"acs:oss:*:*:cards/*.ocr.reviewed.json",`, "", 1) }, check: "uploader", result: Failure, detail: "can write reviews", fix: "deploy/uploader-policy.json"},
 		"an address that serves nothing": {before: func(s *site) { s.env["OSS_PUBLIC_ENDPOINT"] = "http://127.0.0.1:1" }, check: "signed URL", result: Failure, detail: "does not answer", fix: "OSS_PUBLIC_ENDPOINT"},
 		"an address of something else":   {before: func(s *site) { s.env["OSS_PUBLIC_ENDPOINT"] = strings.TrimSuffix(s.env["OCR_ENDPOINT"], gateway.Path) }, check: "signed URL", result: Failure, fix: "not the bucket"},
 	} {
