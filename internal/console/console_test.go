@@ -324,4 +324,11 @@ func TestAReviewIsAboutTheDocumentThatWasSeen(t *testing.T) {
 	var masked Detail
 	call(t, "GET", server.URL+"/api/image?id="+id, "", &masked)
 	assert.Equal(t, "110***********0029", masked.Review.After.IDNumber)
+	require.True(t, masked.Reviewed)
+
+	stored.Image.Key = "b.jpg"
+	b.set("a.jpg.ocr.reviewed.json", string(stored.Encode()), time.Now())
+	var foreign Detail
+	call(t, "GET", server.URL+"/api/image?id="+id, "", &foreign)
+	assert.False(t, foreign.Reviewed, "of another image")
 }

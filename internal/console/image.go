@@ -103,6 +103,9 @@ func (s *Server) getImage(w http.ResponseWriter, r *http.Request) {
 		found.facts = factsOf(document)
 	}
 	detail := Detail{Row: found.view(&s.config), Masked: r.URL.Query().Get("reveal") != "1", Document: document, Review: review}
+	if review == nil || document == nil || !review.About(document) { // the listing shows only that one lies there, and is newer
+		detail.Reviewed = false
+	}
 	if s.config.Activity != nil {
 		s.history(&detail, key)
 	}

@@ -61,9 +61,11 @@ func NewReview(d *Document, card Card, by string, now time.Time) *Review {
 	return r
 }
 
-// About reports whether the review is about this document.
+// About reports whether the review is about this document, and so about the image that this document is of: the images of one event
+// have documents of one request ID, and often of one second.
 func (r *Review) About(d *Document) bool {
-	return r.Document.RequestID == d.RequestID && r.Document.CompletedAt.Equal(d.CompletedAt)
+	return r.Image.Bucket == d.Image.Bucket && r.Image.Key == d.Image.Key && r.Image.ETag == d.Image.ETag &&
+		r.Document.RequestID == d.RequestID && r.Document.CompletedAt.Equal(d.CompletedAt)
 }
 
 // Apply returns the document as the review leaves it: with the card and validation that a person confirmed, recognised.

@@ -52,6 +52,13 @@ func TestAReviewFollowsItsPublishedSchemaAndSurvivesParsing(t *testing.T) {
 	made := *recognized
 	made.Stamp("3", now)
 	assert.False(t, NewReview(recognized, read, "li", now).About(&made), "of a document made anew")
+	for name, other := range map[string]func(*Image){ // of the same event, in the same second
+		"bucket": func(i *Image) { i.Bucket = "others" }, "key": func(i *Image) { i.Key = "b.jpg" }, "ETag": func(i *Image) { i.ETag = "F" },
+	} {
+		d := *recognized
+		other(&d.Image)
+		assert.False(t, NewReview(recognized, read, "li", now).About(&d), name)
+	}
 	for _, foreign := range []string{"", "[]", "{}", `{"schemaVersion":1,"decision":"maybe"}`} {
 		_, err := ParseReview([]byte(foreign))
 		assert.ErrorIs(t, err, ErrForeignReview, foreign)
