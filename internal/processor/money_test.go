@@ -259,6 +259,54 @@ func TestEqualBytesArePaidOnceIfThatIsAskedFor(t *testing.T) {
 	assert.Equal(t, 5, f.OCR.Accepted(), "force pays")
 }
 
+// RESULT_FIELDS and OCR_RAW may have changed since a document was stored.
+func TestAReusedDocumentHasWhatIsKeptNow(t *testing.T) {
+	numberOnly, everything := result.Retention{Fields: []string{"idNumber"}}, result.Retention{}
+	f := ocrtest.NewFixture(t)
+	f.Options.Reuse = true
+	recognize := func(key string, kept result.Retention) *result.Document {
+		f.Options.Retention = kept
+		f.Restart()
+		f.Put(key, "the same")
+		require.Nil(t, f.Processor().Process(t.Context(), invocation(key), request(key, "")).Err)
+		return documentOf(t, f, key)
+	}
+	a := recognize("2026/a.jpg", numberOnly)
+	b := recognize("2026/b.jpg", everything)
+	assert.Empty(t, b.OCR.ReusedFrom, "fields that a does not keep are not shown as not read")
+	assert.NotEmpty(t, b.Card.Name)
+	assert.NotEmpty(t, b.Raw)
+	c := recognize("2026/c.jpg", numberOnly)
+	assert.Equal(t, "2026/b.jpg", c.OCR.ReusedFrom)
+	assert.Equal(t, a.Card, c.Card, "of b's fields only the one that is kept")
+	assert.Empty(t, c.Raw)
+	d := recognize("2026/d.jpg", everything)
+	assert.Equal(t, "2026/b.jpg", d.OCR.ReusedFrom)
+	assert.Equal(t, b.Card, d.Card)
+	assert.Equal(t, 2, f.OCR.Accepted())
+}
+
+// With OCR_RAW=false only the index can tell a field that was not read from one that was dropped.
+func TestACardWithAFieldThatWasNotReadIsPaidOnce(t *testing.T) {
+	f := ocrtest.NewFixture(t)
+	f.Options.Reuse, f.Options.Retention.DropRaw = true, true
+	f.Put("2026/a.jpg", "the same")
+	require.Nil(t, f.Processor().Process(t.Context(), invocation("r1"), request("2026/a.jpg", "")).Err)
+	a := documentOf(t, f, "2026/a.jpg")
+	a.Card.Address = ""
+	f.PutResult(nil, string(a.Encode()))
+	f.Put("2026/b.jpg", "the same")
+	require.Nil(t, f.Processor().Process(t.Context(), invocation("r2"), request("2026/b.jpg", "")).Err)
+	assert.Equal(t, "2026/a.jpg", documentOf(t, f, "2026/b.jpg").OCR.ReusedFrom)
+
+	a.OCR.RequestID = "another answer, which came while OCR_REUSE was off"
+	f.PutResult(nil, string(a.Encode()))
+	f.Put("2026/c.jpg", "the same")
+	require.Nil(t, f.Processor().Process(t.Context(), invocation("r3"), request("2026/c.jpg", "")).Err)
+	assert.Empty(t, documentOf(t, f, "2026/c.jpg").OCR.ReusedFrom)
+	assert.Equal(t, 2, f.OCR.Accepted())
+}
+
 func TestAReusedDocumentTellsWhatAnEarlierHolderMayHavePaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := ocrtest.NewFixture(t)

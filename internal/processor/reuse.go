@@ -30,7 +30,8 @@ func (t *imageTask) hashImage(ctx context.Context, seen inspection) (string, err
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// reuse returns the document for a picture that was paid before under another key, nil if there is none.
+// reuse returns the document for a picture that was paid before under another key, nil if there is none, or if that one was left with
+// less than this function keeps: what was dropped would look like what was not read.
 func (t *imageTask) reuse(ctx context.Context, sum string, call claim.Call) (*result.Document, error) {
 	var entry result.IndexEntry
 	body, _, err := t.store.Read(ctx, t.keys().Index(sum), bucket.ReadOptions{Limit: 64 << 10})
@@ -53,7 +54,15 @@ func (t *imageTask) reuse(ctx context.Context, sum string, call claim.Call) (*re
 	if err != nil || paid.Status == result.Failed || paid.Image.ETag != entry.ETag {
 		return nil, nil
 	}
+	var known []string
+	if entry.Answer == paid.OCR.RequestID { // not of another answer, which came while OCR_REUSE was off
+		known = entry.Kept
+	}
+	if !t.p.options.Retention.Satisfied(paid, known) {
+		return nil, nil
+	}
 	d := *paid
+	t.p.options.Retention.Apply(&d)
 	d.Image = t.image
 	d.OCR.Charged, d.OCR.Attempts, d.OCR.ReusedFrom = false, 0, entry.Key
 	d.OCR.PossibleExtraCharges = call.PossibleExtraCharges
@@ -71,7 +80,8 @@ func (t *imageTask) remember(ctx context.Context, sum string, d *result.Document
 	}
 	ctx, cancel := t.withReserve(ctx, saveReserve)
 	defer cancel()
-	body, err := json.Marshal(result.IndexEntry{Key: t.image.Key, ETag: t.image.ETag})
+	entry := result.IndexEntry{Key: t.image.Key, ETag: t.image.ETag, Answer: d.OCR.RequestID, Kept: t.p.options.Retention.Kept()}
+	body, err := json.Marshal(entry)
 	if err == nil {
 		err = t.store.Put(ctx, t.keys().Index(sum), body, bucket.PutOptions{ContentType: result.ContentType})
 	}

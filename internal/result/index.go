@@ -11,6 +11,10 @@ const (
 type IndexEntry struct {
 	Key  string `json:"key"`
 	ETag string `json:"etag"`
+	// Answer is the document's ocr.requestId, and Kept what is kept of that answer (Retention.Kept). Without them, what a document
+	// lacks may have been dropped.
+	Answer string   `json:"answer,omitempty"`
+	Kept   []string `json:"kept,omitempty"`
 }
 
 // Index returns the key of the index entry for a picture's SHA-256. It ends like a result, which no image does.

@@ -12,19 +12,57 @@ type Retention struct {
 	Fields  []string // of the card, by the names in config.CardFields; empty: all. If not all, the raw answer is dropped too
 }
 
+// keptRaw is the raw answer among the names that Kept returns.
+const keptRaw = "raw"
+
+// Kept returns the names of what is kept: fields by the names in config.CardFields, and "raw".
+func (r Retention) Kept() []string {
+	var kept []string
+	for _, name := range config.CardFields {
+		if len(r.Fields) == 0 || slices.Contains(r.Fields, name) {
+			kept = append(kept, name)
+		}
+	}
+	if !r.DropRaw && len(kept) == len(config.CardFields) { // it has every field
+		kept = append(kept, keptRaw)
+	}
+	return kept
+}
+
 // Apply removes from the document what is not kept. The checks were made before, with every field.
 func (r Retention) Apply(d *Document) {
-	some := len(r.Fields) > 0 && slices.ContainsFunc(config.CardFields, func(name string) bool { return !slices.Contains(r.Fields, name) })
-	if r.DropRaw || some { // it has every field
+	kept := r.Kept()
+	if !slices.Contains(kept, keptRaw) {
 		d.Raw, d.RawText = nil, ""
 	}
-	if d.Card == nil || !some {
+	if d.Card == nil {
 		return
 	}
-	for name, field := range map[string]*string{"name": &d.Card.Name, "sex": &d.Card.Sex, "ethnicity": &d.Card.Ethnicity,
-		"birthDate": &d.Card.BirthDate, "address": &d.Card.Address, "idNumber": &d.Card.IDNumber} {
-		if !slices.Contains(r.Fields, name) {
+	for name, field := range d.Card.fields() {
+		if !slices.Contains(kept, name) {
 			*field = ""
 		}
 	}
+}
+
+// Satisfied reports whether a document, as another Retention left it, has everything that this one keeps. A field that is not there may
+// have been dropped, unless it is among the names that are known to have been kept, or the raw answer is there, which is dropped with
+// any field.
+func (r Retention) Satisfied(d *Document, known []string) bool {
+	raw := len(d.Raw) > 0 || d.RawText != ""
+	for _, name := range r.Kept() {
+		there := raw || slices.Contains(known, name)
+		if name != keptRaw {
+			there = there || d.Card == nil || *d.Card.fields()[name] != ""
+		}
+		if !there {
+			return false
+		}
+	}
+	return true
+}
+
+// fields returns the card's fields by the names in config.CardFields.
+func (c *Card) fields() map[string]*string {
+	return map[string]*string{"name": &c.Name, "sex": &c.Sex, "ethnicity": &c.Ethnicity, "birthDate": &c.BirthDate, "address": &c.Address, "idNumber": &c.IDNumber}
 }
