@@ -52,7 +52,8 @@ func (h *Handler) postObject(w http.ResponseWriter, r *http.Request) {
 	case outcome.Status == processor.Unchanged:
 		h.writeStored(w, r, o.Bucket, o.Key)
 	case outcome.Document != nil:
-		writeDocument(w, r, outcome.Document)
+		d, _ := h.withoutForeignKey(outcome.Document, o.Bucket)
+		writeDocument(w, r, d)
 	default:
 		writeFailure(w, r, outcome.Err)
 	}
@@ -126,7 +127,8 @@ func (h *Handler) getRecognition(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// writeStored answers with the document beside an image: as it is to GET, by its status to POST.
+// writeStored answers with the document beside an image: as it is to GET, but for a key that the caller may not know, and by its status
+// to POST.
 func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key string) {
 	inv := invocation(r.Context())
 	store, err := h.processor.OpenBucket(name, "", inv, h.processor.Logger(inv, result.Image{Bucket: name, Key: key}))
@@ -151,9 +153,16 @@ func (h *Handler) writeStored(w http.ResponseWriter, r *http.Request, name, key 
 		writeFailure(w, r, processor.StorageError(err))
 		return
 	}
-	switch d, err := result.Parse(body); {
-	case err != nil:
+	d, err := result.Parse(body)
+	if err != nil {
 		writeFailure(w, r, foreignDocument())
+		return
+	}
+	d, dropped := h.withoutForeignKey(d, name)
+	if dropped {
+		body = d.Encode()
+	}
+	switch {
 	case r.Method != http.MethodPost || d.Status == result.Recognized:
 		writeBytes(w, http.StatusOK, body)
 	case d.Status == result.Unrecognized:
@@ -193,6 +202,17 @@ func (h *Handler) allows(name, key string) bool {
 		}
 	}
 	return false
+}
+
+// withoutForeignKey returns the document without ocr.reusedFrom if that is a key outside HTTP_ALLOW, which may hold somebody's name or ID
+// number, and whether it did so.
+func (h *Handler) withoutForeignKey(d *result.Document, bucketName string) (_ *result.Document, dropped bool) {
+	if d.OCR.ReusedFrom == "" || h.allows(bucketName, d.OCR.ReusedFrom) {
+		return d, false
+	}
+	known := *d // the document may be one that waits to be written
+	known.OCR.ReusedFrom = ""
+	return &known, true
 }
 
 func badRequestStatus(e *result.Error) int {

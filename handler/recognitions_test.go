@@ -214,3 +214,40 @@ func TestPictureWhoseChargeIsUnknownSaysSo(t *testing.T) {
 		assert.Contains(t, answer.Body.String(), "the call may have been charged")
 	})
 }
+
+// The key of an image that was recognised before may hold a name or an ID number, and HTTP_ALLOW says which keys a caller may know.
+func TestAnAnswerNamesNoReusedKeyOutsideHTTPAllow(t *testing.T) {
+	const private, public = "private/11010519491231002X.jpg", "public/a.jpg"
+	for way, send := range ways {
+		for entry, named := range map[string]bool{"cards/public/": false, "cards": true} {
+			t.Run(way+" "+entry, func(t *testing.T) {
+				f := newFixture(t)
+				f.Options.Reuse, f.handlerOptions.HTTPAllow = true, []string{entry}
+				f.Put(private, "the same")
+				f.Put(public, "the same")
+				_, err := f.handler().Invoke(t.Context(), ocrtest.First("earlier"), eventOf(private))
+				require.NoError(t, err)
+				post := postObject(`{"bucket":"cards","key":"` + public + `"}`)
+				for _, c := range []call{post, post, getStored("cards", public)} { // made, found, asked for
+					got := send(t, f.handler(), ocrtest.First("request-7"), c)
+					require.Equal(t, http.StatusOK, got.status, "%s", got.body)
+					d, err := result.Parse(got.body)
+					require.NoError(t, err)
+					stored := f.Bucket.Content(public + ".ocr.json")
+					if named {
+						assert.Equal(t, string(stored), string(got.body))
+						assert.Equal(t, private, d.OCR.ReusedFrom)
+						continue
+					}
+					assert.NotContains(t, string(got.body), "reusedFrom")
+					want, err := result.Parse(stored)
+					require.NoError(t, err)
+					require.Equal(t, private, want.OCR.ReusedFrom, "the document keeps it")
+					want.OCR.ReusedFrom = ""
+					assert.Equal(t, string(want.Encode()), string(got.body), "and nothing else is left out")
+				}
+				assert.Equal(t, 1, f.OCR.Accepted())
+			})
+		}
+	}
+}
