@@ -118,8 +118,6 @@ func TestNonceIsForgottenAfterAQuarterOfAnHour(t *testing.T) {
 }
 
 func TestAnswersAreWhatTheirNamesSay(t *testing.T) {
-	s := NewServer(key)
-	defer s.Close()
 	for name, test := range map[string]struct {
 		answer  Answer
 		code    ocrclient.Code
@@ -136,6 +134,8 @@ func TestAnswersAreWhatTheirNamesSay(t *testing.T) {
 		"empty":                   {Answer{}, ocrclient.BadAnswer, ocrclient.Malformed, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			s := NewServer(key)
+			defer s.Close()
 			s.Answer = func(Call) Answer { return test.answer }
 			a, err := s.Client().Recognize(t.Context(), ocrclient.Request{Image: []byte(strings.Repeat("x", 1<<16))})
 			assert.Equal(t, test.outcome, ocrclient.OutcomeOf(err))
