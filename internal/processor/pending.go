@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -18,30 +19,31 @@ type pendingResults struct {
 type pendingResult struct {
 	nonce    string
 	document *result.Document
+	beside   *bucket.Object // the document that was beside the image before the call; nil if there was none
 }
 
 // maxPending bounds the memory; while OSS takes nothing, no image gets a claim, and so none is paid.
 const maxPending = 128
 
-func (p *pendingResults) put(nonce string, d *result.Document) {
+func (p *pendingResults) put(r pendingResult) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.entries = append(slices.DeleteFunc(p.entries, func(e pendingResult) bool { return e.nonce == nonce }), pendingResult{nonce, d})
+	p.entries = append(slices.DeleteFunc(p.entries, func(e pendingResult) bool { return e.nonce == r.nonce }), r)
 	if len(p.entries) > maxPending {
 		p.entries = slices.Delete(p.entries, 0, 1)
 	}
 }
 
-// take returns the document of the call with that nonce, nil if it is not here, and removes it: the caller writes it or puts
-// it back. What else is here of the image goes too: it is of a version that was replaced, or the claim holds it by now.
-func (p *pendingResults) take(nonce string, image result.Image) (d *result.Document) {
+// take returns the result of the call with that nonce, with no document if it is not here, and removes it: the caller writes it
+// or puts it back. What else is here of the image goes too: it is of a version that was replaced, or the claim holds it by now.
+func (p *pendingResults) take(nonce string, image result.Image) (r pendingResult) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.entries = slices.DeleteFunc(p.entries, func(e pendingResult) bool {
 		if e.nonce == nonce {
-			d = e.document
+			r = e
 		}
 		return e.document.Image.Bucket == image.Bucket && e.document.Image.Key == image.Key
 	})
-	return d
+	return r
 }

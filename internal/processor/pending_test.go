@@ -192,6 +192,46 @@ func TestForcedPaidDocumentIsWrittenByAnUnforcedDelivery(t *testing.T) {
 	})
 }
 
+// The other holder's document counts the call whose answer this process remembers.
+func TestAnswerInMemoryDoesNotCoverTheDocumentOfTheHolderWhoPaidAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t)
+		refuseAfterCall(f, bucket.ErrUnavailable)
+		require.True(t, f.Process(ocrtest.First("r1")).Retry())
+		require.Equal(t, 1, f.Processor().PendingCount())
+		f.Bucket.Fail = nil
+		o := f.StartProcessor().Process(t.Context(), ocrtest.Retry("r1", 1), f.Request())
+		require.False(t, o.Retry(), o.Err)
+		require.Equal(t, 1, f.Document().OCR.PossibleExtraCharges)
+
+		o = f.Process(ocrtest.First("r2"))
+		assert.Equal(t, processor.Unchanged, o.Status)
+		assert.Equal(t, 1, f.Document().OCR.PossibleExtraCharges)
+		assert.Equal(t, 2, f.OCR.Charged())
+		assert.Zero(t, f.Processor().PendingCount())
+		assert.Equal(t, ocrtest.NoClaim, f.ClaimState())
+	})
+}
+
+func TestForcedAnswerInMemoryReplacesTheDocumentThatItsCallFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t)
+		require.False(t, f.Process(ocrtest.First("r1")).Retry())
+		f.Fail(bucket.ErrUnavailable, func(string, string) bool { return f.OCR.Accepted() > 1 })
+		forced := f.Request()
+		forced.Force = true
+		require.True(t, f.Processor().Process(t.Context(), ocrtest.First("r2"), forced).Retry())
+		require.Equal(t, 1, f.Processor().PendingCount())
+		f.Bucket.Fail = nil
+		time.Sleep(time.Minute) // the lease; virtual
+		o := f.Process(ocrtest.First("r3"))
+		require.False(t, o.Retry(), o.Err)
+		assert.Equal(t, 2, f.OCR.Charged(), "one for the first, one for the forced")
+		assert.Equal(t, "r3", f.Document().RequestID, "the forced answer, which was paid, is written")
+		assert.Zero(t, f.Document().OCR.PossibleExtraCharges)
+	})
+}
+
 func TestMemoryForgetsWhatTheClaimHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := ocrtest.NewFixture(t)

@@ -59,7 +59,7 @@ func (t *imageTask) run(ctx context.Context) (o Outcome) {
 		case t.removed: // it is there again
 			return t.giveBack(ctx, c, Outcome{Status: Unchanged})
 		}
-		// A saved document is newer than the stored one: a forced call made it. But a failure does not replace a final document.
+		// A pending document is newer than the stored one: a forced call made it. But a failure does not replace a final document.
 		if d := t.pendingResult(c, seen); d != nil && (d.Status != result.Failed || !seen.final) {
 			return t.finish(ctx, c, seen, attempt{document: d, call: c.Call(seen.version)})
 		}
@@ -177,7 +177,9 @@ func (t *imageTask) isFinal(ctx context.Context, stored bucket.Object) (bool, er
 	return err == nil && d.Final() && bucket.ETag(d.Image.ETag) == t.image.ETag, nil
 }
 
-// pendingResult returns the paid document for this version that an earlier invocation could not write; nil if there is none.
+// pendingResult returns the paid document for this version that an earlier invocation could not write; nil if there is none. The
+// claim's is the last word of its holders. But after this process remembered one, another holder may have paid again: its final
+// document, which counts the remembered one's call, stays.
 func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) *result.Document {
 	remembered := t.p.pending.take(c.Call(seen.version).Nonce, t.image)
 	if saved, version := c.Result(); saved != nil && version.Equal(seen.version) {
@@ -186,7 +188,10 @@ func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) *result.Docum
 			return d
 		}
 	}
-	return remembered
+	if seen.final && !sameObject(seen.stored, remembered.beside) {
+		return nil
+	}
+	return remembered.document
 }
 
 // attempt is the result of the calls for one version.
@@ -324,7 +329,7 @@ func (t *imageTask) writeFailure(ctx context.Context, seen *bucket.Object, d *re
 	switch {
 	case errors.Is(err, bucket.ErrClockSkew) || errors.Is(err, bucket.ErrCredentialsExpired): // so nothing of this invocation is taken
 		return false, nil
-	case err == nil && (seen == nil || now.ETag != seen.ETag || !now.LastModified.Equal(seen.LastModified)):
+	case err == nil && !sameObject(&now, seen):
 		return false, nil
 	case err != nil && seen != nil && !isNotFound(err):
 		return false, nil
@@ -334,6 +339,11 @@ func (t *imageTask) writeFailure(ctx context.Context, seen *bucket.Object, d *re
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// sameObject reports whether what is at a key is what was there; a nil is nothing.
+func sameObject(now, before *bucket.Object) bool {
+	return now != nil && before != nil && now.ETag == before.ETag && now.LastModified.Equal(before.LastModified)
 }
 
 // release removes the claim. If that fails, the claim expires with its lease; the document is final anyway.
@@ -388,7 +398,7 @@ func (t *imageTask) saveResult(ctx context.Context, c *claim.Claim, seen inspect
 	defer cancel()
 	t.releaseErr = c.SaveAndRelease(ctx, seen.version, done.call, done.consumed, done.document.Encode())
 	if t.releaseErr != nil && done.document.OCR.Attempts > 0 {
-		t.p.pending.put(c.Call(seen.version).Nonce, done.document)
+		t.p.pending.put(pendingResult{nonce: c.Call(seen.version).Nonce, document: done.document, beside: seen.stored})
 	}
 	e := StorageError(err)
 	e.Retryable = true
