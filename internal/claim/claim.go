@@ -14,6 +14,7 @@
 package claim
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -77,6 +78,10 @@ type Claim struct {
 	extent // of the object as far as it is known
 	// Replaced says that an object that could not be authenticated was in the claim's place.
 	Replaced bool
+	// HoldsResults says that results are among the object's lines, whoever wrote them. The lines after them leave them there.
+	HoldsResults bool
+
+	forgetting bool
 }
 
 // Acquire creates the claim or takes it over. ErrHeld means that somebody else works on the image.
@@ -205,6 +210,7 @@ func (c *Claim) read(ctx context.Context) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
+	c.HoldsResults = c.HoldsResults || bytes.Contains(body, []byte(`"result":`)) // also in a torn line
 	return c.object.Auth.parse(body, c.object.Image, time.Now()), nil
 }
 
@@ -307,10 +313,27 @@ func (c *Claim) SaveAndRelease(ctx context.Context, v Version, call Call, consum
 // Return ends the lease and leaves the claim as it was found, for a holder that learned nothing about the image.
 func (c *Claim) Return(ctx context.Context) error { return c.save(ctx, c.last.State) }
 
+// ForgetResults has Return and SaveAndRelease leave nothing but the state of the calls, for an image that is gone.
+func (c *Claim) ForgetResults() { c.forgetting = true }
+
 func (c *Claim) save(ctx context.Context, s State) error {
+	if c.forgetting && c.HoldsResults {
+		return c.saveAnew(ctx, s)
+	}
 	next := c.next(s)
 	next.LeaseEnd = time.Time{}
 	return c.append(ctx, next)
+}
+
+// saveAnew replaces the object by one with a single line without a result: an appendable object keeps what was appended.
+// Between the two requests the claim may become somebody else's. Then the state is lost, and the error tells it.
+func (c *Claim) saveAnew(ctx context.Context, s State) error {
+	if err := c.Release(ctx); err != nil {
+		return err
+	}
+	c.HoldsResults = false
+	s.Result = nil
+	return c.create(ctx, &line{Incarnation: randomToken(), Owner: c.last.Owner, RequestID: c.last.RequestID, RetryCount: c.last.RetryCount, State: s})
 }
 
 // Release removes the claim of an image whose document is final, while the lease holds: after it, the claim may be somebody else's.

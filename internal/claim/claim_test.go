@@ -644,3 +644,48 @@ func TestTheNextHolderBeginsWithItsOwnLease(t *testing.T) {
 	assert.NotEqual(t, c.last.Owner, next.last.Owner)
 	assert.Equal(t, c.last.Incarnation, next.last.Incarnation, "the chain goes on")
 }
+
+func TestAClaimForgetsTheResultsOfAllItsLines(t *testing.T) {
+	version := Version{ETag: "A", LastModified: time.Now().Truncate(time.Second)}
+	result := json.RawMessage(`{"card":"canary-name"}`)
+	for name, leave := range map[string]func(*testing.T, *buckettest.Memory){
+		"in the last line": func(*testing.T, *buckettest.Memory) {},
+		"in an earlier line": func(t *testing.T, store *buckettest.Memory) {
+			c := mustAcquire(t, store, first("r2"))
+			require.NoError(t, c.SaveAndRelease(t.Context(), version, c.Call(version), true, nil))
+		},
+		"in a torn line": func(t *testing.T, store *buckettest.Memory) {
+			body := store.Content(claimKey)
+			_, err := store.Append(t.Context(), claimKey, int64(len(body)), body[:len(body)-10])
+			require.NoError(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &buckettest.Memory{}
+			require.NoError(t, mustAcquire(t, store, first("r1")).SaveAndRelease(t.Context(), version, Call{PossibleExtraCharges: 1}, true, result))
+			leave(t, store)
+			c := mustAcquire(t, store, first("r3"))
+			before := c.Call(version)
+			require.True(t, c.HoldsResults)
+			c.ForgetResults()
+			require.NoError(t, c.Return(t.Context()))
+			assert.NotContains(t, string(store.Content(claimKey)), "canary-name")
+
+			next := mustAcquire(t, store, first("r4"))
+			assert.False(t, next.HoldsResults)
+			after := next.Call(version)
+			assert.Equal(t, before.Nonce, after.Nonce)
+			assert.Equal(t, 1, after.PossibleExtraCharges)
+		})
+	}
+}
+
+func TestAClaimWithoutResultsStaysOneChain(t *testing.T) {
+	store := &buckettest.Memory{}
+	require.NoError(t, mustAcquire(t, store, first("r1")).Return(t.Context()))
+	c := mustAcquire(t, store, first("r2"))
+	assert.False(t, c.HoldsResults)
+	c.ForgetResults()
+	require.NoError(t, c.Return(t.Context()))
+	assert.Zero(t, count(store, "DELETE"))
+}
