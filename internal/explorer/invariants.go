@@ -194,7 +194,7 @@ func (w *world) name(v version) string {
 	return fmt.Sprintf("%q of %s", w.contents[v.etag], v.modified.Format("15:04:05"))
 }
 
-// checkDocument: a document is correct, and does not replace a more valuable one.
+// checkDocument: a document is correct, and does not replace a more valuable one, or one of its version that tells more charges.
 func (w *world) checkDocument(before *result.Document, r *request) {
 	d, err := result.Parse(r.body)
 	if err != nil {
@@ -212,6 +212,17 @@ func (w *world) checkDocument(before *result.Document, r *request) {
 	}
 	if !isPaid(before) || bytes.Equal(before.Encode(), r.body) {
 		return
+	}
+	if versionOf(before.Image) == versionOf(d.Image) && d.OCR.PossibleExtraCharges < before.OCR.PossibleExtraCharges {
+		switch {
+		case w.forced > 0: // a forced call begins to count anew
+		case w.landing == r || late > r.by.looked:
+			w.except("OSS carried out a PUT late: a document tells fewer charges")
+		case r.by.robbed || author.robbed:
+			w.except("a claim was removed while its holder was at work: its document tells fewer charges")
+		default:
+			w.violate("invocation %d tells of %d extra charges, after %d", r.by.number, d.OCR.PossibleExtraCharges, before.OCR.PossibleExtraCharges)
+		}
 	}
 	old, written := slices.Index(w.versions, versionOf(before.Image)), slices.Index(w.versions, versionOf(d.Image))
 	covered := d.Status == result.Failed && written <= old || written < old

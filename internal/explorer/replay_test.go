@@ -101,6 +101,12 @@ var past = []struct {
 			{"2.HEAD image/1", "land 1.PUT document/1"},
 			{"2.POST/2", "crash after"},
 		}}, 2, 1, "recognized"},
+	{"an answer in the memory of a process does not cover the document of the holder who paid again",
+		Schedule{Setup{Source: "url", OnLost: "retry", MaxAttempts: 3}, []Deviation{
+			{"1.PUT document/1", "down"},
+			{"1.APPEND claim/2", "down"},
+			{"end/1", "duplicate to the first process"},
+		}}, 2, 1, "recognized"},
 	{"calls for an image that is gone are told in the claim",
 		Schedule{Setup{Source: "url", OnLost: "retry", MaxAttempts: 1}, []Deviation{
 			{"1.HEAD image/2", "wait 16 min"},

@@ -92,8 +92,9 @@ type delivery struct {
 	requestID string
 	retry     int
 	etag      string
-	force     bool // not an event, but a request to the HTTP API
-	twin      bool // the same attempt a second time; the platform tells the attempts of the first one only
+	force     bool                 // not an event, but a request to the HTTP API
+	twin      bool                 // the same attempt a second time; the platform tells the attempts of the first one only
+	process   *processor.Processor // that gets it; nil: a new one, or the shared one
 }
 
 // maxRetries is how often the platform delivers an event again that failed.
@@ -418,6 +419,11 @@ func (w *world) crash(i *invocation) {
 	w.shared = nil
 }
 
+// runs reports that no invocation of a process has ended it.
+func (w *world) runs(p *processor.Processor) bool {
+	return !slices.ContainsFunc(w.invocations, func(i *invocation) bool { return i.process == p && i.dead() })
+}
+
 // kill ends an invocation. What it has sent may arrive, if somebody keeps it.
 func (w *world) kill(i *invocation) {
 	close(i.killed)
@@ -466,6 +472,12 @@ func (w *world) addEvents(p *point) {
 		add("duplicate", func() { w.events++; w.start(delivery{requestID: fmt.Sprint("event", w.events), etag: last.etag}) })
 		if w.invocations[n-1].live() {
 			add("twin", func() { d := last; d.twin = true; w.start(d) })
+		}
+		if first := w.invocations[0]; !w.setup.OneProcess && n > 1 && first.ended && w.runs(first.process) {
+			add("duplicate to the first process", func() {
+				w.events++
+				w.start(delivery{requestID: fmt.Sprint("event", w.events), etag: last.etag, process: first.process})
+			})
 		}
 		if first := w.invocations[0].delivery; first.etag != last.etag {
 			add("old duplicate", func() { w.events++; w.start(delivery{requestID: fmt.Sprint("event", w.events), etag: first.etag}) })
@@ -532,7 +544,10 @@ func (w *world) start(d delivery) {
 		done: make(chan struct{}), requests: map[string]int{}}
 	w.invocations = append(w.invocations, i)
 	w.current = i
-	i.process = w.shared
+	i.process = d.process
+	if i.process == nil {
+		i.process = w.shared
+	}
 	if i.process == nil {
 		i.process = w.newProcess()
 	}
