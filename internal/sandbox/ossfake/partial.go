@@ -11,6 +11,9 @@ import (
 // networks pause longer than settleTime.
 const patience = 10 * time.Second
 
+// SettleLimit is how long it takes at most until Watch reports a file that does not change any more, unless it cannot be read.
+const SettleLimit = pollTime + patience + time.Second
+
 // isCutOff reports whether a file begins like a JPEG, PNG, BMP or WebP and lacks its end. Of other files it knows nothing.
 func (st *store) isCutOff(bucket, key string) bool {
 	file, err := st.root.Open(bucket + "/" + key)

@@ -19,6 +19,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fsnotify/fsnotify"
+
 	"fc-idcard-ocr/internal/idnumber"
 )
 
@@ -58,6 +60,8 @@ type Server struct {
 	store *store
 	// images limits how many pictures are decoded at once: each may take maxDecodedBytes several times.
 	images chan struct{}
+	// newNotifier is fsnotify.NewWatcher but in tests.
+	newNotifier func() (*fsnotify.Watcher, error)
 
 	mu       sync.RWMutex
 	settings map[string]BucketSettings // of the buckets that were asked for
@@ -99,7 +103,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.OnEvent == nil {
 		cfg.OnEvent = func(Event) {}
 	}
-	s := &Server{cfg: cfg, images: make(chan struct{}, 2), settings: map[string]BucketSettings{}}
+	s := &Server{cfg: cfg, images: make(chan struct{}, 2), newNotifier: fsnotify.NewWatcher, settings: map[string]BucketSettings{}}
 	st, err := openStore(cfg.Dir, cfg.Log, cfg.Now, func(bucket string) string { return s.Bucket(bucket).Versioning })
 	if err != nil {
 		return nil, err

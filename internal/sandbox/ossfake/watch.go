@@ -20,6 +20,9 @@ import (
 // settleTime is for how long size and time of a file must stay the same until it counts as completely copied.
 const settleTime = 300 * time.Millisecond
 
+// pollTime is how often the folders are searched that the system cannot watch.
+const pollTime = 2 * time.Second
+
 // retryTime is when a file that could not be reported, for want of room on the disk say, is tried again.
 const retryTime = 5 * time.Second
 
@@ -35,22 +38,22 @@ const retryTime = 5 * time.Second
 //
 // A file that cannot be reported, because the disk is full or the file must not be read, is tried again every five seconds.
 //
-// An error means that nothing is noticed any more: the system's limit of watches is the usual reason, or the folder itself was
-// removed or renamed.
+// If the system cannot watch the folders, mostly because other programs have used up its limits of watches, they are searched every two
+// seconds instead.
+//
+// An error means that nothing is noticed any more: the folder itself was removed or renamed.
 func (s *Server) Watch(ctx context.Context) error {
 	dir, err := filepath.Abs(s.cfg.Dir)
 	if err != nil {
 		return fmt.Errorf("ossfake: the folder cannot be watched: %w", err)
 	}
-	notifier, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("ossfake: the folder cannot be watched: %w; on Linux, raise fs.inotify.max_user_instances", err)
-	}
-	defer notifier.Close()
 	w := &watcher{
-		server: s, store: s.store, notifier: notifier, dir: dir, now: time.Now,
-		folders: map[string]struct{}{}, changing: map[string]change{},
+		server: s, store: s.store, dir: dir, now: time.Now, folders: map[string]struct{}{}, changing: map[string]change{}, ignored: map[string]struct{}{},
 	}
+	if w.notifier, err = s.newNotifier(); err != nil {
+		w.poll(err)
+	}
+	defer w.closeNotifier()
 	if err := w.rescan(); err != nil {
 		return err
 	}
@@ -59,9 +62,11 @@ func (s *Server) Watch(ctx context.Context) error {
 
 // watcher is one run of Watch. Paths are those of the store: "<bucket>/<key>".
 type watcher struct {
-	server   *Server
-	store    *store
+	server *Server
+	store  *store
+	// notifier is nil if the folders are searched instead, and then polled is when they were.
 	notifier *fsnotify.Watcher
+	polled   time.Time
 	dir      string
 	// now is the clock of the disk, which Config.Now need not be.
 	now func() time.Time
@@ -69,6 +74,8 @@ type watcher struct {
 	folders map[string]struct{}
 	// changing are files that may still be written to.
 	changing map[string]change
+	// ignored are the files that were reported not to be taken, if the folders are searched.
+	ignored map[string]struct{}
 	// renamed says that the last event took away the name of a file that was not complete by that name.
 	renamed bool
 }
@@ -84,17 +91,22 @@ func (w *watcher) run(ctx context.Context) error {
 	timer := time.NewTimer(settleTime)
 	defer timer.Stop()
 	for {
+		var events <-chan fsnotify.Event
+		var failures <-chan error
+		if w.notifier != nil {
+			events, failures = w.notifier.Events, w.notifier.Errors
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case event, ok := <-w.notifier.Events:
+		case event, ok := <-events:
 			if !ok {
 				return errors.New("ossfake: the system stopped to report changes of the folder")
 			}
 			if err := w.handle(event); err != nil {
 				return err
 			}
-		case err, ok := <-w.notifier.Errors:
+		case err, ok := <-failures:
 			if !ok {
 				return errors.New("ossfake: the system stopped to report changes of the folder")
 			}
@@ -107,17 +119,35 @@ func (w *watcher) run(ctx context.Context) error {
 			if err := w.still(); err != nil {
 				return err
 			}
+			if w.notifier == nil && w.now().Sub(w.polled) >= pollTime {
+				if err := w.rescan(); err != nil {
+					return err
+				}
+			}
 			timer.Reset(w.settle())
 		}
 	}
 }
 
+// poll searches the folders from now on, because the system cannot watch them.
+func (w *watcher) poll(reason error) {
+	w.server.cfg.Log.Warn("the system cannot watch the folder, so it is searched every two seconds", "reason", withoutPath(reason),
+		"fix", "on Linux, raise fs.inotify.max_user_instances and fs.inotify.max_user_watches")
+	w.closeNotifier()
+}
+
+func (w *watcher) closeNotifier() {
+	if w.notifier != nil {
+		w.notifier.Close() //nolint:errcheck // it is not used any more
+	}
+	w.notifier = nil
+}
+
 // rescan starts over: it watches all folders and compares all files and all metadata with each other.
 func (w *watcher) rescan() error {
+	w.polled = w.now()
 	clear(w.folders)
-	if err := w.watch("."); err != nil {
-		return err
-	}
+	w.watch(".")
 	if err := w.still(); err != nil {
 		return err
 	}
@@ -126,9 +156,7 @@ func (w *watcher) rescan() error {
 		return fmt.Errorf("ossfake: the folder cannot be watched: %w", err)
 	}
 	for _, bucket := range buckets {
-		if err := w.enter(bucket); err != nil {
-			return err
-		}
+		w.enter(bucket)
 		w.removed(bucket, "")
 	}
 	return nil
@@ -146,34 +174,30 @@ func (w *watcher) still() error {
 	return errors.New("ossfake: the folder of the objects was removed or renamed, and nothing can be stored any more; stop and start again")
 }
 
-func (w *watcher) watch(folder string) error {
-	err := w.notifier.Add(filepath.Join(w.dir, filepath.FromSlash(folder)))
-	if err != nil && !isAbsent(err) {
-		return fmt.Errorf("ossfake: a folder cannot be watched: %s; on Linux, raise fs.inotify.max_user_watches", withoutPath(err))
+func (w *watcher) watch(folder string) {
+	if w.notifier == nil {
+		return
 	}
-	return nil
+	if err := w.notifier.Add(filepath.Join(w.dir, filepath.FromSlash(folder))); err != nil && !isAbsent(err) {
+		w.poll(err)
+	}
 }
 
 // enter watches a folder with all below and looks at the files that are there already.
-func (w *watcher) enter(folder string) error {
+func (w *watcher) enter(folder string) {
 	w.folders[folder] = struct{}{}
-	if err := w.watch(folder); err != nil {
-		return err
-	}
+	w.watch(folder)
 	entries, err := w.store.readDir(folder)
 	if err != nil {
 		// It is gone again, which is another event, or must not be read.
 		if !isAbsent(err) {
 			w.warn("a folder in a bucket cannot be read", err)
 		}
-		return nil
+		return
 	}
 	for _, e := range entries {
-		if err := w.look(path.Join(folder, e.Name())); err != nil {
-			return err
-		}
+		w.look(path.Join(folder, e.Name()))
 	}
-	return nil
 }
 
 func (w *watcher) handle(event fsnotify.Event) error {
@@ -191,7 +215,8 @@ func (w *watcher) handle(event fsnotify.Event) error {
 		w.leave(p)
 	}
 	// Whatever the event was, what counts is what is there now.
-	return w.look(p)
+	w.look(p)
+	return nil
 }
 
 // isHiddenFolder reports whether a key is below a folder that is not looked into, such as ".git".
@@ -211,8 +236,9 @@ func (w *watcher) leave(p string) {
 	for folder := range w.folders {
 		if folder == p || strings.HasPrefix(folder, p+"/") {
 			delete(w.folders, folder)
-			// The system has usually done this itself.
-			_ = w.notifier.Remove(filepath.Join(w.dir, filepath.FromSlash(folder)))
+			if w.notifier != nil { // the system has usually done this itself
+				_ = w.notifier.Remove(filepath.Join(w.dir, filepath.FromSlash(folder)))
+			}
 		}
 	}
 	if key != "" {
@@ -240,10 +266,10 @@ func (w *watcher) removed(bucket, prefix string) {
 }
 
 // look records the current state of a path.
-func (w *watcher) look(p string) error {
+func (w *watcher) look(p string) {
 	bucket, key, inBucket := strings.Cut(p, "/")
 	if !isBucketName(bucket) {
-		return nil
+		return
 	}
 	info, err := w.store.root.Lstat(p)
 	switch {
@@ -253,14 +279,24 @@ func (w *watcher) look(p string) error {
 		// Its removal is an event of its own.
 	case info.IsDir():
 		if _, ok := w.folders[p]; !ok && !strings.HasPrefix(path.Base(p), ".") {
-			return w.enter(p)
+			w.enter(p)
 		}
 	case info.Mode().IsRegular() && inBucket:
 		w.lookAtFile(bucket, key, info)
 	case inBucket:
-		w.server.ignored(bucket, key, "it is a link or another special file; copy the file itself")
+		w.ignore(bucket, key, "it is a link or another special file; copy the file itself")
 	}
-	return nil
+}
+
+// ignore reports that a file is not taken; once, if the folders are searched again and again.
+func (w *watcher) ignore(bucket, key, why string) {
+	if p := bucket + "/" + key; w.notifier == nil {
+		if _, ok := w.ignored[p]; ok {
+			return
+		}
+		w.ignored[p] = struct{}{}
+	}
+	w.server.ignored(bucket, key, why)
 }
 
 func (w *watcher) lookAtFile(bucket, key string, info fs.FileInfo) {
@@ -271,7 +307,7 @@ func (w *watcher) lookAtFile(bucket, key string, info fs.FileInfo) {
 	}
 	if isUnfinished(key) {
 		if strings.HasPrefix(path.Base(key), ".") {
-			w.server.ignored(bucket, key, "it is hidden: its name begins with a dot")
+			w.ignore(bucket, key, "it is hidden: its name begins with a dot")
 		}
 		return
 	}

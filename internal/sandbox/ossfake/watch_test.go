@@ -3,10 +3,12 @@ package ossfake
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ type watched struct {
 }
 
 // watch starts a server over dir and its Watch; both end with the test or with stop, whichever is first.
-func watch(t *testing.T, dir string) *watched {
+func watch(t *testing.T, dir string, change ...func(*Server)) *watched {
 	w := &watched{t: t, folder: filepath.Join(dir, testBucket), events: make(chan Event, 100), log: &bytes.Buffer{}}
 	server, err := New(Config{
 		Dir: dir, Region: "cn-hangzhou", Buckets: []string{testBucket}, Keys: NewKeyring(testKey),
@@ -38,6 +40,9 @@ func watch(t *testing.T, dir string) *watched {
 	})
 	require.NoError(t, err)
 	w.Server = server
+	for _, c := range change {
+		c(server)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Watch(ctx) }()
@@ -162,7 +167,7 @@ func newByHand(t *testing.T) *byHand {
 	t.Cleanup(func() { assert.NoError(t, server.Close()) })
 	h.watcher = &watcher{
 		server: server, store: server.store, dir: dir, now: func() time.Time { return h.clock },
-		folders: map[string]struct{}{}, changing: map[string]change{},
+		folders: map[string]struct{}{}, changing: map[string]change{}, ignored: map[string]struct{}{},
 	}
 	return h
 }
@@ -297,6 +302,38 @@ func TestMissedChangesAreFoundByStartingOver(t *testing.T) {
 	require.NoError(t, os.Remove(h.path("2026/a.jpg")))
 	require.NoError(t, h.rescan())
 	h.expect("removed 2026/a.jpg", "created 2026/b.jpg")
+}
+
+func TestFoldersThatTheSystemCannotWatchAreSearched(t *testing.T) {
+	t.Parallel()
+	for limit, newNotifier := range map[string]func() (*fsnotify.Watcher, error){
+		"max_user_instances": func() (*fsnotify.Watcher, error) { return nil, os.NewSyscallError("inotify_init1", syscall.EMFILE) },
+		"max_user_watches": func() (*fsnotify.Watcher, error) { // one that takes no folder
+			notifier, err := fsnotify.NewWatcher()
+			return notifier, errors.Join(err, notifier.Close())
+		},
+	} {
+		t.Run(limit, func(t *testing.T) {
+			t.Parallel()
+			ignored := make(chan string, 100)
+			w := watch(t, t.TempDir(), func(s *Server) {
+				s.newNotifier = newNotifier
+				s.cfg.OnIgnored = func(_, key, _ string) { ignored <- key }
+			})
+			w.put(".hidden.jpg", "x")
+			w.put("a.jpg", "a")
+			w.put("2026/b.jpg", "b")
+			w.expect("created a.jpg", "created 2026/b.jpg")
+			require.NoError(t, os.RemoveAll(w.path("2026")))
+			require.NoError(t, os.Remove(w.path("a.jpg")))
+			w.put("c.jpg", "c")
+			w.expect("removed a.jpg", "removed 2026/b.jpg", "created c.jpg")
+			w.stop()
+			assert.Equal(t, 1, strings.Count(w.log.String(), "raise fs.inotify.max_user_instances"), w.log.String())
+			assert.Len(t, ignored, 1, "a file that is not taken is told once")
+			assert.Empty(t, w.events)
+		})
+	}
 }
 
 func TestADownloadIsReportedByItsFinalName(t *testing.T) {
