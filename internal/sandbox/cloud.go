@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -234,7 +235,7 @@ func (c *Cloud) startServices(running context.Context, options Options, reader g
 		handler http.Handler
 		wrap    func(http.Handler) http.Handler
 	}{
-		{management.ServiceTrigger, c.triggerMux(options.Mode, c.Runtime.HTTPTrigger()), options.WrapTrigger},
+		{management.ServiceTrigger, c.triggerMux(c.Runtime.HTTPTrigger()), options.WrapTrigger},
 		{management.ServiceOSS, c.OSS, options.WrapOSS},
 		{management.ServiceGateway, c.Gateway, options.WrapGateway},
 		{"", c.Management.Handler(c.Gateway, page), nil},
@@ -332,6 +333,13 @@ func (c *Cloud) runtimeConfig(options Options) fcfake.Config {
 			SecurityToken: credentials.SecurityToken, Expires: time.Now().Add(life),
 		})
 		return credentials
+	}
+	intercept := options.Async.Intercept
+	config.Async.Intercept = func(payload []byte) *fcfake.SystemError {
+		if refused := c.Management.InterceptEvent(strings.Join(keysOf(string(payload)), ",")); refused != nil || intercept == nil {
+			return refused
+		}
+		return intercept(payload)
 	}
 	onFailure := options.Async.OnFailure
 	config.Async.OnFailure = func(destination fcfake.Destination) {

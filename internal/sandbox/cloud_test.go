@@ -53,7 +53,7 @@ func start(t *testing.T, change func(*sandbox.Options)) *sandbox.Cloud {
 	t.Helper()
 	options := sandbox.Options{Dir: t.TempDir(), Function: function, Reader: reader{}, Logs: t.Output(),
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
-	options.Async.Backoff = func(int) time.Duration { return time.Millisecond }
+	options.Async.Speedup = 100 // pauses of milliseconds; an event is still good for a quarter of an hour
 	if change != nil {
 		change(&options)
 	}
@@ -223,9 +223,15 @@ func TestAnEventThatIsGivenUpIsInTheFailureFolder(t *testing.T) {
 	assert.Equal(t, fcfake.ErrorUnhandled, destination.RequestContext.Condition)
 	assert.Contains(t, destination.ResponsePayload, "Unavailable")
 
+	assert.Equal(t, []fcfake.Destination{destination}, failureQueue(t, cloud))
+}
+
+// failureQueue returns the messages of the failure queue, and leaves them in it.
+func failureQueue(t *testing.T, cloud *sandbox.Cloud) (destinations []fcfake.Destination) {
+	t.Helper()
 	info, err := sandboxinfo.Find(filepath.Dir(cloud.FailureDir))
 	require.NoError(t, err)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, info.MNS+"/queues/"+info.FailureQueue+"/messages?peekonly=true", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, info.MNS+"/queues/"+info.FailureQueue+"/messages?peekonly=true&numOfMessages=16", nil)
 	require.NoError(t, err)
 	request.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	mac := hmac.New(sha1.New, []byte(info.AccessKeySecret))
@@ -234,11 +240,16 @@ func TestAnEventThatIsGivenUpIsInTheFailureFolder(t *testing.T) {
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()
-	var message struct{ MessageBody string }
-	require.NoError(t, xml.NewDecoder(response.Body).Decode(&message))
-	var queued fcfake.Destination
-	require.NoError(t, json.Unmarshal([]byte(message.MessageBody), &queued))
-	assert.Equal(t, destination, queued)
+	var messages struct {
+		Message []struct{ MessageBody string }
+	}
+	require.NoError(t, xml.NewDecoder(response.Body).Decode(&messages))
+	for _, message := range messages.Message {
+		var destination fcfake.Destination
+		require.NoError(t, json.Unmarshal([]byte(message.MessageBody), &destination))
+		destinations = append(destinations, destination)
+	}
+	return destinations
 }
 
 func TestTheMarketCountsWhatWasCharged(t *testing.T) {
@@ -378,7 +389,7 @@ func TestTheEngineReadsASpecimen(t *testing.T) {
 func TestFaultsAreOrderedAtTheManagementPort(t *testing.T) {
 	t.Parallel()
 	cloud := start(t, func(o *sandbox.Options) { // so that the duplicate does not run out of retries meanwhile
-		o.Async.MaxRetries, o.Async.Backoff = 8, func(int) time.Duration { return 500 * time.Millisecond }
+		o.Async.MaxRetries, o.Async.Speedup = 8, 1
 	})
 	manage := func(method, path, body string) (answer string) {
 		request, err := http.NewRequestWithContext(t.Context(), method, cloud.ManagementURL+path, bytes.NewReader([]byte(body)))

@@ -27,15 +27,15 @@ func (c *Cloud) fileFailure(destination fcfake.Destination) {
 		c.log.Error("the failure destination cannot be written", "reason", err)
 	}
 	c.mu.Lock()
-	for _, key := range keysOf(destination) {
+	for _, key := range keysOf(destination.RequestPayload) {
 		c.failed[key] = destination.ResponsePayload
 	}
 	c.mu.Unlock()
 	c.broadcast()
 }
 
-// keysOf are the keys of the event that was given up; none if it is of somebody else's making.
-func keysOf(destination fcfake.Destination) (keys []string) {
+// keysOf are the keys of an event; none if it is of somebody else's making.
+func keysOf(payload string) (keys []string) {
 	var event struct {
 		Events []struct {
 			OSS struct {
@@ -45,7 +45,7 @@ func keysOf(destination fcfake.Destination) (keys []string) {
 			} `json:"oss"`
 		} `json:"events"`
 	}
-	if json.Unmarshal([]byte(destination.RequestPayload), &event) != nil {
+	if json.Unmarshal([]byte(payload), &event) != nil {
 		return nil
 	}
 	for _, record := range event.Events {
@@ -70,7 +70,7 @@ func (c *Cloud) failures() ([]management.Failure, error) {
 		if json.Unmarshal(content, &destination) != nil {
 			continue // somebody else's file
 		}
-		failures = append(failures, management.Failure{File: filepath.Base(file), Key: strings.Join(keysOf(destination), ", "), Error: destination.RequestContext.Condition})
+		failures = append(failures, management.Failure{File: filepath.Base(file), Key: strings.Join(keysOf(destination.RequestPayload), ", "), Error: destination.RequestContext.Condition})
 	}
 	return failures, nil
 }

@@ -20,14 +20,14 @@ const accountID = "1234567890123456"
 
 // triggerMux serves, beside the HTTP trigger and on its port, the Function Compute API and the discovery file that says where
 // everything is. The paths do not meet: the trigger's are those of the function's HTTP API.
-func (c *Cloud) triggerMux(mode fcfake.Mode, trigger http.Handler) http.Handler {
-	info := c.info()
+func (c *Cloud) triggerMux(trigger http.Handler) http.Handler {
+	info, settings := c.info(), c.Runtime.Settings()
 	api := fcapi.New(fcapi.Config{
 		Name: functionName, Function: c.Runtime, Keys: map[string]string{AccessKeyID: AccessKeySecret},
-		Description: c.description(mode), Triggers: c.triggers(),
-		Async: map[string]any{"maxAsyncRetryAttempts": 3, "maxAsyncEventAgeInSeconds": 86400,
-			"destinationConfig": map[string]any{"onFailure": map[string]any{"destination": "acs:mns:" + Region + ":" + accountID + ":/queues/idcard-ocr-failures/messages"}}},
-		Concurrency: map[string]any{"reservedConcurrency": 10},
+		Description: c.description(settings), Triggers: c.triggers(),
+		Async: map[string]any{"maxAsyncRetryAttempts": settings.MaxRetries, "maxAsyncEventAgeInSeconds": int(settings.MaxAge.Seconds()),
+			"destinationConfig": map[string]any{"onFailure": map[string]any{"destination": "acs:mns:" + Region + ":" + accountID + ":/queues/" + FailureQueue + "/messages"}}},
+		Concurrency: map[string]any{"reservedConcurrency": settings.MaxInstances},
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -42,14 +42,14 @@ func (c *Cloud) triggerMux(mode fcfake.Mode, trigger http.Handler) http.Handler 
 }
 
 // description is the configuration of the function, as returned by GetFunction.
-func (c *Cloud) description(mode fcfake.Mode) map[string]any {
+func (c *Cloud) description(settings fcfake.Settings) map[string]any {
 	variables := make(map[string]string)
 	for _, pair := range c.environment {
 		name, value, _ := strings.Cut(pair, "=")
 		variables[name] = value
 	}
 	return map[string]any{
-		"functionName": functionName, "functionArn": "acs:fc:" + Region + ":" + accountID + ":functions/" + functionName, "runtime": string(mode), "timeout": 60,
+		"functionName": functionName, "functionArn": "acs:fc:" + Region + ":" + accountID + ":functions/" + functionName, "runtime": string(settings.Mode), "timeout": int(settings.Timeout.Seconds()),
 		"role": "acs:ram::" + accountID + ":role/idcard-ocr", "environmentVariables": variables,
 		"logConfig": map[string]string{"project": "fc-idcard-ocr", "logstore": "fc-idcard-ocr"},
 	}
@@ -62,7 +62,7 @@ func (c *Cloud) info() sandboxinfo.Info {
 		OSS: c.OSSEndpoint, OCR: c.OCREndpoint, FC: c.TriggerURL, Trigger: c.TriggerURL,
 		Market: c.MarketEndpoint, MNS: c.MarketEndpoint,
 		Region: Region, Bucket: c.Bucket, Function: functionName, Account: accountID,
-		FailureQueue: FailureQueue, ProductCode: ProductCode,
+		FailureQueue: FailureQueue, ProductCode: ProductCode, AsyncSpeedup: c.Runtime.Settings().Speedup,
 		AccessKeyID: AccessKeyID, AccessKeySecret: AccessKeySecret, AppKey: AppKey, AppSecret: AppSecret,
 	}
 }

@@ -358,7 +358,7 @@ func TestALiveUpdateTakesNothingAway(t *testing.T) {
 
 func TestAnImageThatFunctionComputeGaveUpSaysSo(t *testing.T) {
 	t.Parallel()
-	cloud := start(t, func(o *sandbox.Options) { o.Async.Backoff = func(int) time.Duration { return time.Millisecond } })
+	cloud := start(t, func(o *sandbox.Options) { o.Async.Speedup = 100 })
 	response, body := ask(t, "POST", cloud.ManagementURL+"/faults", "", strings.NewReader(`{"endpoint":"gateway","phase":"throttle","every":true}`))
 	require.Equal(t, http.StatusCreated, response.StatusCode, body)
 	upload(t, cloud, "a.jpg", card(t))

@@ -20,7 +20,7 @@ type destinations struct {
 }
 
 func (d *destinations) config(c *fcfake.Config) {
-	c.Async.Backoff = func(int) time.Duration { return time.Millisecond }
+	c.Async.Speedup = 100 // pauses of milliseconds; an event is still good for a quarter of an hour
 	c.Async.OnSuccess = func(x fcfake.Destination) { d.mu.Lock(); defer d.mu.Unlock(); d.success = append(d.success, x) }
 	c.Async.OnFailure = func(x fcfake.Destination) { d.mu.Lock(); defer d.mu.Unlock(); d.failure = append(d.failure, x) }
 }
@@ -60,11 +60,6 @@ func TestAnEventThatKeepsFailingGoesToTheFailureDestination(t *testing.T) {
 		"after three retries": {`{"do":"fail"}`, nil, 4, fcfake.ErrorUnhandled, `{"errorMessage":"as ordered","errorType":"errorString"}`},
 		"after none":          {`{"do":"fail"}`, func(c *fcfake.Config) { c.Async.MaxRetries = fcfake.NoRetries }, 1, fcfake.ErrorUnhandled, ""},
 		"after one":           {`{"do":"exit"}`, func(c *fcfake.Config) { c.Async.MaxRetries = 1 }, 2, fcfake.ErrorExited, ""},
-		"when it is too old":  {`{"do":"fail"}`, func(c *fcfake.Config) { c.Async.MaxAge = time.Nanosecond }, 1, fcfake.ErrorUnhandled, ""},
-		"hours in an instant": {`{"do":"fail"}`, func(c *fcfake.Config) {
-			c.Async.MaxRetries, c.Async.Backoff, c.Async.Speed = 2, func(int) time.Duration { return 2 * time.Hour }, 1e6
-			c.Async.MaxAge = 1e6 * time.Hour // an invocation is not faster than it is
-		}, 3, fcfake.ErrorUnhandled, ""},
 		"when nothing starts": {`{"do":"echo"}`, func(c *fcfake.Config) { c.Env = []string{"START=fail"} }, 4, fcfake.ErrorInitialization, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +117,7 @@ func TestCloseDropsWaitingEvents(t *testing.T) {
 	var got destinations
 	f := start(t, fcfake.ModeGo1, func(c *fcfake.Config) {
 		got.config(c)
-		c.Async.Backoff = func(int) time.Duration { return time.Hour }
+		c.Async.Speedup, c.Async.MaxRetries = 1, 8 // the pauses before the last retries are longer than a minute
 	})
 	_, err := f.InvokeAsync([]byte(`{"do":"fail"}`), fcfake.Options{})
 	require.NoError(t, err)
@@ -132,4 +127,35 @@ func TestCloseDropsWaitingEvents(t *testing.T) {
 	assert.Empty(t, got.failure)
 	_, err = f.InvokeAsync([]byte(`{"do":"echo"}`), fcfake.Options{})
 	assert.ErrorIs(t, err, fcfake.ErrClosed)
+}
+
+func TestAnEventThatWaitsTooLongForAnInstanceIsGivenUpWithoutBeingRun(t *testing.T) {
+	inBothModes(t, func(t *testing.T, mode fcfake.Mode) {
+		var got destinations
+		f := start(t, mode, func(c *fcfake.Config) {
+			got.config(c)
+			c.MaxInstances, c.Concurrency = 1, 1
+			c.Async.Speedup = fcfake.MaxSpeedup // a day is a second
+		})
+		require.NoError(t, f.Warm(t.Context()))
+		slow, late := `{"do":"sleep","millis":1500}`, `{"do":"echo"}`
+		_, err := f.InvokeAsync([]byte(slow), fcfake.Options{})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return f.Instances()[0].Busy == 1 }, 10*time.Second, time.Millisecond)
+		id, err := f.InvokeAsync([]byte(late), fcfake.Options{})
+		require.NoError(t, err)
+		require.NoError(t, f.Wait(t.Context()))
+
+		require.Len(t, got.success, 1)
+		assert.Equal(t, slow, got.success[0].RequestPayload, "a running invocation has its whole time-out")
+		require.Len(t, got.failure, 1)
+		failure := got.failure[0]
+		failure.Timestamp = 0
+		assert.Equal(t, fcfake.Destination{
+			RequestContext:  fcfake.RequestContext{RequestID: id, Condition: "Expired", FunctionARN: "acs:fc:cn-hangzhou:1234567890123456:functions/idcard-ocr"},
+			RequestPayload:  late,
+			ResponseContext: fcfake.ResponseContext{StatusCode: 200},
+		}, failure)
+		assert.Len(t, f.records, 1)
+	})
 }

@@ -213,7 +213,7 @@ func writeTriggerResponse(w http.ResponseWriter, payload []byte) {
 // passThrough hands the request to an instance of a custom runtime as it is.
 func (r *Runtime) passThrough(w http.ResponseWriter, request *http.Request, body []byte, requestID string) {
 	v := r.newInvocation(body, Options{RequestID: requestID})
-	_, err := r.run(context.WithoutCancel(request.Context()), v, false, func(ctx context.Context, i *instance) error {
+	_, err := r.run(context.WithoutCancel(request.Context()), v, func(ctx context.Context, i *instance) error {
 		driver := i.driver.(*customDriver)
 		var failure error
 		proxy := &httputil.ReverseProxy{

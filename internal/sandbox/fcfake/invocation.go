@@ -123,6 +123,8 @@ type invocation struct {
 	timeout     time.Duration
 	credentials Credentials
 	payload     []byte
+	// expired is set for asynchronous invocations only: it says whether the event is too old to be delivered.
+	expired func() bool
 }
 
 // headers are the common headers of every invocation.
@@ -173,12 +175,12 @@ func (r *Runtime) Invoke(ctx context.Context, payload []byte, options Options) (
 	if len(payload) > maxPayload {
 		return Result{}, ErrPayloadTooLarge
 	}
-	return r.invoke(ctx, r.newInvocation(payload, options), false)
+	return r.invoke(ctx, r.newInvocation(payload, options))
 }
 
-func (r *Runtime) invoke(ctx context.Context, v *invocation, async bool) (Result, error) {
+func (r *Runtime) invoke(ctx context.Context, v *invocation) (Result, error) {
 	var answer []byte
-	result, err := r.run(ctx, v, async, func(ctx context.Context, i *instance) error {
+	result, err := r.run(ctx, v, func(ctx context.Context, i *instance) error {
 		var err error
 		answer, err = i.driver.invoke(ctx, v)
 		return err
@@ -195,10 +197,17 @@ func (r *Runtime) invoke(ctx context.Context, v *invocation, async bool) (Result
 var errNotDelivered = errors.New("the instance ended before the invocation reached it")
 
 // run does work on an instance, under FC's rules of time and death.
-func (r *Runtime) run(ctx context.Context, v *invocation, async bool, work func(context.Context, *instance) error) (Result, error) {
-	started := time.Now()
+func (r *Runtime) run(ctx context.Context, v *invocation, work func(context.Context, *instance) error) (Result, error) {
 	result := Result{RequestID: v.requestID}
-	var err error
+	err := r.enter(ctx)
+	if err != nil {
+		return result, err
+	}
+	defer r.leave()
+	if v.expired != nil && v.expired() {
+		return result, errExpired
+	}
+	started := time.Now()
 	for range 3 {
 		var i *instance
 		if i, err = r.acquire(ctx); err != nil {
@@ -221,7 +230,7 @@ func (r *Runtime) run(ctx context.Context, v *invocation, async bool, work func(
 	result.Duration = time.Since(started)
 	if r.config.OnInvocation != nil {
 		r.config.OnInvocation(Record{RequestID: v.requestID, InstanceID: result.InstanceID, RetryCount: v.retryCount,
-			Async: async, Started: started, Duration: result.Duration, Err: err})
+			Async: v.expired != nil, Started: started, Duration: result.Duration, Err: err})
 	}
 	return result, err
 }

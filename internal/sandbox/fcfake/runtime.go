@@ -101,7 +101,7 @@ type Runtime struct {
 	// slots has room for as many invocations as all instances together may have.
 	slots   chan struct{}
 	closing chan struct{}
-	async   asyncQueue
+	async   *asyncQueue
 
 	mu        sync.Mutex
 	instances []*instance // started or starting, not yet dead or draining
@@ -128,12 +128,7 @@ func New(config Config) (*Runtime, error) {
 	if config.MaxInstances < 0 || config.Concurrency < 0 || config.Timeout < 0 || config.MemoryMB < 0 {
 		problems = append(problems, errors.New("fcfake: MaxInstances, Concurrency, Timeout and MemoryMB must not be negative"))
 	}
-	if config.Async.MaxRetries < NoRetries || config.Async.MaxRetries > 8 {
-		problems = append(problems, fmt.Errorf("fcfake: Async.MaxRetries is %d; FC takes 0 to 8, here NoRetries to 8", config.Async.MaxRetries))
-	}
-	if config.Async.Speed < 0 {
-		problems = append(problems, errors.New("fcfake: Async.Speed must not be negative"))
-	}
+	problems = append(problems, config.Async.problems()...)
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
@@ -162,7 +157,13 @@ func New(config Config) (*Runtime, error) {
 		slots:   make(chan struct{}, config.MaxInstances*config.Concurrency),
 		closing: make(chan struct{}),
 	}
-	r.async.init(r, config.Async)
+	arn := "acs:fc:" + config.Region + ":" + config.AccountID + ":functions/" + config.FunctionName
+	// Not bound to the queue's context: when the runtime closes, a running instance gets its grace.
+	r.async = newAsyncQueue(config.Async, arn, func(payload []byte, options Options, expired func() bool) (Result, error) {
+		v := r.newInvocation(payload, options)
+		v.expired = expired
+		return r.invoke(context.Background(), v)
+	})
 	return r, nil
 }
 
@@ -173,8 +174,36 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
+// Settings are what the API of FC tells about the function.
+type Settings struct {
+	Mode         Mode
+	Timeout      time.Duration
+	MaxInstances int
+	// MaxRetries, MaxAge and Speedup are those of AsyncConfig, with the defaults filled in; MaxRetries 0 means none.
+	MaxRetries int
+	MaxAge     time.Duration
+	Speedup    float64
+}
+
+// Settings returns the settings with the defaults filled in.
+func (r *Runtime) Settings() Settings {
+	a := r.async.config
+	return Settings{Mode: r.config.Mode, Timeout: r.config.Timeout, MaxInstances: r.config.MaxInstances, MaxRetries: a.MaxRetries, MaxAge: a.MaxAge, Speedup: a.Speedup}
+}
+
+// QuietTime is the longest time without the end of an invocation while events are under way that FC does not refuse: the longest pause
+// before a retry, the start of an instance and an attempt.
+func (r *Runtime) QuietTime() time.Duration {
+	a := r.async.config
+	return a.pause(max(a.MaxRetries, 1)) + r.config.StartTimeout + r.config.InitializerTimeout + r.config.Timeout
+}
+
 // Warm starts one instance if none runs, and reports why it cannot start.
 func (r *Runtime) Warm(ctx context.Context) error {
+	if err := r.enter(ctx); err != nil {
+		return err
+	}
+	defer r.leave()
 	instance, err := r.acquire(ctx)
 	if err != nil {
 		return err
@@ -220,19 +249,25 @@ func (r *Runtime) Kill() int {
 	return killed
 }
 
-// acquire returns an instance with room for one more invocation, starting one if need be.
-func (r *Runtime) acquire(ctx context.Context) (*instance, error) {
+// enter waits until the instances have room for one more invocation, and keeps it until leave.
+func (r *Runtime) enter(ctx context.Context) error {
 	select {
 	case r.slots <- struct{}{}:
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	case <-r.closing:
-		return nil, ErrClosed
+		return ErrClosed
 	}
+}
+
+func (r *Runtime) leave() { <-r.slots }
+
+// acquire returns an instance with room for one more invocation, starting one if need be. The caller has entered.
+func (r *Runtime) acquire(ctx context.Context) (*instance, error) {
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
-		<-r.slots
 		return nil, ErrClosed
 	}
 	i := r.pick()
@@ -286,7 +321,6 @@ func (r *Runtime) release(i *instance) {
 		}
 	}
 	r.mu.Unlock()
-	<-r.slots
 }
 
 // retire takes the instance out of service. It ends when its last invocation has.

@@ -323,9 +323,10 @@ func TestTooLargeEventsAreRefused(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	_, err := fcfake.New(fcfake.Config{Mode: "go2", Command: filepath.Join(t.TempDir(), "nothing"), MaxInstances: -1,
-		Async: fcfake.AsyncConfig{MaxRetries: 9}})
+		Async: fcfake.AsyncConfig{MaxRetries: 9, MaxAge: 8 * 24 * time.Hour, Speedup: 0.5}})
 	require.Error(t, err)
-	for _, word := range []string{`"go2"; accepted are "go1" and "custom"`, "function binary", "Credentials", "negative", "MaxRetries is 9"} {
+	for _, word := range []string{`"go2"; accepted are "go1" and "custom"`, "function binary", "Credentials", "negative", "MaxRetries is 9; FC takes 0 to 8",
+		"MaxAge is 192h0m0s; FC takes 1 s to 168h0m0s", "Speedup is 0.5; accepted are 1 to 86400"} {
 		assert.Contains(t, err.Error(), word)
 	}
 }

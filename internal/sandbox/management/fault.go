@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 )
 
@@ -15,6 +16,8 @@ import (
 const (
 	EndpointOSS     = "oss"
 	EndpointGateway = "gateway"
+	// EndpointFunction are the deliveries of events: Function Compute refuses to run the function.
+	EndpointFunction = "function"
 )
 
 // What a Rule does to a request.
@@ -34,9 +37,11 @@ const (
 )
 
 var (
-	endpoints  = []string{EndpointOSS, EndpointGateway}
+	endpoints  = []string{EndpointOSS, EndpointGateway, EndpointFunction}
 	operations = []string{"APPEND", "DELETE", "GET", "HEAD", "POST", "PUT"}
 	phases     = []string{PhaseBeforeAccept, PhaseAfterCharge, PhaseMidBody, PhaseLatency, PhaseThrottle, PhaseReset}
+	// A delivery that reaches the function fails by what the function does.
+	deliveryPhases = []string{PhaseBeforeAccept, PhaseThrottle}
 )
 
 // maxLatencyMs is longer than any invocation of FC may take (24 h), in milliseconds.
@@ -46,11 +51,11 @@ const maxLatencyMs = 24 * 60 * 60 * 1000
 type Rule struct {
 	// ID is given by the server, from 1.
 	ID int `json:"id"`
-	// Endpoint is EndpointOSS or EndpointGateway.
+	// Endpoint is one of the Endpoint constants.
 	Endpoint string `json:"endpoint"`
-	// Operation is the HTTP method, or APPEND; empty is any. The gateway has only one, so there it must be empty.
+	// Operation is the HTTP method, or APPEND; empty is any. Only OSS has several, so elsewhere it must be empty.
 	Operation string `json:"operation,omitempty"`
-	// KeySuffix is how the object key ends; for the gateway that of the image whose URL is sent. Empty is any.
+	// KeySuffix is how the object key ends; for the gateway that of the image whose URL is sent, for the function that of the event. Empty is any.
 	KeySuffix string `json:"keySuffix,omitempty"`
 	// Nth is the first of the matching requests that gets the fault, counted from 1; 0 means 1.
 	Nth int `json:"nth"`
@@ -80,12 +85,16 @@ func (r *Rule) complete() error {
 	if err := oneOf("endpoint", r.Endpoint, endpoints); err != nil {
 		return err
 	}
-	if err := oneOf("phase", r.Phase, phases); err != nil {
+	accepted := phases
+	if r.Endpoint == EndpointFunction {
+		accepted = deliveryPhases
+	}
+	if err := oneOf("phase", r.Phase, accepted); err != nil {
 		return err
 	}
 	switch {
-	case r.Operation != "" && r.Endpoint == EndpointGateway:
-		return fmt.Errorf("operation is %q; the gateway has only one operation, leave it out", r.Operation)
+	case r.Operation != "" && r.Endpoint != EndpointOSS:
+		return fmt.Errorf("operation is %q; the %s has only one operation, leave it out", r.Operation, r.Endpoint)
 	case r.Operation != "":
 		if err := oneOf("operation", r.Operation, operations); err != nil {
 			return err
@@ -104,6 +113,10 @@ func (r *Rule) complete() error {
 		return fmt.Errorf("status does not go with phase %s; only %s and %s take one", r.Phase, PhaseBeforeAccept, PhaseAfterCharge)
 	case r.Status != 0 && (r.Status < 400 || r.Status > 599):
 		return fmt.Errorf("status is %d; accepted are 400 to 599", r.Status)
+	case r.Endpoint == EndpointFunction && r.Status != 0 && r.Status != http.StatusInternalServerError && r.Status != http.StatusServiceUnavailable:
+		return fmt.Errorf("status is %d; accepted for the function are 500 and 503", r.Status)
+	case r.Endpoint == EndpointFunction && r.LatencyMs != 0:
+		return fmt.Errorf("latencyMs does not go with the function, leave it out")
 	case r.LatencyMs < 0 || r.LatencyMs > maxLatencyMs:
 		return fmt.Errorf("latencyMs is %d; accepted are 0 to %d", r.LatencyMs, maxLatencyMs)
 	case r.Phase == PhaseLatency && r.LatencyMs == 0:
@@ -175,6 +188,20 @@ func (s *Server) Intercept(call gateway.Call) gateway.Fault {
 		fault.Phase, fault.Effect = gateway.PhaseArrival, gateway.EffectReset
 	}
 	return fault
+}
+
+// InterceptEvent orders the faults of the delivery of an event with this key; it is made for fcfake.AsyncConfig.Intercept.
+func (s *Server) InterceptEvent(key string) *fcfake.SystemError {
+	rule, injected := s.pick(EndpointFunction, "", key)
+	switch {
+	case !injected:
+		return nil
+	case rule.Phase == PhaseThrottle:
+		return &fcfake.SystemError{Status: http.StatusTooManyRequests, Code: "FunctionResourceExhausted"}
+	case rule.Status == http.StatusInternalServerError:
+		return &fcfake.SystemError{Status: rule.Status, Code: "InternalServerError"}
+	}
+	return &fcfake.SystemError{Status: rule.Status, Code: "ServiceUnavailable"}
 }
 
 // refusalFor is what the gateway says with this status; it has its own words for a failure of each kind.

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/management"
 	"fc-idcard-ocr/internal/sandbox/ocrengine"
@@ -290,6 +291,19 @@ func TestFaultsStrikeTheGateway(t *testing.T) {
 	}
 }
 
+func TestFaultsStrikeDeliveries(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	assert.Nil(t, p.InterceptEvent("a.jpg"))
+	p.order(`{"endpoint":"function","phase":"throttle","keySuffix":"a.jpg"}`)
+	p.order(`{"endpoint":"function","phase":"before-accept","nth":2}`)
+	p.order(`{"endpoint":"function","phase":"before-accept","status":500,"nth":3}`)
+	assert.Equal(t, &fcfake.SystemError{Status: 429, Code: "FunctionResourceExhausted"}, p.InterceptEvent("2026/a.jpg"))
+	assert.Equal(t, &fcfake.SystemError{Status: 503, Code: "ServiceUnavailable"}, p.InterceptEvent("2026/b.jpg"))
+	assert.Equal(t, &fcfake.SystemError{Status: 500, Code: "InternalServerError"}, p.InterceptEvent("2026/a.jpg"))
+	assert.Nil(t, p.InterceptEvent("2026/a.jpg"))
+}
+
 func TestARuleStrikesFromTheNthRequestOn(t *testing.T) {
 	t.Parallel()
 	for rule, expected := range map[string][]int{
@@ -404,7 +418,11 @@ func TestMistakesAreAnsweredWithWhatIsAccepted(t *testing.T) {
 		{"POST", "/faults", ``, 400, "it is empty"},
 		{"POST", "/faults", `{"endpoint":"oss","phase":"reset"} {}`, 400, "more after the first object"},
 		{"POST", "/faults", `{"endpoint":"oss","fase":"reset"}`, 400, `unknown field`},
-		{"POST", "/faults", `{"endpoint":"ocr","phase":"reset"}`, 400, "accepted are oss, gateway"},
+		{"POST", "/faults", `{"endpoint":"ocr","phase":"reset"}`, 400, "accepted are oss, gateway, function"},
+		{"POST", "/faults", `{"endpoint":"function","phase":"reset"}`, 400, "accepted are before-accept, throttle"},
+		{"POST", "/faults", `{"endpoint":"function","phase":"throttle","operation":"POST"}`, 400, "leave it out"},
+		{"POST", "/faults", `{"endpoint":"function","phase":"before-accept","status":404}`, 400, "accepted for the function are 500 and 503"},
+		{"POST", "/faults", `{"endpoint":"function","phase":"throttle","latencyMs":1}`, 400, "leave it out"},
 		{"POST", "/faults", `{"endpoint":"oss","phase":"later"}`, 400, "accepted are before-accept, after-charge, mid-body, latency, throttle, reset"},
 		{"POST", "/faults", `{"endpoint":"oss","phase":"reset","operation":"LIST"}`, 400, "accepted are APPEND, DELETE, GET, HEAD, POST, PUT"},
 		{"POST", "/faults", `{"endpoint":"gateway","phase":"reset","operation":"POST"}`, 400, "leave it out"},

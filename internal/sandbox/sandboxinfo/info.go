@@ -42,6 +42,8 @@ type Info struct {
 	FailureQueue string `json:"failureQueue"` // queue of the events that were given up
 	ProductCode  string `json:"productCode"`  // of the OCR API in the market
 
+	AsyncSpeedup float64 `json:"asyncSpeedup"` // how much faster than on Function Compute events are retried and grow old
+
 	AccessKeyID     string `json:"accessKeyId"`
 	AccessKeySecret string `json:"accessKeySecret"`
 	AppKey          string `json:"appKey"`

@@ -1,0 +1,101 @@
+package sandbox_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/ctl/fcclient"
+	"fc-idcard-ocr/internal/sandbox"
+	"fc-idcard-ocr/internal/sandbox/fcfake"
+	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
+)
+
+// The real binary, and a day in two seconds: one event fails too often, another one gets too old behind it.
+func TestEventsReachTheFailureQueueByAttemptsAndByAge(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) {
+		o.Async.Speedup, o.Async.MaxRetries = fcfake.MaxSpeedup/2, 1
+		o.MaxInstances, o.Concurrency = 1, 1
+		o.Env = []string{"OCR_MAX_ATTEMPTS=1"}
+		o.Gateway.Intercept = func(call gateway.Call) gateway.Fault {
+			if strings.HasSuffix(call.ImagePath, "slow.jpg") {
+				return gateway.Fault{Latency: 3 * time.Second}
+			}
+			return gateway.Refuse(gateway.InternalError)
+		}
+	})
+	require.NoError(t, cloud.Upload(t.Context(), "failing.jpg", specimen(t, "scan-01.jpg")))
+	_, failing, err := cloud.Await(t.Context(), "failing.jpg")
+	require.NoError(t, err)
+	assert.Equal(t, "Unavailable", failing.Error.Code)
+	require.NoError(t, cloud.Upload(t.Context(), "slow.jpg", specimen(t, "scan-01.jpg")))
+	require.Eventually(t, func() bool { return cloud.Runtime.Instances()[0].Busy == 1 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, cloud.Upload(t.Context(), "late.jpg", specimen(t, "scan-01.jpg")))
+	_, _, err = cloud.Await(t.Context(), "late.jpg")
+	require.ErrorIs(t, err, sandbox.ErrNoDocument)
+	_, slow, err := cloud.Await(t.Context(), "slow.jpg")
+	require.NoError(t, err)
+	assert.True(t, slow.Recognized(), "an attempt under way has its whole time-out")
+
+	got := map[string]fcfake.RequestContext{}
+	for _, destination := range failureQueue(t, cloud) {
+		var event struct {
+			Events []struct {
+				OSS struct{ Object struct{ Key string } }
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(destination.RequestPayload), &event))
+		context := destination.RequestContext
+		context.RequestID, context.FunctionARN = "", ""
+		got[event.Events[0].OSS.Object.Key] = context
+	}
+	assert.Equal(t, map[string]fcfake.RequestContext{
+		"failing.jpg": {Condition: fcfake.ErrorUnhandled, ApproximateInvokeCount: 2},
+		"late.jpg":    {Condition: "Expired"},
+	}, got)
+}
+
+func TestARefusedDeliveryIsRepeatedUntilItReachesTheFunction(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) { o.Async.MaxRetries = fcfake.NoRetries })
+	response, err := http.Post(cloud.ManagementURL+"/faults", "application/json", strings.NewReader(`{"endpoint":"function","phase":"throttle","times":5}`))
+	require.NoError(t, err)
+	response.Body.Close()
+	require.NoError(t, cloud.Upload(t.Context(), "a.jpg", specimen(t, "scan-01.jpg")))
+	_, document, err := cloud.Await(t.Context(), "a.jpg")
+	require.NoError(t, err)
+	assert.True(t, document.Recognized())
+}
+
+func TestTheAPITellsHowTheFunctionIsConfigured(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) {
+		o.Timeout, o.MaxInstances, o.Concurrency = 90*time.Second, 3, 1
+		o.Async = fcfake.AsyncConfig{MaxRetries: 5, MaxAge: time.Hour, Speedup: 60}
+	})
+	client := &fcclient.Client{Endpoint: cloud.TriggerURL, Function: "idcard-ocr",
+		Credentials: credentials.Static(credentials.Credentials{AccessKeyID: sandbox.AccessKeyID, AccessKeySecret: sandbox.AccessKeySecret})}
+	function, err := client.Describe(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "go1", function.Runtime)
+	assert.Equal(t, 90, function.Timeout)
+	instances, _, err := client.ReservedConcurrency(t.Context())
+	require.NoError(t, err)
+	assert.EqualValues(t, 3, instances)
+	async, err := client.AsyncInvocation(t.Context())
+	require.NoError(t, err)
+	assert.EqualValues(t, 5, *async.Retries)
+	assert.EqualValues(t, 3600, *async.MaxAge, "as it is configured, not as it is compressed")
+	info, err := sandboxinfo.Find(filepath.Dir(cloud.FailureDir))
+	require.NoError(t, err)
+	assert.EqualValues(t, 60, info.AsyncSpeedup)
+}
