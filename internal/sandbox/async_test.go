@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
+	"fc-idcard-ocr/internal/sandbox/ossfake"
 	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
 )
 
@@ -98,4 +100,49 @@ func TestTheAPITellsHowTheFunctionIsConfigured(t *testing.T) {
 	info, err := sandboxinfo.Find(filepath.Dir(cloud.FailureDir))
 	require.NoError(t, err)
 	assert.EqualValues(t, 60, info.AsyncSpeedup)
+}
+
+func TestAwaitFailsWithHowThingsStandIfNothingHappens(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) {
+		o.Deliver = func(ossfake.Event, func(ossfake.Event)) {} // all events are lost
+	})
+	cloud.SetQuietTime(200 * time.Millisecond)
+	_, _, err := cloud.Await(t.Context(), "a.jpg")
+	require.ErrorIs(t, err, sandbox.ErrStalled)
+	assert.ErrorContains(t, err, "there is no image, and Function Compute has 0 events under way")
+	require.NoError(t, cloud.Upload(t.Context(), "11010119040307001X.jpg", specimen(t, "scan-01.jpg")))
+	_, _, err = cloud.Await(t.Context(), "11010119040307001X.jpg")
+	require.ErrorIs(t, err, sandbox.ErrStalled)
+	assert.ErrorContains(t, err, "the image is in the bucket")
+	assert.NotContains(t, err.Error(), "19040307")
+
+	require.NoError(t, os.RemoveAll(filepath.Dir(cloud.Folder)))
+	require.Eventually(t, func() bool {
+		_, _, err := cloud.Await(t.Context(), "a.jpg")
+		return strings.Contains(err.Error(), "files copied into the folder are not noticed") && strings.Contains(err.Error(), "removed or renamed")
+	}, 20*time.Second, time.Millisecond)
+}
+
+func TestAwaitHasPatienceAsLongAsSomethingHappens(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) {
+		o.Deliver = func(event ossfake.Event, invoke func(ossfake.Event)) {
+			if event.Key == "last.jpg" {
+				invoke(event)
+			}
+		}
+	})
+	cloud.SetQuietTime(2 * time.Second)
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := cloud.Await(t.Context(), "last.jpg")
+		ended <- err
+	}()
+	began := time.Now()
+	for time.Since(began) < 2200*time.Millisecond {
+		require.NoError(t, cloud.Upload(t.Context(), "other.jpg", []byte("x")))
+	}
+	require.NoError(t, cloud.Upload(t.Context(), "last.jpg", specimen(t, "scan-01.jpg")))
+	assert.NoError(t, <-ended)
 }

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fc-idcard-ocr/deploy"
@@ -85,9 +86,14 @@ type Cloud struct {
 	infoWritten bool // the discovery file is in the folder
 	closing     sync.Once
 
-	mu      sync.Mutex
-	changed chan struct{}     // closed and replaced whenever a result may have come
-	failed  map[string]string // object key -> why FC gave its last event up
+	// quietTime is the longest time in which nothing may happen while an event is under way.
+	quietTime time.Duration
+	active    atomic.Pointer[time.Time] // when an object changed or an invocation ended
+
+	mu       sync.Mutex
+	changed  chan struct{}     // closed and replaced whenever a result may have come
+	failed   map[string]string // object key -> why FC gave its last event up
+	watchErr error             // why files copied into the folder are not noticed any more
 }
 
 // Start starts a sandbox. ctx bounds the start only; Close ends the sandbox.
@@ -113,6 +119,7 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 		changed:    make(chan struct{}),
 		failed:     map[string]string{},
 	}
+	c.touch()
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel = cancel
 	defer func() {
@@ -157,6 +164,9 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 	c.watcher.Go(func() {
 		if err := c.OSS.Watch(running); err != nil && running.Err() == nil {
 			c.log.Error("files copied into the bucket's folder are not noticed any more", "reason", err)
+			c.mu.Lock()
+			c.watchErr = err
+			c.mu.Unlock()
 		}
 	})
 	if err := c.Runtime.Warm(ctx); err != nil {
@@ -199,6 +209,7 @@ func (c *Cloud) startServices(running context.Context, options Options, reader g
 	if c.Runtime, err = fcfake.New(c.runtimeConfig(options)); err != nil {
 		return err
 	}
+	c.quietTime = c.Runtime.QuietTime() + ossfake.SettleLimit
 	policies := [][]byte{deploy.RolePolicy(c.Bucket, "")}
 	if options.removesWithImage() {
 		policies = append(policies, deploy.RemovalPolicy(c.Bucket, ""))
@@ -303,7 +314,7 @@ func (c *Cloud) runtimeConfig(options Options) fcfake.Config {
 	config := fcfake.Config{
 		Mode: options.Mode, Command: options.Function, Region: Region, MaxInstances: options.MaxInstances,
 		Concurrency: options.Concurrency, Timeout: options.Timeout, Freeze: options.Freeze, Async: options.Async,
-		OnInvocation: options.OnInvocation, Logs: options.Logs, Log: c.log, StopGrace: time.Second,
+		Logs: options.Logs, Log: c.log, StopGrace: time.Second,
 		InitializerTimeout: 10 * time.Second, // as in s.yaml
 	}
 	c.environment = append([]string{
@@ -333,6 +344,12 @@ func (c *Cloud) runtimeConfig(options Options) fcfake.Config {
 			SecurityToken: credentials.SecurityToken, Expires: time.Now().Add(life),
 		})
 		return credentials
+	}
+	config.OnInvocation = func(record fcfake.Record) {
+		c.touch()
+		if options.OnInvocation != nil {
+			options.OnInvocation(record)
+		}
 	}
 	intercept := options.Async.Intercept
 	config.Async.Intercept = func(payload []byte) *fcfake.SystemError {

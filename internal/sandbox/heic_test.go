@@ -13,9 +13,7 @@ import (
 
 func TestAPhonesHEICIsRecognisedOffline(t *testing.T) {
 	t.Parallel()
-	cloud, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), Function: function, Logs: t.Output()}) // with the real engine
-	require.NoError(t, err)
-	defer func() { assert.NoError(t, cloud.Close()) }()
+	cloud := start(t, func(o *sandbox.Options) { o.Reader = nil }) // with the real engine
 	picture, err := os.ReadFile("ocrengine/testdata/scan-01.heic")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(cloud.Folder, "IMG_0001.HEIC"), picture, 0o600))

@@ -12,11 +12,15 @@ import (
 
 	aliyun "github.com/aliyun/aliyun-oss-go-sdk/oss"
 
+	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
 
 // ErrNoDocument says that FC gave an image up without a document.
 var ErrNoDocument = errors.New("sandbox: the function left no document")
+
+// ErrStalled is in the error of Await when nothing happens any more.
+var ErrStalled = errors.New("sandbox: nothing happens any more")
 
 // bucket opens the watched bucket over HTTP with the official SDK, like any program beside the sandbox would.
 func (c *Cloud) bucket() (*aliyun.Bucket, error) {
@@ -112,8 +116,11 @@ func (c *Cloud) Document(ctx context.Context, key string) (document Document, er
 }
 
 // Await waits until the object of this key has its final document, or FC has given its event up, and returns the
-// document as it is stored. Without any, the error is ErrNoDocument.
+// document as it is stored. Without any, the error is ErrNoDocument. If nothing happens in the sandbox for longer than an attempt and
+// the pause before it take, the document will not come: then the error is ErrStalled and says how things stand.
 func (c *Cloud) Await(ctx context.Context, key string) (raw []byte, document Document, err error) {
+	stalled := time.NewTimer(c.quietTime)
+	defer stalled.Stop()
 	for {
 		c.mu.Lock()
 		changed := c.changed
@@ -135,10 +142,39 @@ func (c *Cloud) Await(ctx context.Context, key string) (raw []byte, document Doc
 		}
 		select {
 		case <-changed:
+		case <-stalled.C:
+			rest := time.Until(c.active.Load().Add(c.quietTime))
+			if rest <= 0 {
+				return nil, Document{}, c.stalled(ctx, key, document)
+			}
+			stalled.Reset(rest)
 		case <-ctx.Done():
 			return nil, Document{}, ctx.Err()
 		}
 	}
+}
+
+// stalled is the error of Await. document is the one that is not final, if there is one.
+func (c *Cloud) stalled(ctx context.Context, key string, document Document) error {
+	image, err := c.Object(ctx, key)
+	if err != nil {
+		return err
+	}
+	state := "the image is in the bucket"
+	if image == nil {
+		state = "there is no image"
+	}
+	if document.Error.Code != "" {
+		state += ", its document says " + document.Error.Code
+	}
+	c.mu.Lock()
+	watchErr := c.watchErr
+	c.mu.Unlock()
+	if watchErr != nil {
+		state += ", files copied into the folder are not noticed"
+	}
+	return fmt.Errorf("%w: for %v the document of %s did not come; %s, and Function Compute has %d events under way",
+		errors.Join(ErrStalled, watchErr), c.quietTime, result.MaskKey(key), state, c.Runtime.Pending())
 }
 
 // watchedBucket is the watched bucket as the management port knows it.

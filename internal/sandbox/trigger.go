@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
@@ -26,6 +27,7 @@ func (c *Cloud) notify(options Options, event ossfake.Event) {
 	if options.OnObject != nil {
 		options.OnObject(event)
 	}
+	c.touch()
 	if strings.HasSuffix(event.Key, ResultSuffix) {
 		c.broadcast()
 	}
@@ -85,6 +87,12 @@ func (c *Cloud) gaveUp(key string) bool {
 	defer c.mu.Unlock()
 	_, failed := c.failed[key]
 	return failed
+}
+
+// touch notes that something happens in the sandbox.
+func (c *Cloud) touch() {
+	now := time.Now()
+	c.active.Store(&now)
 }
 
 // broadcast wakes those who wait for a result.
