@@ -44,9 +44,9 @@ func main() {
 
 // flags are what the command line says.
 type flags struct {
-	dir, runtime, function, engineDir, demo, chaos string
-	port                                           int
-	once, logs, freeze, noMask                     bool
+	dir, runtime, function, engineDir, demo, chaos, asyncSpeedup string
+	port                                                         int
+	once, logs, freeze, noMask                                   bool
 }
 
 // usageError is a mistake of the caller.
@@ -80,6 +80,8 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 				return usageError{fmt.Errorf("--port %d: accepted are 0 (free ports) to 65532", f.port)}
 			case f.chaos != "" && f.chaos != randomSeed && !isSeed(f.chaos):
 				return usageError{fmt.Errorf("--chaos=%s: accepted is a whole number from 0 to 18446744073709551615, or nothing (a seed is drawn and shown)", f.chaos)}
+			case !isSpeedup(f.asyncSpeedup):
+				return usageError{fmt.Errorf("--async-speedup %s: accepted is a number from 1 (as on Function Compute) to %d (a day takes a second)", f.asyncSpeedup, fcfake.MaxSpeedup)}
 			case !slices.Contains([]string{"go1", "custom"}, f.runtime):
 				return usageError{fmt.Errorf("--runtime %q: accepted are go1 and custom", f.runtime)}
 			}
@@ -107,6 +109,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	set.BoolVar(&f.once, "once", false, "recognise the pictures named as arguments, print their documents as a JSON array, and end")
 	set.StringVar(&f.chaos, "chaos", "", "let things go wrong at random, the same with the same seed:\n5% throttles, 5% duplicate events, 1% lost answers")
 	set.Lookup("chaos").NoOptDefVal = randomSeed
+	set.StringVar(&f.asyncSpeedup, "async-speedup", "1", fmt.Sprintf("`factor`, 1 to %d, by which events are retried and grow old faster than on Function Compute", fcfake.MaxSpeedup))
 	set.BoolVar(&f.freeze, "freeze", false, "stop idle instances between invocations, as Function Compute freezes them")
 	set.BoolVar(&f.noMask, "no-mask", false, "do not mask names, addresses and ID numbers in what is shown (documents of --once never are)")
 	set.BoolVar(&f.logs, "logs", false, "show what the function logs, on stderr")
@@ -158,6 +161,11 @@ func isSeed(text string) bool {
 	return err == nil
 }
 
+func isSpeedup(text string) bool {
+	factor, err := strconv.ParseFloat(text, 64)
+	return err == nil && factor >= 1 && factor <= fcfake.MaxSpeedup
+}
+
 // session is one run of the command.
 type session struct {
 	flags          *flags
@@ -184,6 +192,7 @@ func (s *session) start(ctx context.Context, dir string, port int, change func(*
 		options.Chaos = management.DefaultChaos(seed)
 		fmt.Fprintf(s.stderr, "Chaos: 5 %% throttles, 5 %% duplicate events, 1 %% lost answers. The same again: --chaos=%d\n", seed)
 	}
+	options.Async.Speedup, _ = strconv.ParseFloat(s.flags.asyncSpeedup, 64) // checked before
 	if change != nil {
 		change(&options)
 	}

@@ -19,6 +19,7 @@ import (
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/gobuild"
 	"fc-idcard-ocr/internal/sandbox/ocrengine"
+	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
 	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 )
 
@@ -98,6 +99,10 @@ func TestMistakesAreToldWithTheirFix(t *testing.T) {
 		"a wrong runtime":         {[]string{"--runtime", "go2"}, exitUsage, `--runtime "go2": accepted are go1 and custom`},
 		"a wrong port":            {[]string{"--port", "70000"}, exitUsage, "accepted are 0 (free ports) to 65532"},
 		"a wrong seed":            {[]string{"--chaos=x"}, exitUsage, "--chaos=x: accepted is a whole number"},
+		"no speedup":              {[]string{"--async-speedup", "0"}, exitUsage, "--async-speedup 0: accepted is a number from 1 (as on Function Compute) to 86400 (a day takes a second)"},
+		"too much speedup":        {[]string{"--async-speedup", "86401"}, exitUsage, "accepted is a number from 1"},
+		"a speedup in words":      {[]string{"--async-speedup", "fast"}, exitUsage, "--async-speedup fast: accepted is a number from 1"},
+		"a speedup of no number":  {[]string{"--async-speedup", "NaN"}, exitUsage, "accepted is a number from 1"},
 		"once without pictures":   {[]string{"--once"}, exitUsage, "--once needs at least one picture"},
 		"pictures without once":   {[]string{picture}, exitUsage, "pictures come after --once"},
 		"once and demo":           {[]string{"--once", "--demo", picture, picture}, exitUsage, "exclude each other"},
@@ -279,11 +284,33 @@ func TestChaosTellsItsSeed(t *testing.T) {
 	}
 }
 
+func TestTheStartSaysHowFastEventsAreRetried(t *testing.T) {
+	t.Parallel()
+	for factor, told := range map[string]string{"1": "as on FC (--async-speedup)", "1440": "1440 times as fast as on FC"} {
+		t.Run(factor, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			ctx, stop := context.WithCancel(t.Context())
+			var stdout, stderr sandboxtest.Output
+			ended := make(chan int, 1)
+			go func() {
+				ended <- run(ctx, []string{"--function", function, "--dir", dir, "--port", "0", "--async-speedup", factor}, &stdout, &stderr, reader{})
+			}()
+			defer func() { stop(); <-ended }()
+			require.Eventually(t, func() bool { return strings.Contains(stdout.String(), "Ctrl-C stops it") }, 20*time.Second, 5*time.Millisecond, stderr.String())
+			assert.Contains(t, stdout.String(), told)
+			info, err := sandboxinfo.Find(dir)
+			require.NoError(t, err)
+			assert.Equal(t, factor, fmt.Sprint(info.AsyncSpeedup))
+		})
+	}
+}
+
 func TestHelpShowsEveryFlag(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr sandboxtest.Output
 	assert.Equal(t, exitOK, run(t.Context(), []string{"--help"}, &stdout, &stderr, nil))
-	for _, flag := range []string{"--dir", "--port", "--runtime", "--once", "--demo", "--engine-dir", "--function", "--logs", "--chaos"} {
+	for _, flag := range []string{"--dir", "--port", "--runtime", "--once", "--demo", "--engine-dir", "--function", "--logs", "--chaos", "--async-speedup"} {
 		assert.Contains(t, stdout.String(), flag)
 	}
 }

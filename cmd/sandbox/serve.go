@@ -116,6 +116,7 @@ func (s *session) howTo(c *sandbox.Cloud) {
 
   the document comes beside the picture:  %[1]s/card.jpg%[8]s
   events that FC gave up:                 %[9]s
+  retries and ages of events:             %[15]s (--async-speedup)
   OCR API:                                %[10]s
                                           AppKey %[11]s, AppSecret %[12]s, AppCode %[13]s
   faults, ledger, requests:               %[14]s (docs/sandbox.md)
@@ -124,7 +125,15 @@ Ctrl-C stops it.
 
 `, c.Folder, c.TriggerURL, c.Bucket, c.OSSEndpoint, sandbox.Region, sandbox.AccessKeyID, sandbox.AccessKeySecret,
 		sandbox.ResultSuffix, c.FailureDir, c.OCREndpoint, sandbox.AppKey, sandbox.AppSecret, sandbox.AppCode,
-		c.ManagementURL)
+		c.ManagementURL, pace(c.Runtime.Settings().Speedup))
+}
+
+// pace says how fast events are retried and grow old.
+func pace(speedup float64) string {
+	if speedup == 1 {
+		return "as on FC"
+	}
+	return fmt.Sprintf("%g times as fast as on FC", speedup)
 }
 
 // showResults prints a line for each document that is written, and for each file that is not taken.

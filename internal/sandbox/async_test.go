@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -56,9 +57,9 @@ func TestEventsReachTheFailureQueueByAttemptsAndByAge(t *testing.T) {
 			}
 		}
 		require.NoError(t, json.Unmarshal([]byte(destination.RequestPayload), &event))
-		context := destination.RequestContext
-		context.RequestID, context.FunctionARN = "", ""
-		got[event.Events[0].OSS.Object.Key] = context
+		end := destination.RequestContext
+		end.RequestID, end.FunctionARN = "", ""
+		got[event.Events[0].OSS.Object.Key] = end
 	}
 	assert.Equal(t, map[string]fcfake.RequestContext{
 		"failing.jpg": {Condition: fcfake.ErrorUnhandled, ApproximateInvokeCount: 2},
@@ -78,14 +79,45 @@ func TestARefusedDeliveryIsRepeatedUntilItReachesTheFunction(t *testing.T) {
 	assert.True(t, document.Recognized())
 }
 
+// As ocrctl pause and resume do it.
+func TestEventsOfAPausedFunctionAreThrottledUntilItIsResumed(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) { o.Async.MaxRetries = fcfake.NoRetries })
+	client := functions(cloud)
+	require.NoError(t, client.Reserve(t.Context(), 0))
+	instances, _, err := client.ReservedConcurrency(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, instances)
+	require.NoError(t, cloud.Upload(t.Context(), "a.jpg", specimen(t, "scan-01.jpg")))
+	_, err = client.Invoke(t.Context(), []byte(`{}`))
+	assert.ErrorContains(t, err, "status 429")
+	response, err := http.Get(cloud.TriggerURL + "/healthz")
+	require.NoError(t, err)
+	response.Body.Close()
+	assert.Equal(t, http.StatusTooManyRequests, response.StatusCode)
+	assert.Equal(t, 1, cloud.Runtime.Pending(), "the event waits")
+	assert.Empty(t, cloud.Gateway.Ledger.Calls())
+
+	require.NoError(t, client.Reserve(t.Context(), 2))
+	_, document, err := cloud.Await(t.Context(), "a.jpg")
+	require.NoError(t, err)
+	assert.True(t, document.Recognized())
+	assert.Error(t, client.Reserve(t.Context(), -1))
+}
+
+// functions is a client of the sandbox's Function Compute API.
+func functions(cloud *sandbox.Cloud) *fcclient.Client {
+	return &fcclient.Client{Endpoint: cloud.TriggerURL, Function: "idcard-ocr", Sleep: func(context.Context, time.Duration) error { return nil },
+		Credentials: credentials.Static(credentials.Credentials{AccessKeyID: sandbox.AccessKeyID, AccessKeySecret: sandbox.AccessKeySecret})}
+}
+
 func TestTheAPITellsHowTheFunctionIsConfigured(t *testing.T) {
 	t.Parallel()
 	cloud := start(t, func(o *sandbox.Options) {
 		o.Timeout, o.MaxInstances, o.Concurrency = 90*time.Second, 3, 1
 		o.Async = fcfake.AsyncConfig{MaxRetries: 5, MaxAge: time.Hour, Speedup: 60}
 	})
-	client := &fcclient.Client{Endpoint: cloud.TriggerURL, Function: "idcard-ocr",
-		Credentials: credentials.Static(credentials.Credentials{AccessKeyID: sandbox.AccessKeyID, AccessKeySecret: sandbox.AccessKeySecret})}
+	client := functions(cloud)
 	function, err := client.Describe(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "go1", function.Runtime)

@@ -27,7 +27,7 @@ func (c *Cloud) triggerMux(trigger http.Handler) http.Handler {
 		Description: c.description(settings), Triggers: c.triggers(),
 		Async: map[string]any{"maxAsyncRetryAttempts": settings.MaxRetries, "maxAsyncEventAgeInSeconds": int(settings.MaxAge.Seconds()),
 			"destinationConfig": map[string]any{"onFailure": map[string]any{"destination": "acs:mns:" + Region + ":" + accountID + ":/queues/" + FailureQueue + "/messages"}}},
-		Concurrency: map[string]any{"reservedConcurrency": settings.MaxInstances},
+		Concurrency: map[string]any{"reservedConcurrency": settings.MaxInstances}, Reserve: c.Runtime.Reserve,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -1,5 +1,5 @@
 // Package fcapi is the sandbox's API of Function Compute 3.0 (version 2023-03-30), as far as the project's tools call it:
-// InvokeFunction, GetFunction, ListTriggers, GetAsyncInvokeConfig, GetConcurrencyConfig. It checks the ACS3-HMAC-SHA256 signature of every request, is meant for loopback only, and knows
+// InvokeFunction, GetFunction, ListTriggers, GetAsyncInvokeConfig, GetConcurrencyConfig, PutConcurrencyConfig. It checks the ACS3-HMAC-SHA256 signature of every request, is meant for loopback only, and knows
 // one function.
 package fcapi
 
@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"fc-idcard-ocr/internal/sandbox/acsauth"
@@ -44,6 +45,8 @@ type Config struct {
 	Triggers    []map[string]any
 	// Async is what GetAsyncInvokeConfig answers, and Concurrency what GetConcurrencyConfig does; nil answers that nothing was set.
 	Async, Concurrency map[string]any
+	// Reserve is told the reserved concurrency that PutConcurrencyConfig sets; nil: there is no such operation.
+	Reserve func(instances int)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -52,6 +55,8 @@ type Config struct {
 type Server struct {
 	config   Config
 	verifier *acsauth.Verifier
+
+	mu sync.Mutex // guards config.Concurrency
 }
 
 // New returns a Server.
@@ -93,7 +98,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet && operation == "async-invoke-config":
 		answerIfSet(w, requestID, s.config.Async, "AsyncConfigNotExists")
 	case r.Method == http.MethodGet && operation == "concurrency":
-		answerIfSet(w, requestID, s.config.Concurrency, "ConcurrencyConfigNotFound")
+		s.mu.Lock()
+		concurrency := s.config.Concurrency
+		s.mu.Unlock()
+		answerIfSet(w, requestID, concurrency, "ConcurrencyConfigNotFound")
+	case r.Method == http.MethodPut && operation == "concurrency" && s.config.Reserve != nil:
+		s.reserve(w, requestID, body)
 	case r.Method == http.MethodPost && operation == "invocations" && async:
 		if _, err := s.config.Function.InvokeAsync(body, fcfake.Options{RequestID: requestID}); err != nil {
 			answerError(w, requestID, acsauth.Refusal{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: err.Error()})
@@ -111,7 +121,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) invoke(w http.ResponseWriter, r *http.Request, requestID string, body []byte) {
 	result, err := s.config.Function.Invoke(context.WithoutCancel(r.Context()), body, fcfake.Options{RequestID: requestID})
 	var failed *fcfake.FunctionError
+	var system *fcfake.SystemError
 	switch {
+	case errors.As(err, &system):
+		answerError(w, requestID, acsauth.Refusal{Status: system.Status, Code: system.Code, Message: "the function was not run"})
 	case errors.As(err, &failed):
 		w.Header().Set("X-Fc-Error-Type", failed.Type)
 		w.Header().Set("Content-Type", "application/json")
@@ -122,6 +135,22 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request, requestID string
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Write(result.Payload) //nolint:errcheck // the caller has left
 	}
+}
+
+// reserve sets how many instances the function may have.
+func (s *Server) reserve(w http.ResponseWriter, requestID string, body []byte) {
+	var in struct {
+		Instances *int `json:"reservedConcurrency"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil || in.Instances == nil || *in.Instances < 0 {
+		answerError(w, requestID, acsauth.Refusal{Status: http.StatusBadRequest, Code: "InvalidArgument", Message: "reservedConcurrency must be 0 or more"})
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.config.Reserve(*in.Instances)
+	s.config.Concurrency = map[string]any{"reservedConcurrency": *in.Instances}
+	answerJSON(w, http.StatusOK, s.config.Concurrency)
 }
 
 func answerIfSet(w http.ResponseWriter, requestID string, config map[string]any, missing string) {

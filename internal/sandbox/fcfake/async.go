@@ -91,6 +91,14 @@ type SystemError struct {
 	Code string
 }
 
+// NewSystemError returns the error with this status: 429, 500 or 503.
+func NewSystemError(status int) *SystemError {
+	code := map[int]string{
+		http.StatusTooManyRequests: "FunctionResourceExhausted", http.StatusInternalServerError: "InternalServerError", http.StatusServiceUnavailable: "ServiceUnavailable",
+	}[status]
+	return &SystemError{Status: status, Code: code}
+}
+
 func (e *SystemError) Error() string { return fmt.Sprintf("%s (%d)", e.Code, e.Status) }
 
 // errExpired says that an event was too old when its turn came.
@@ -157,6 +165,11 @@ func (r *Runtime) InvokeAsync(payload []byte, options Options) (requestID string
 	if len(payload) > maxAsyncPayload {
 		return "", ErrPayloadTooLarge
 	}
+	return r.enqueue(payload, options)
+}
+
+// enqueue is InvokeAsync for an event whose size was checked.
+func (r *Runtime) enqueue(payload []byte, options Options) (requestID string, err error) {
 	if options.RequestID == "" {
 		options.RequestID = newRequestID()
 	}
@@ -272,8 +285,9 @@ func (q *asyncQueue) attempt(payload []byte, options Options, expired func() boo
 	}
 	result, err := q.invoke(payload, options, expired)
 	var failure *FunctionError
-	if err != nil && !errors.As(err, &failure) && !errors.Is(err, errExpired) && !errors.Is(err, ErrClosed) {
-		err = &SystemError{Status: http.StatusInternalServerError, Code: "InternalServerError"}
+	var system *SystemError
+	if err != nil && !errors.As(err, &failure) && !errors.As(err, &system) && !errors.Is(err, errExpired) && !errors.Is(err, ErrClosed) {
+		err = NewSystemError(http.StatusInternalServerError) // something of the sandbox itself
 	}
 	return result, err
 }

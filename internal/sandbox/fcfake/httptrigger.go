@@ -46,7 +46,8 @@ func (r *Runtime) serveTrigger(w http.ResponseWriter, request *http.Request) {
 	case async && r.config.Mode == ModeCustom:
 		triggerError(w, http.StatusBadRequest, "InvalidArgument", "the sandbox takes asynchronous HTTP requests in the Go runtime only")
 	case async:
-		if _, err := r.InvokeAsync(r.triggerEvent(request, body, requestID), Options{RequestID: requestID}); err != nil {
+		// FC limits the body, not the event that is made of it, which is larger.
+		if _, err := r.enqueue(r.triggerEvent(request, body, requestID), Options{RequestID: requestID}); err != nil {
 			triggerError(w, http.StatusServiceUnavailable, "ServiceUnavailable", err.Error())
 			return
 		}
@@ -56,7 +57,7 @@ func (r *Runtime) serveTrigger(w http.ResponseWriter, request *http.Request) {
 	default:
 		// An invocation goes on when the caller hangs up.
 		ctx := context.WithoutCancel(request.Context())
-		result, err := r.Invoke(ctx, r.triggerEvent(request, body, requestID), Options{RequestID: requestID})
+		result, err := r.invoke(ctx, r.newInvocation(r.triggerEvent(request, body, requestID), Options{RequestID: requestID}))
 		if err != nil {
 			triggerFailure(w, err)
 			return
@@ -256,7 +257,12 @@ func (r *Runtime) passThrough(w http.ResponseWriter, request *http.Request, body
 // triggerFailure answers for a function that failed. FC does not document the status; 502 says where the fault is.
 func triggerFailure(w http.ResponseWriter, err error) {
 	var failure *FunctionError
-	if !errors.As(err, &failure) {
+	var system *SystemError
+	switch {
+	case errors.As(err, &system):
+		triggerError(w, system.Status, system.Code, "the function was not run")
+		return
+	case !errors.As(err, &failure):
 		triggerError(w, http.StatusServiceUnavailable, "ServiceUnavailable", err.Error())
 		return
 	}

@@ -154,3 +154,16 @@ func TestAnAsynchronousRequestIsAcceptedAndDelivered(t *testing.T) {
 	require.Len(t, got.success, 1)
 	assert.Equal(t, response.Header.Get("X-Fc-Request-Id"), got.success[0].RequestContext.RequestID)
 }
+
+// The body is limited, not the event that is made of it, in which the body is a third longer.
+func TestABodyOfTheFullSizeIsTaken(t *testing.T) {
+	t.Parallel()
+	f := start(t, fcfake.ModeGo1, func(c *fcfake.Config) { c.Async.MaxRetries = fcfake.NoRetries })
+	response, content := do(t, f, "POST", "/", "image/jpeg", strings.Repeat("\xff", 128<<10), "X-Fc-Invocation-Type", "Async")
+	assert.Equal(t, http.StatusAccepted, response.StatusCode, content)
+	require.NoError(t, f.Wait(t.Context()))
+	require.Len(t, f.records, 1)
+	assert.NoError(t, f.records[0].Err)
+	response, content = do(t, f, "POST", "/quiet", "image/jpeg", strings.Repeat("\xff", 32<<20))
+	assert.Equal(t, http.StatusOK, response.StatusCode, content)
+}

@@ -16,7 +16,7 @@ func TestAttemptsComeWhenTheDocumentationSays(t *testing.T) {
 	t.Parallel()
 	const second, hour = time.Second, time.Hour
 	failure := &FunctionError{Type: ErrorUnhandled, Payload: []byte(`{}`)}
-	throttled, internal, exhausted := &SystemError{429, "FunctionResourceExhausted"}, &SystemError{500, "InternalServerError"}, &SystemError{503, "ServiceUnavailable"}
+	throttled, internal, exhausted := NewSystemError(429), NewSystemError(500), NewSystemError(503)
 	// Half a second, doubled each time, as long as the next attempt is within five hours of the first.
 	refusedFor5Hours := []time.Duration{0}
 	for pause := second / 2; refusedFor5Hours[len(refusedFor5Hours)-1]+pause <= 5*hour; pause *= 2 {

@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -102,6 +104,7 @@ type Runtime struct {
 	slots   chan struct{}
 	closing chan struct{}
 	async   *asyncQueue
+	paused  atomic.Bool
 
 	mu        sync.Mutex
 	instances []*instance // started or starting, not yet dead or draining
@@ -249,8 +252,15 @@ func (r *Runtime) Kill() int {
 	return killed
 }
 
+// Reserve is the reserved concurrency: with 0 instances every invocation is refused as throttled, with any other number the function has as
+// many as Config says.
+func (r *Runtime) Reserve(instances int) { r.paused.Store(instances == 0) }
+
 // enter waits until the instances have room for one more invocation, and keeps it until leave.
 func (r *Runtime) enter(ctx context.Context) error {
+	if r.paused.Load() {
+		return NewSystemError(http.StatusTooManyRequests)
+	}
 	select {
 	case r.slots <- struct{}{}:
 		return nil

@@ -197,11 +197,9 @@ func (s *Server) InterceptEvent(key string) *fcfake.SystemError {
 	case !injected:
 		return nil
 	case rule.Phase == PhaseThrottle:
-		return &fcfake.SystemError{Status: http.StatusTooManyRequests, Code: "FunctionResourceExhausted"}
-	case rule.Status == http.StatusInternalServerError:
-		return &fcfake.SystemError{Status: rule.Status, Code: "InternalServerError"}
+		return fcfake.NewSystemError(http.StatusTooManyRequests)
 	}
-	return &fcfake.SystemError{Status: rule.Status, Code: "ServiceUnavailable"}
+	return fcfake.NewSystemError(rule.Status)
 }
 
 // refusalFor is what the gateway says with this status; it has its own words for a failure of each kind.

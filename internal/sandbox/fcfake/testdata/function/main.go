@@ -41,7 +41,11 @@ func do(ctx context.Context, payload []byte, s seen) (any, error) {
 	if err := json.Unmarshal(payload, &o); err != nil {
 		return nil, fmt.Errorf("not an order: %w", err)
 	}
-	if o.RawPath != "" {
+	switch o.RawPath {
+	case "":
+	case "/quiet":
+		return nil, nil
+	default:
 		return json.RawMessage(payload), nil
 	}
 	switch o.Do {
