@@ -2,7 +2,8 @@
 // gives up. It speaks the HTTP API of version 2015-06-06 in XML, checks the signature of every request, is meant for loopback only
 // and keeps messages in memory.
 //
-// It serves SendMessage, PeekMessage, ReceiveMessage with waitseconds, DeleteMessage, their batches, and GetQueueAttributes.
+// It serves SendMessage, PeekMessage, ReceiveMessage with waitseconds, DeleteMessage, their batches, ChangeMessageVisibility and
+// GetQueueAttributes.
 // Queues cannot be made or changed; there are no topics, delays and priorities.
 package mnsfake
 
@@ -30,7 +31,9 @@ const (
 	maxBody  = 64 << 10
 	maxBatch = 16
 	maxWait  = 30
-	window   = 15 * time.Minute
+	// maxVisibility is for how long a message may be hidden: 12 hours.
+	maxVisibility = 12 * 60 * 60
+	window        = 15 * time.Minute
 )
 
 // Config says what is served.
@@ -140,6 +143,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 		return send(w, q, body)
 	case r.Method == http.MethodGet:
 		return receive(w, r, q)
+	case r.Method == http.MethodPut:
+		return changeVisibility(w, q, query.Get("receiptHandle"), query.Get("visibilityTimeout"))
 	case r.Method == http.MethodDelete && query.Has("ReceiptHandle"):
 		return remove(w, q, query.Get("ReceiptHandle"))
 	case r.Method == http.MethodDelete:
@@ -330,6 +335,23 @@ func remove(w http.ResponseWriter, q *queue, handle string) error {
 		return refusalOf(err)
 	}
 	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func changeVisibility(w http.ResponseWriter, q *queue, handle, seconds string) error {
+	n, err := strconv.Atoi(seconds)
+	if err != nil || n < 1 || n > maxVisibility {
+		return &refusal{http.StatusBadRequest, "InvalidArgument", fmt.Sprintf("visibilityTimeout must be 1 to %d.", maxVisibility)}
+	}
+	m, err := q.change(handle, time.Duration(n)*time.Second)
+	if err != nil {
+		return refusalOf(err)
+	}
+	answer(w, http.StatusOK, struct {
+		XMLName xml.Name `xml:"http://mns.aliyuncs.com/doc/v1/ ChangeVisibility"`
+		Handle  string   `xml:"ReceiptHandle"`
+		Visible int64    `xml:"NextVisibleTime"`
+	}{Handle: m.handle, Visible: m.visible.UnixMilli()})
 	return nil
 }
 

@@ -156,6 +156,29 @@ func TestMessagesComeInBatches(t *testing.T) {
 	assert.Equal(t, 404, status, "a message is kept for a week")
 }
 
+func TestAReceivedMessageIsReleasedBeforeItsTime(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	require.NoError(t, f.Send("failures", "x"))
+	_, received := f.call("GET", messages, "")
+	change := func(handle, seconds string) (int, answer) {
+		return f.call("PUT", messages+"?receiptHandle="+url.QueryEscape(handle)+"&visibilityTimeout="+seconds, "")
+	}
+	status, a := change(received.ReceiptHandle, "0")
+	assert.Equal(t, 400, status)
+	assert.Equal(t, "InvalidArgument", a.Code)
+	status, changed := change(received.ReceiptHandle, "1")
+	assert.Equal(t, 200, status)
+	assert.Equal(t, "ChangeVisibility", changed.XMLName.Local)
+	assert.Less(t, changed.NextVisibleTime, received.NextVisibleTime)
+	status, _ = change(received.ReceiptHandle, "1")
+	assert.Equal(t, 404, status, "the handle was replaced")
+	f.wait(time.Second)
+	status, again := f.call("GET", messages, "")
+	assert.Equal(t, 200, status)
+	assert.Equal(t, received.MessageId, again.MessageId)
+}
+
 func TestALongPollEndsWithTheNextMessage(t *testing.T) {
 	t.Parallel()
 	f := start(t)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,20 +104,41 @@ func (q *queue) receive(limit int) (out []message, arrived <-chan struct{}) {
 	return out, q.arrived
 }
 
+// change sets for how long from now a received message stays hidden, and gives it a new handle.
+func (q *queue) change(handle string, visibility time.Duration) (message, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m, err := q.hidden(handle)
+	if err != nil {
+		return message{}, err
+	}
+	m.visible, m.handle = q.now().Add(visibility), strconv.Itoa(m.received)+"-"+newID()
+	return *m, nil
+}
+
+// hidden returns the message that was received with a handle. The caller holds the lock.
+func (q *queue) hidden(handle string) (*message, error) {
+	for _, m := range q.messages {
+		if m.handle == handle && handle != "" {
+			if !q.now().Before(m.visible) {
+				return nil, errHandle // it is visible again
+			}
+			return m, nil
+		}
+	}
+	return nil, errNoMessage
+}
+
 // remove deletes the message that was received with a handle.
 func (q *queue) remove(handle string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for n, m := range q.messages {
-		if m.handle == handle && handle != "" {
-			if !q.now().Before(m.visible) {
-				return errHandle // it is visible again
-			}
-			q.messages = append(q.messages[:n], q.messages[n+1:]...)
-			return nil
-		}
+	m, err := q.hidden(handle)
+	if err != nil {
+		return err
 	}
-	return errNoMessage
+	q.messages = slices.DeleteFunc(q.messages, func(other *message) bool { return other == m })
+	return nil
 }
 
 // count returns how many messages can be received, and how many are hidden.
