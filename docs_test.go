@@ -194,6 +194,7 @@ var howTheyRun = []struct{ command, file, test string }{
 	{`ossutil (cp|cat|rm|lifecycle) .*|aliyun ros .*`, "", ""},
 	{`(URL|M)=http://127\.0\.0\.1:\d+|cp testdata/\S+ \S+|curl -s .*`, "cmd/sandbox/docs_test.go", "TestExamplesOfTheManualsRun"},
 	{`make run|go run \./cmd/sandbox --demo testdata/cards/scan-01\.jpg`, "cmd/sandbox/main_test.go", "TestServeShowsTheDemoAndWhatIsDroppedIn"},
+	{`go run \./cmd/sandbox --async-speedup 3600`, "cmd/sandbox/main_test.go", "TestTheStartSaysHowFastEventsAreRetried"},
 	{`go run \./deploy/pack`, "deploy/deploy_test.go", "TestPackageIsReproducible"},
 	{`go run \./deploy/pack -release dist/release`, "deploy/pack/release_test.go", "TestReleaseIsReproducibleAndCarriesItsLicences"},
 	{`make (test|release|bench)|go test .*|\(cd internal/sandbox/ocrengine/ocr && npm ci --ignore-scripts\)`, "", ""},

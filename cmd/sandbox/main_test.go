@@ -286,7 +286,7 @@ func TestChaosTellsItsSeed(t *testing.T) {
 
 func TestTheStartSaysHowFastEventsAreRetried(t *testing.T) {
 	t.Parallel()
-	for factor, told := range map[string]string{"1": "as on FC (--async-speedup)", "1440": "1440 times as fast as on FC"} {
+	for factor, told := range map[string]string{"1": "as on FC (--async-speedup)", "3600": "3600 times as fast as on FC"} {
 		t.Run(factor, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

@@ -12,9 +12,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
 
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/fcclient"
+	"fc-idcard-ocr/internal/ctl/redrive"
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
@@ -103,6 +105,38 @@ func TestEventsOfAPausedFunctionAreThrottledUntilItIsResumed(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, document.Recognized())
 	assert.Error(t, client.Reserve(t.Context(), -1))
+}
+
+// Five hours in half a second, and the way back from the failure queue.
+func TestAnEventThatWasThrottledForFiveHoursIsRedriven(t *testing.T) {
+	t.Parallel()
+	cloud := start(t, func(o *sandbox.Options) { o.Async.Speedup = 36_000 })
+	client := functions(cloud)
+	require.NoError(t, client.Reserve(t.Context(), 0))
+	require.NoError(t, cloud.Upload(t.Context(), "a.jpg", specimen(t, "scan-01.jpg")))
+	_, _, err := cloud.Await(t.Context(), "a.jpg")
+	require.ErrorIs(t, err, sandbox.ErrNoDocument)
+	queued := failureQueue(t, cloud)
+	require.Len(t, queued, 1)
+	assert.Equal(t, "FunctionResourceExhausted", queued[0].RequestContext.Condition)
+	assert.Equal(t, 429, queued[0].ResponseContext.StatusCode)
+	assert.Zero(t, queued[0].RequestContext.ApproximateInvokeCount)
+
+	require.NoError(t, client.Reserve(t.Context(), 4))
+	job := &redrive.Job{Invoker: client, Function: client.Function, Limiter: rate.NewLimiter(rate.Inf, 1), Queue: &redrive.Queue{
+		Endpoint: cloud.MarketEndpoint, Name: sandbox.FailureQueue,
+		Key: func(context.Context) (redrive.Key, error) {
+			return redrive.Key{ID: sandbox.AccessKeyID, Secret: sandbox.AccessKeySecret}, nil
+		},
+	}}
+	report, err := job.Run(t.Context())
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, report.Submitted)
+	require.NoError(t, cloud.Runtime.Wait(t.Context()))
+	_, document, err := cloud.Await(t.Context(), "a.jpg")
+	require.NoError(t, err)
+	assert.True(t, document.Recognized())
+	assert.Empty(t, failureQueue(t, cloud))
 }
 
 // functions is a client of the sandbox's Function Compute API.

@@ -358,7 +358,17 @@ func (c *Cloud) runtimeConfig(options Options) fcfake.Config {
 		}
 		return intercept(payload)
 	}
-	onFailure := options.Async.OnFailure
+	onSuccess, onFailure := options.Async.OnSuccess, options.Async.OnFailure
+	config.Async.OnSuccess = func(destination fcfake.Destination) {
+		c.mu.Lock()
+		for _, key := range keysOf(destination.RequestPayload) { // an event from the failure queue, say
+			delete(c.failed, key)
+		}
+		c.mu.Unlock()
+		if onSuccess != nil {
+			onSuccess(destination)
+		}
+	}
 	config.Async.OnFailure = func(destination fcfake.Destination) {
 		c.fileFailure(destination)
 		if onFailure != nil {
