@@ -312,7 +312,7 @@ func (c *Cloud) startManagement(options *Options) (err error) {
 
 func (c *Cloud) runtimeConfig(options Options) fcfake.Config {
 	config := fcfake.Config{
-		Mode: options.Mode, Command: options.Function, Region: Region, MaxInstances: options.MaxInstances,
+		Mode: options.Mode, Command: options.Function, Region: Region, AccountID: accountID, FunctionName: functionName, MaxInstances: options.MaxInstances,
 		Concurrency: options.Concurrency, Timeout: options.Timeout, Freeze: options.Freeze, Async: options.Async,
 		Logs: options.Logs, Log: c.log, StopGrace: time.Second,
 		InitializerTimeout: 10 * time.Second, // as in s.yaml

@@ -41,7 +41,7 @@ type Options struct {
 	CredentialsLife time.Duration
 	// Freeze stops idle instances, as FC does.
 	Freeze bool
-	// Async configures the delivery of events. OnFailure is called beside what the sandbox itself does with it.
+	// Async configures the delivery of events. Its functions are called beside what the sandbox itself does with them.
 	Async fcfake.AsyncConfig
 	// Versioning switches the bucket's versioning on.
 	Versioning bool

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"fc-idcard-ocr/internal/sandbox/acsauth"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
@@ -47,8 +46,6 @@ type Config struct {
 	Async, Concurrency map[string]any
 	// Reserve is told the reserved concurrency that PutConcurrencyConfig sets; nil: there is no such operation.
 	Reserve func(instances int)
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
 }
 
 // Server serves the API.
@@ -61,7 +58,7 @@ type Server struct {
 
 // New returns a Server.
 func New(config Config) *Server {
-	return &Server{config: config, verifier: &acsauth.Verifier{Version: version, Keys: config.Keys, Now: config.Now}}
+	return &Server{config: config, verifier: &acsauth.Verifier{Version: version, Keys: config.Keys}}
 }
 
 // ServeHTTP implements http.Handler.

@@ -8,8 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	goruntime "runtime"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -111,7 +111,6 @@ func (i *instance) start(ended chan<- struct{}) (*exec.Cmd, error) {
 		return nil, err
 	}
 	command := exec.Command(r.config.Command)
-	command.Dir = r.config.Dir
 	command.Env = append(i.environment(), i.driver.env()...)
 	command.Stdout, command.Stderr = i.output, i.output
 	command.WaitDelay = 500 * time.Millisecond // for descendants that keep the output open
@@ -203,9 +202,9 @@ func (i *instance) environment() []string {
 	return append(env,
 		"FC_ACCOUNT_ID="+c.AccountID,
 		"FC_FUNCTION_HANDLER="+functionHandler,
-		"FC_FUNCTION_MEMORY_SIZE="+strconv.Itoa(c.MemoryMB),
+		"FC_FUNCTION_MEMORY_SIZE="+memoryMB,
 		"FC_FUNCTION_NAME="+c.FunctionName,
-		"FC_FUNC_CODE_PATH="+c.Dir,
+		"FC_FUNC_CODE_PATH="+filepath.Dir(c.Command),
 		"FC_INSTANCE_ID="+i.id,
 		"FC_QUALIFIER="+qualifier,
 		"FC_REGION="+c.Region,

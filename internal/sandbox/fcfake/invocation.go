@@ -141,7 +141,7 @@ func (r *Runtime) headers(v *invocation) http.Header {
 		"x-fc-function-type":     strconv.Itoa(v.kind),
 		"x-fc-function-name":     c.FunctionName,
 		"x-fc-function-handler":  functionHandler,
-		"x-fc-function-memory":   strconv.Itoa(c.MemoryMB),
+		"x-fc-function-memory":   memoryMB,
 		"x-fc-region":            c.Region,
 		"x-fc-account-id":        c.AccountID,
 		"x-fc-qualifier":         qualifier,
@@ -155,6 +155,7 @@ func (r *Runtime) headers(v *invocation) http.Header {
 
 const (
 	functionHandler = "main"
+	memoryMB        = "512"
 	qualifier       = "LATEST"
 )
 

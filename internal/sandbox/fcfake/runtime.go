@@ -43,13 +43,9 @@ type Config struct {
 	// Env are the function's environment variables, "NAME=value". Nothing else of the sandbox's own environment reaches
 	// the function but PATH, HOME, TMPDIR, TZ, LANG and GOCOVERDIR.
 	Env []string
-	// Dir is the function's working directory; default: the sandbox's.
-	Dir string
 
 	// FunctionName is "idcard-ocr" by default, Region "cn-hangzhou", AccountID "1234567890123456".
 	FunctionName, Region, AccountID string
-	// MemoryMB is 512 by default.
-	MemoryMB int
 	// Timeout is how long one invocation may take, 60 s by default. At its end the instance is killed.
 	Timeout time.Duration
 	// InitializerTimeout, if not 0, says that the function has an Initializer hook, and how long it may take.
@@ -128,8 +124,8 @@ func New(config Config) (*Runtime, error) {
 	if config.Credentials == nil {
 		problems = append(problems, errors.New("fcfake: Credentials is missing"))
 	}
-	if config.MaxInstances < 0 || config.Concurrency < 0 || config.Timeout < 0 || config.MemoryMB < 0 {
-		problems = append(problems, errors.New("fcfake: MaxInstances, Concurrency, Timeout and MemoryMB must not be negative"))
+	if config.MaxInstances < 0 || config.Concurrency < 0 || config.Timeout < 0 {
+		problems = append(problems, errors.New("fcfake: MaxInstances, Concurrency and Timeout must not be negative"))
 	}
 	problems = append(problems, config.Async.problems()...)
 	if err := errors.Join(problems...); err != nil {
@@ -138,7 +134,6 @@ func New(config Config) (*Runtime, error) {
 	setDefault(&config.FunctionName, "idcard-ocr")
 	setDefault(&config.Region, "cn-hangzhou")
 	setDefault(&config.AccountID, "1234567890123456")
-	setDefault(&config.MemoryMB, 512)
 	setDefault(&config.Timeout, time.Minute)
 	setDefault(&config.MaxInstances, 4)
 	setDefault(&config.Concurrency, 20)

@@ -121,6 +121,7 @@ func TestAnInvocationCarriesItsContext(t *testing.T) {
 			"FC_FUNC_CODE_PATH", "FC_INSTANCE_ID", "FC_REGION", "FC_CUSTOM_LISTEN_PORT", "OCR_APP_KEY"} {
 			assert.True(t, names[name], name)
 		}
+		assert.Contains(t, first.Env, "FC_FUNC_CODE_PATH="+filepath.Dir(function))
 		assert.Equal(t, mode == fcfake.ModeGo1, names["FC_RUNTIME_API"])
 		assert.Equal(t, mode == fcfake.ModeCustom, names["FC_SERVER_PORT"])
 		for name := range names {

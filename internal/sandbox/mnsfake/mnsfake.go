@@ -42,10 +42,6 @@ type Config struct {
 	Queues []string
 	// Keys are the AccessKeys that may call, ID to secret.
 	Keys map[string]string
-	// Visibility is for how long a received message is hidden; 0 means 30 s, the service's default.
-	Visibility time.Duration
-	// Retention is for how long messages are kept; 0 means 7 days, as in the deployment.
-	Retention time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -61,15 +57,9 @@ func New(config Config) *Server {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	if config.Visibility == 0 {
-		config.Visibility = 30 * time.Second
-	}
-	if config.Retention == 0 {
-		config.Retention = 7 * 24 * time.Hour
-	}
 	s := &Server{config: config, queues: map[string]*queue{}}
 	for _, name := range config.Queues {
-		s.queues[name] = &queue{now: config.Now, visibility: config.Visibility, retention: config.Retention, arrived: make(chan struct{})}
+		s.queues[name] = &queue{now: config.Now, arrived: make(chan struct{})}
 	}
 	return s
 }
@@ -137,7 +127,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	switch {
 	case resource == "" && r.Method == http.MethodGet:
-		return s.attributes(w, name, q)
+		return attributes(w, name, q)
 	case resource != "messages":
 	case r.Method == http.MethodPost:
 		return send(w, q, body)
@@ -393,7 +383,7 @@ func removeBatch(w http.ResponseWriter, q *queue, body []byte) error {
 	return nil
 }
 
-func (s *Server) attributes(w http.ResponseWriter, name string, q *queue) error {
+func attributes(w http.ResponseWriter, name string, q *queue) error {
 	active, inactive := q.count()
 	answer(w, http.StatusOK, struct {
 		XMLName    xml.Name `xml:"http://mns.aliyuncs.com/doc/v1/ Queue"`
@@ -404,7 +394,7 @@ func (s *Server) attributes(w http.ResponseWriter, name string, q *queue) error 
 		Active     int      `xml:"ActiveMessages"`
 		Inactive   int      `xml:"InactiveMessages"`
 		Delay      int      `xml:"DelayMessages"`
-	}{Name: name, Visibility: int(s.config.Visibility.Seconds()), Retention: int(s.config.Retention.Seconds()), MaxSize: maxBody, Active: active, Inactive: inactive})
+	}{Name: name, Visibility: int(visibility.Seconds()), Retention: int(retention.Seconds()), MaxSize: maxBody, Active: active, Inactive: inactive})
 	return nil
 }
 

@@ -33,11 +33,16 @@ var (
 	errHandle    = errors.New("mnsfake: the receipt handle is not valid any more")
 )
 
+const (
+	// visibility is for how long a received message is hidden: the service's default.
+	visibility = 30 * time.Second
+	// retention is for how long messages are kept, as in the deployment.
+	retention = 7 * 24 * time.Hour
+)
+
 // queue keeps messages in the order in which they were sent.
 type queue struct {
-	now        func() time.Time
-	visibility time.Duration
-	retention  time.Duration
+	now func() time.Time
 
 	mu       sync.Mutex
 	messages []*message
@@ -65,7 +70,7 @@ func (q *queue) active(limit int) (found []*message) {
 	now := q.now()
 	kept := q.messages[:0]
 	for _, m := range q.messages {
-		if now.Sub(m.enqueued) >= q.retention {
+		if now.Sub(m.enqueued) >= retention {
 			continue // it has outlived the queue's retention period
 		}
 		kept = append(kept, m)
@@ -98,21 +103,21 @@ func (q *queue) receive(limit int) (out []message, arrived <-chan struct{}) {
 		if m.received == 1 {
 			m.first = now
 		}
-		m.visible, m.handle = now.Add(q.visibility), strconv.Itoa(m.received)+"-"+newID()
+		m.visible, m.handle = now.Add(visibility), strconv.Itoa(m.received)+"-"+newID()
 		out = append(out, *m)
 	}
 	return out, q.arrived
 }
 
 // change sets for how long from now a received message stays hidden, and gives it a new handle.
-func (q *queue) change(handle string, visibility time.Duration) (message, error) {
+func (q *queue) change(handle string, hide time.Duration) (message, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m, err := q.hidden(handle)
 	if err != nil {
 		return message{}, err
 	}
-	m.visible, m.handle = q.now().Add(visibility), strconv.Itoa(m.received)+"-"+newID()
+	m.visible, m.handle = q.now().Add(hide), strconv.Itoa(m.received)+"-"+newID()
 	return *m, nil
 }
 
