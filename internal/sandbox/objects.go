@@ -171,10 +171,10 @@ func (c *Cloud) stalled(ctx context.Context, key string, document Document) erro
 	watchErr := c.watchErr
 	c.mu.Unlock()
 	if watchErr != nil {
-		state += ", files copied into the folder are not noticed"
+		state += ", files copied into the folder are not noticed (" + watchErr.Error() + ")"
 	}
 	return fmt.Errorf("%w: for %v the document of %s did not come; %s, and Function Compute has %d events under way",
-		errors.Join(ErrStalled, watchErr), c.quietTime, result.MaskKey(key), state, c.Runtime.Pending())
+		ErrStalled, c.quietTime, result.MaskKey(key), state, c.Runtime.Pending())
 }
 
 // watchedBucket is the watched bucket as the management port knows it.
