@@ -13,6 +13,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/erase"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/ctl/pause"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
@@ -61,15 +62,15 @@ The receipt, one line an image, holds the SHA-256 of key and documents and nothi
 func (o eraseOptions) check(k result.Keys) error {
 	switch {
 	case o.idNumber != "" && o.idNumber != "-":
-		return errors.New("--id-number takes - only: numbers are read from standard input, as an argument is seen by others")
+		return message.Errorf("--id-number takes - only: numbers are read from standard input, as an argument is seen by others")
 	case len(o.keys) > 0 && (o.prefix != "" || o.idNumber != ""):
-		return errors.New("name either keys, or --prefix, --id-number - or both")
+		return message.Errorf("name either keys, or --prefix, --id-number - or both")
 	case len(o.keys) == 0 && o.prefix == "" && o.idNumber == "":
-		return errors.New("nothing named; accepted are keys of images, --prefix PREFIX, and --id-number -")
+		return message.Errorf("nothing named; accepted are keys of images, --prefix PREFIX, and --id-number -")
 	}
 	for _, key := range o.keys {
 		if image, own := erase.ImageOf(k, key); !own || image != key {
-			return fmt.Errorf("%q is no image's key; name the image, and its document and claim go with it", result.MaskKey(key))
+			return message.Errorf("%q is no image's key; name the image, and its document and claim go with it", result.MaskKey(key))
 		}
 	}
 	return nil
@@ -154,7 +155,7 @@ func (s *settings) readNumbers() (numbers []string, err error) {
 		}
 		number, ok := erase.Number(text)
 		if !ok {
-			return nil, usageError{fmt.Errorf("line %d of standard input is no ID number; expected are 18 characters (17 digits and a digit or X), or the 15 digits of an old card", n)}
+			return nil, usageError{message.Errorf("line %d of standard input is no ID number; expected are 18 characters (17 digits and a digit or X), or the 15 digits of an old card", n)}
 		}
 		numbers = append(numbers, number)
 	}
@@ -162,7 +163,7 @@ func (s *settings) readNumbers() (numbers []string, err error) {
 		return nil, err
 	}
 	if len(numbers) == 0 {
-		return nil, usageError{errors.New("no ID number on standard input; expected is one a line")}
+		return nil, usageError{message.Errorf("no ID number on standard input; expected is one a line")}
 	}
 	return numbers, nil
 }
@@ -186,7 +187,7 @@ func (s *settings) listErasable(ctx context.Context, e *erase.Eraser, images []s
 			}
 			continue
 		}
-		fmt.Fprintf(s.stdout, "%s: versions of picture %d, document %d, review %d, claim %d; delete markers %d; index entries %d\n",
+		message.Fprintf(s.stdout, "%s: versions of picture %d, document %d, review %d, claim %d; delete markers %d; index entries %d\n",
 			display.Printable(s.key(key)), f.Images, f.Documents, f.Reviews, f.Claims, f.Markers, len(f.IndexEntries))
 	}
 	s.note("nothing was erased; --yes erases %d objects and versions of %d images", objects, found)
@@ -236,9 +237,9 @@ func (s *settings) printReceipt(r erase.Receipt, whole bool) error {
 	if !whole {
 		state = "erased in part"
 	}
-	_, err := fmt.Fprintf(s.stdout, "%s %s: key sha256:%s, %d objects and versions", time.Now().UTC().Format(time.RFC3339), state, r.KeySHA256, r.Objects)
+	_, err := message.Fprintf(s.stdout, "%s %s: key sha256:%s, %d objects and versions", time.Now().UTC().Format(time.RFC3339), state, r.KeySHA256, r.Objects)
 	for _, sum := range r.DocumentsSHA256 {
-		_, err = fmt.Fprintf(s.stdout, ", document sha256:%s", sum)
+		_, err = message.Fprintf(s.stdout, ", document sha256:%s", sum)
 	}
 	if err == nil {
 		_, err = fmt.Fprintln(s.stdout)

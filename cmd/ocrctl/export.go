@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
 
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/export"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
@@ -62,11 +62,11 @@ A document that cannot be read is named and left out; the exit code is then 1.`,
 		f.Status = result.Status(f.status)
 		switch {
 		case !slices.Contains([]string{"csv", "jsonl", "table"}, f.format):
-			return usageError{fmt.Errorf("--format %q: accepted are csv, jsonl and table", f.format)}
+			return usageError{message.Errorf("--format %q: accepted are csv, jsonl and table", f.format)}
 		case f.status != "" && !slices.Contains(statuses, f.Status):
-			return usageError{fmt.Errorf("--status %q: accepted are recognized, unrecognized and failed", f.status)}
+			return usageError{message.Errorf("--status %q: accepted are recognized, unrecognized and failed", f.status)}
 		case f.resume && f.file == "":
-			return usageError{errors.New("--resume needs --file")}
+			return usageError{message.Errorf("--resume needs --file")}
 		}
 		return s.export(c.Context(), f)
 	}
@@ -131,13 +131,13 @@ func openExport(f exportFlags) (*export.File, error) {
 	if f.resume {
 		file, err := export.Resume(f.file, export.Format(f.format), f.Mask)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--resume: %w", err)}
+			return nil, usageError{message.Errorf("--resume: %w", err)}
 		}
 		return file, nil
 	}
 	file, err := export.Create(f.file)
 	if errors.Is(err, os.ErrExist) {
-		return nil, usageError{fmt.Errorf("--file %s is there already; complete it with --resume, or name another", f.file)}
+		return nil, usageError{message.Errorf("--file %s is there already; complete it with --resume, or name another", f.file)}
 	}
 	if err != nil {
 		return nil, usageError{err}

@@ -2,10 +2,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -27,7 +28,7 @@ func (n number) Type() string   { return "number" }
 func (n number) Set(text string) error {
 	value, err := strconv.Atoi(text)
 	if err != nil || value < n.least || value > n.most {
-		return fmt.Errorf("accepted is a whole number from %d to %d", n.least, n.most)
+		return message.Errorf("accepted is a whole number from %d to %d", n.least, n.most)
 	}
 	*n.to = value
 	return nil
@@ -43,7 +44,7 @@ func (a age) Type() string   { return "age" }
 func (a age) Set(text string) error {
 	value, err := time.ParseDuration(text)
 	if err != nil || value <= 0 {
-		return errors.New("accepted is a duration of more than 0, such as 30s, 15m or 2h")
+		return message.Errorf("accepted is a duration of more than 0, such as 30s, 15m or 2h")
 	}
 	*a.to = value
 	return nil
@@ -102,11 +103,11 @@ func flagError(c *cobra.Command, err error) error {
 		if unknown.GetSpecifiedShortnames() != "" {
 			name = "-" + unknown.GetSpecifiedName()
 		}
-		return usageError{fmt.Errorf("there is no flag %s%s", name, didYouMean("--", suggestFlags(c, unknown.GetSpecifiedName())))}
+		return usageError{message.Errorf("there is no flag %s%s", name, didYouMean("--", suggestFlags(c, unknown.GetSpecifiedName())))}
 	case errors.As(err, &invalid):
-		return usageError{fmt.Errorf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), accepted(invalid.GetFlag().Value.Type(), invalid.Unwrap()))}
+		return usageError{message.Errorf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), accepted(invalid.GetFlag().Value.Type(), invalid.Unwrap()))}
 	case errors.As(err, &missing):
-		return usageError{fmt.Errorf("--%s needs a value", missing.GetFlag().Name)}
+		return usageError{message.Errorf("--%s needs a value", missing.GetFlag().Name)}
 	}
 	return usageError{err}
 }

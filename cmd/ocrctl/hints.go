@@ -1,9 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -65,7 +64,7 @@ func hintFor(code result.Code) string {
 	case !h.again:
 		return h.fix
 	}
-	return fmt.Sprintf("%s; then `ocrctl backfill --retry-failed %s` (%s)", h.fix, code, h.cost)
+	return message.Sprintf("%s; then `ocrctl backfill --retry-failed %s` (%s)", h.fix, code, h.cost)
 }
 
 // imageHint is what helps one image; empty if it needs no help.

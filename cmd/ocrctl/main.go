@@ -16,6 +16,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 )
@@ -57,7 +58,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if out.err != nil && !errors.Is(err, out.err) {
-		err = errors.Join(err, fmt.Errorf("the output is not complete: %w", out.err))
+		err = errors.Join(err, message.Errorf("the output is not complete: %w", out.err))
 	}
 	var usage usageError
 	var configuration configurationError
@@ -110,7 +111,7 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 	root.SetErr(stderr)
 	root.SetVersionTemplate("{{.Version}}")
 	root.SetFlagErrorFunc(flagError)
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", message.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Commands:"})
 	s.global(root)
 	commands := []*cobra.Command{newRecognize(s), newStatus(s), newShow(s), newBackfill(s), newExport(s), newReport(s), newBudget(s), newReconcile(s), newConsole(s), newDoctor(s), newErase(s), newPause(s), newResume(s), newRedrive(s), newVerify(s), newCheck(s), newVersion(s)}
@@ -134,9 +135,9 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 		case len(args) == 0:
 			return nil
 		case s.sandbox && strings.ContainsAny(args[0], "./\\"):
-			return usageError{fmt.Errorf("unknown command %q; name the sandbox's folder with --sandbox-dir %s", args[0], args[0])}
+			return usageError{message.Errorf("unknown command %q; name the sandbox's folder with --sandbox-dir %s", args[0], args[0])}
 		}
-		return usageError{fmt.Errorf("unknown command %q%s", args[0], didYouMean("", root.SuggestionsFor(args[0])))}
+		return usageError{message.Errorf("unknown command %q%s", args[0], didYouMean("", root.SuggestionsFor(args[0])))}
 	}
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	return root

@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
+
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 )
@@ -38,7 +39,7 @@ func newResume(s *settings) *cobra.Command {
 	c.Flags().Int64Var(&instances, "concurrency", 0, "`number` of instances at a time, at least 1")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if instances < 1 {
-			return usageError{errors.New("--concurrency is missing or less than 1: name the number of instances that the function may have at a time, as pause printed it")}
+			return usageError{message.Errorf("--concurrency is missing or less than 1: name the number of instances that the function may have at a time, as pause printed it")}
 		}
 		return s.resume(c.Context(), instances)
 	}
@@ -78,12 +79,12 @@ func (s *settings) pause(ctx context.Context) error {
 	was := "10"
 	text := "nothing was reserved before"
 	if reserved {
-		was, text = fmt.Sprint(before), fmt.Sprintf("it had %d before", before)
+		was, text = fmt.Sprint(before), message.Sprintf("it had %d before", before)
 	}
 	if reserved && before == 0 {
 		was, text = "10", "it was paused before"
 	}
-	_, err = fmt.Fprintf(s.stdout, "%s is paused: it may have 0 instances (%s). What it is working on is finished.\nGo on with: ocrctl resume --concurrency %s\nand then:   ocrctl backfill --all --since %s\n",
+	_, err = message.Fprintf(s.stdout, "%s is paused: it may have 0 instances (%s). What it is working on is finished.\nGo on with: ocrctl resume --concurrency %s\nand then:   ocrctl backfill --all --since %s\n",
 		client.Function, text, was, since)
 	return err
 }
@@ -100,6 +101,6 @@ func (s *settings) resume(ctx context.Context, instances int64) error {
 	if s.json() {
 		return s.print(map[string]any{"function": client.Function, "paused": false, "concurrency": instances})
 	}
-	_, err = fmt.Fprintf(s.stdout, "%s works again, with at most %d instances.\nEvents of the time of the pause may be lost; submit their images: ocrctl backfill --all --since TIME-OF-THE-PAUSE\n", client.Function, instances)
+	_, err = message.Fprintf(s.stdout, "%s works again, with at most %d instances.\nEvents of the time of the pause may be lost; submit their images: ocrctl backfill --all --since TIME-OF-THE-PAUSE\n", client.Function, instances)
 	return err
 }

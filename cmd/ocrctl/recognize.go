@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/display"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/processor"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/ocrclient"
@@ -42,7 +42,7 @@ Calls are retried, charges counted and cards checked as the function does it, by
 	}
 	c.RunE = func(c *cobra.Command, files []string) error {
 		if source != "data" && source != "url" {
-			return usageError{fmt.Errorf("--source %q: accepted are data and url", source)}
+			return usageError{message.Errorf("--source %q: accepted are data and url", source)}
 		}
 		conf, err := s.config(true)
 		if err != nil {
@@ -53,7 +53,7 @@ Calls are retried, charges counted and cards checked as the function does it, by
 		case "true", "false":
 			conf.Details = details == "true"
 		default:
-			return usageError{fmt.Errorf("--details %q: accepted are true and false", details)}
+			return usageError{message.Errorf("--details %q: accepted are true and false", details)}
 		}
 		return s.recognize(c.Context(), conf, source == "url", files)
 	}
@@ -81,7 +81,7 @@ func (s *settings) recognize(ctx context.Context, conf config.Config, byURL bool
 		}
 		configuration = configuration || (r.Error != nil && wrongSetUp[r.Error.Code])
 		if err := s.printRecognition(r); err != nil {
-			return fmt.Errorf("the outcome of picture %d cannot be written, so no more of the %d are recognised: %w", i+1, len(files), err)
+			return message.Errorf("the outcome of picture %d cannot be written, so no more of the %d are recognised: %w", i+1, len(files), err)
 		}
 	}
 	switch {
@@ -101,7 +101,7 @@ func (s *settings) picture(file string, byURL bool, limit int64) ([]byte, error)
 	if byURL {
 		u, err := url.Parse(file)
 		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-			return nil, errors.New("--source url: an argument is no http(s) URL")
+			return nil, message.Errorf("--source url: an argument is no http(s) URL")
 		}
 		return []byte(file), nil
 	}
@@ -119,9 +119,9 @@ func (s *settings) picture(file string, byURL bool, limit int64) ([]byte, error)
 	case err != nil:
 		return nil, err
 	case len(picture) == 0:
-		return nil, fmt.Errorf("%s is empty; expected a picture", file)
+		return nil, message.Errorf("%s is empty; expected a picture", file)
 	case int64(len(picture)) > limit:
-		return nil, fmt.Errorf("%s has more than %d bytes (MAX_IMAGE_BYTES)", file, limit)
+		return nil, message.Errorf("%s has more than %d bytes (MAX_IMAGE_BYTES)", file, limit)
 	}
 	return picture, nil
 }
@@ -190,7 +190,7 @@ func (s *settings) printRecognition(r recognition) error {
 	}
 	file = display.Printable(s.key(file))
 	if r.Error != nil {
-		text := fmt.Sprintf("%s: failed, %s: %s\n", file, r.Error.Code, display.Printable(r.Error.Message))
+		text := message.Sprintf("%s: failed, %s: %s\n", file, r.Error.Code, display.Printable(r.Error.Message))
 		if s.noMask && r.Document != nil {
 			text += fmt.Sprintf("  %-10s %q\n", "answer", r.Document.RawText)
 		}
@@ -216,7 +216,7 @@ func paid(d *result.Document) string {
 		text = "charged"
 	}
 	if d.OCR.PossibleExtraCharges > 0 {
-		text += fmt.Sprintf(", and perhaps %d calls more", d.OCR.PossibleExtraCharges)
+		text += message.Sprintf(", and perhaps %d calls more", d.OCR.PossibleExtraCharges)
 	}
 	return text
 }

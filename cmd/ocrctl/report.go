@@ -13,6 +13,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/billing"
 	"fc-idcard-ocr/internal/ctl/export"
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 )
@@ -57,13 +58,13 @@ was forced, of images sent by HTTP, and of ocrctl recognize. ocrctl reconcile co
 		month, err := billing.ParseMonth(f.month)
 		switch {
 		case err != nil:
-			return usageError{fmt.Errorf("--month %w", err)}
+			return usageError{message.Errorf("--month %w", err)}
 		case f.by != "prefix" && f.by != "day":
-			return usageError{fmt.Errorf("--by %q: accepted are prefix and day", f.by)}
+			return usageError{message.Errorf("--by %q: accepted are prefix and day", f.by)}
 		case !(f.price >= 0 && f.price < 1e6):
-			return usageError{fmt.Errorf("--price %v: accepted is 0 or more, such as 0.05", f.price)}
+			return usageError{message.Errorf("--price %v: accepted is 0 or more, such as 0.05", f.price)}
 		case !slices.Contains([]string{"text", "csv", "json"}, f.format):
-			return usageError{fmt.Errorf("--format %q: accepted are text, csv and json", f.format)}
+			return usageError{message.Errorf("--format %q: accepted are text, csv and json", f.format)}
 		}
 		return s.report(c.Context(), f, month)
 	}
@@ -177,7 +178,7 @@ func (s *settings) printReportCSV(r billing.Report, f reportFlags) error {
 
 func (s *settings) printReport(r billing.Report, f reportFlags, month billing.Month) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s of bucket %s, by date of completion in China\n\n", month, s.bucket)
+	message.Fprintf(&text, "%s of bucket %s, by date of completion in China\n\n", month, s.bucket)
 	w := tabwriter.NewWriter(&text, 0, 8, 2, ' ', tabwriter.AlignRight)
 	row := func(name string, cells []string) { fmt.Fprintf(w, "%s\t  %s\n", strings.Join(cells, "\t"), name) }
 	row(f.by, f.header("images", "charged", "extra", "recognized", "unrecognized", "failed", "reused", "yuan", "at most"))

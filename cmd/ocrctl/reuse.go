@@ -8,6 +8,7 @@ import (
 
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/backfill"
+	"fc-idcard-ocr/internal/message"
 )
 
 // finishReuse writes the documents of images that get the answer of another one. A run that ended early waits for none.
@@ -37,7 +38,7 @@ func describeReuse(b *strings.Builder, r *backfill.Reused) {
 	if r == nil {
 		return
 	}
-	fmt.Fprintf(b, "\n%d documents written from those of images with equal bytes, without a call", r.Written)
+	message.Fprintf(b, "\n%d documents written from those of images with equal bytes, without a call", r.Written)
 	for _, left := range []struct {
 		n    int64
 		text string

@@ -13,6 +13,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/inventory"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
@@ -47,7 +48,7 @@ func (s *settings) show(ctx context.Context, key string, age time.Duration, open
 		return err
 	}
 	if !keys(conf).IsImage(key) {
-		return usageError{fmt.Errorf("%q is no image: its key ends with none of %s (IMAGE_SUFFIXES)", s.key(key), strings.Join(conf.ImageSuffixes, ", "))}
+		return usageError{message.Errorf("%q is no image: its key ends with none of %s (IMAGE_SUFFIXES)", s.key(key), strings.Join(conf.ImageSuffixes, ", "))}
 	}
 	image, err := inventory.Find(ctx, bucket, inventory.Options{Keys: keys(conf), ClaimAge: age, Read: true}, key, time.Now())
 	if errors.Is(err, inventory.ErrNoImage) {
@@ -84,7 +85,7 @@ func (s *settings) printImage(i inventory.Image) error {
 		}
 	}
 	fmt.Fprintf(&b, "%s: %s\n", display.Printable(s.key(i.Key)), stateWords[i.State])
-	row("image", fmt.Sprintf("%d bytes, %s, ETag %s", i.Image.Size, i.Image.LastModified.UTC().Format(time.RFC3339), i.Image.ETag))
+	row("image", message.Sprintf("%d bytes, %s, ETag %s", i.Image.Size, i.Image.LastModified.UTC().Format(time.RFC3339), i.Image.ETag))
 	if i.Cause != "" {
 		row("document", "cannot be read: "+explain(i.Cause))
 	}
@@ -115,7 +116,7 @@ func (s *settings) openPicture(ctx context.Context, bucket *ossclient.Bucket, ke
 		command = []string{"xdg-open"}
 	}
 	if err := exec.CommandContext(ctx, command[0], append(command[1:], url)...).Run(); err != nil {
-		return fmt.Errorf("the picture could not be opened with %s; name a browser in BROWSER", command[0])
+		return message.Errorf("the picture could not be opened with %s; name a browser in BROWSER", command[0])
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
@@ -49,11 +50,11 @@ With --list the images themselves are printed, one a line: those of a status, an
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch {
 		case f.watch != 0 && f.watch < time.Second:
-			return usageError{fmt.Errorf("--watch %s: accepted is 1s or more", f.watch)}
+			return usageError{message.Errorf("--watch %s: accepted is 1s or more", f.watch)}
 		case f.list != "" && !slices.Contains(listKinds(), f.list):
-			return usageError{fmt.Errorf("--list %q: accepted are %s", f.list, strings.Join(listKinds(), ", "))}
+			return usageError{message.Errorf("--list %q: accepted are %s", f.list, strings.Join(listKinds(), ", "))}
 		case f.list != "" && (f.listingOnly || f.watch != 0):
-			return usageError{fmt.Errorf("--list does not go with --listing-only or --watch")}
+			return usageError{message.Errorf("--list does not go with --listing-only or --watch")}
 		}
 		f.Read = !f.listingOnly
 		return s.status(c.Context(), f)
@@ -141,7 +142,7 @@ func (s *settings) status(ctx context.Context, f statusFlags) error {
 				s.note("%s", help)
 			}
 			if report.Unreadable > 0 && f.list != string(inventory.Unreadable) {
-				return exitError{exitFailed, fmt.Sprintf("%d documents could not be read, so images may be missing here; `ocrctl status --list unreadable` names them", report.Unreadable)}
+				return exitError{exitFailed, message.Sprintf("%d documents could not be read, so images may be missing here; `ocrctl status --list unreadable` names them", report.Unreadable)}
 			}
 			return nil
 		}
@@ -233,7 +234,7 @@ func (s *settings) printStatus(r inventory.Report, read bool) error {
 		}
 		fmt.Fprintf(w, "%d\t  %s%s%s\n", count, indent, name, remark)
 	}
-	line("", "images", r.Images, fmt.Sprintf("(%.1f MB)", float64(r.ImageBytes)/1e6))
+	line("", "images", r.Images, message.Sprintf("(%.1f MB)", float64(r.ImageBytes)/1e6))
 	line("  ", "with a document", r.Documents, "")
 	for _, status := range slices.Sorted(maps.Keys(r.Statuses)) {
 		line("    ", string(status), r.Statuses[status], "")
@@ -252,7 +253,7 @@ func (s *settings) printStatus(r inventory.Report, read bool) error {
 	line("  ", "in work", r.InProgress, "")
 	line("  ", "stale claim", r.StaleClaims, fixFor(r.StaleClaims, "work broke off; `ocrctl backfill` submits them"))
 	if r.EqualImages > 0 {
-		line("", "with the bytes of another image", r.EqualImages, fmt.Sprintf("in %d groups; `ocrctl backfill --reuse` pays for one image of each", r.EqualGroups))
+		line("", "with the bytes of another image", r.EqualImages, message.Sprintf("in %d groups; `ocrctl backfill --reuse` pays for one image of each", r.EqualGroups))
 	}
 	if r.OrphanDocuments+r.OrphanClaims > 0 {
 		line("", "documents without image", r.OrphanDocuments, "")

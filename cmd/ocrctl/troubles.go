@@ -1,9 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -31,7 +30,7 @@ func (t *troubles) err() error {
 	if t.n > maxTroubles {
 		t.s.note("... and %d more; `ocrctl status --list unreadable` names them all", t.n-maxTroubles)
 	}
-	return exitError{exitFailed, fmt.Sprintf("%d documents could not be read or removed; everything else is done", t.n)}
+	return exitError{exitFailed, message.Sprintf("%d documents could not be read or removed; everything else is done", t.n)}
 }
 
 // explain says in words what is wrong with a document, and keeps the code by which it can be looked up.

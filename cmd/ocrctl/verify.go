@@ -9,6 +9,7 @@ import (
 
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/verify"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/testdata/cards"
 
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func (s *settings) verify(ctx context.Context, o verifyOptions) error {
 	if s.json() {
 		err = s.print(report)
 	} else {
-		_, err = fmt.Fprintf(s.stdout, "\nOCR calls: %d made, %d charged as their answers tell. Region %s, versioning %s, encryption %s, class %s, runtime %s, key %s.\n", report.Calls.Made, report.Calls.Charged,
+		_, err = message.Fprintf(s.stdout, "\nOCR calls: %d made, %d charged as their answers tell. Region %s, versioning %s, encryption %s, class %s, runtime %s, key %s.\n", report.Calls.Made, report.Calls.Charged,
 			first(report.Setup.Region, "unknown"), report.Setup.Versioning, report.Setup.Encryption, report.Setup.StorageClass, first(report.Setup.Runtime, "unknown"), report.Setup.Auth)
 	}
 	if err != nil {
@@ -105,7 +106,7 @@ func (s *settings) learnFunction(ctx context.Context, t *verify.Target, o verify
 	}
 	theirs, err := config.Parse(environ)
 	if err != nil {
-		return configurationError{fmt.Errorf("the function's variables: %w", err)}
+		return configurationError{message.Errorf("the function's variables: %w", err)}
 	}
 	if t.Config.AppCode != "" || t.Config.AppKey != "" {
 		theirs.AppKey, theirs.AppSecret, theirs.AppCode = t.Config.AppKey, t.Config.AppSecret, t.Config.AppCode

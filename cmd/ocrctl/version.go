@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"fc-idcard-ocr/internal/message"
+
 	"github.com/spf13/cobra"
 )
 
@@ -34,7 +36,7 @@ func versionText() string {
 	if date == "" {
 		date = "unknown"
 	}
-	return fmt.Sprintf("ocrctl %s\ncommit %s\ndate   %s\n%s %s/%s\n", version, commit, date, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return message.Sprintf("ocrctl %s\ncommit %s\ndate   %s\n%s %s/%s\n", version, commit, date, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 func newVersion(s *settings) *cobra.Command {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
@@ -71,17 +72,17 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 		Args: func(_ *cobra.Command, files []string) error {
 			switch {
 			case f.once && len(files) == 0:
-				return usageError{errors.New("--once needs at least one picture")}
+				return usageError{message.Errorf("--once needs at least one picture")}
 			case !f.once && len(files) > 0:
-				return usageError{fmt.Errorf("unexpected argument %q: pictures come after --once", files[0])}
+				return usageError{message.Errorf("unexpected argument %q: pictures come after --once", files[0])}
 			case f.once && f.demo != "":
-				return usageError{errors.New("--once and --demo exclude each other")}
+				return usageError{message.Errorf("--once and --demo exclude each other")}
 			case f.port < 0 || f.port > 65532:
-				return usageError{fmt.Errorf("--port %d: accepted are 0 (free ports) to 65532", f.port)}
+				return usageError{message.Errorf("--port %d: accepted are 0 (free ports) to 65532", f.port)}
 			case f.chaos != "" && f.chaos != randomSeed && !isSeed(f.chaos):
-				return usageError{fmt.Errorf("--chaos=%s: accepted is a whole number from 0 to 18446744073709551615, or nothing (a seed is drawn and shown)", f.chaos)}
+				return usageError{message.Errorf("--chaos=%s: accepted is a whole number from 0 to 18446744073709551615, or nothing (a seed is drawn and shown)", f.chaos)}
 			case !slices.Contains([]string{"go1", "custom"}, f.runtime):
-				return usageError{fmt.Errorf("--runtime %q: accepted are go1 and custom", f.runtime)}
+				return usageError{message.Errorf("--runtime %q: accepted are go1 and custom", f.runtime)}
 			}
 			return nil
 		},
@@ -119,7 +120,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	case errors.Is(err, errNotRecognized):
 		return exitFailed
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "sandbox: %v\nsandbox --help lists the flags.\n", err)
+		message.Fprintf(stderr, "sandbox: %v\nsandbox --help lists the flags.\n", err)
 		return exitUsage
 	case ctx.Err() != nil && !s.served: // the cancelled step returns an error of its own
 		fmt.Fprintln(stderr, "sandbox: stopped before it was done")
@@ -130,7 +131,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 }
 
 // errNotRecognized says that a picture of --once was not recognised; the reason has been printed.
-var errNotRecognized = errors.New("not all pictures were recognised")
+var errNotRecognized = message.Error("not all pictures were recognised")
 
 // explain adds the fix to an error that has a usual one.
 func explain(err error) string {
@@ -182,7 +183,7 @@ func (s *session) start(ctx context.Context, dir string, port int, change func(*
 			seed = uint64(rand.Uint32())
 		}
 		options.Chaos = management.DefaultChaos(seed)
-		fmt.Fprintf(s.stderr, "Chaos: 5 %% throttles, 5 %% duplicate events, 1 %% lost answers. The same again: --chaos=%d\n", seed)
+		message.Fprintf(s.stderr, "Chaos: 5 %% throttles, 5 %% duplicate events, 1 %% lost answers. The same again: --chaos=%d\n", seed)
 	}
 	if change != nil {
 		change(&options)

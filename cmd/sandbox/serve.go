@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/ossfake"
@@ -20,7 +21,7 @@ func (s *session) serve(ctx context.Context) error {
 	var demo []byte
 	if s.flags.demo != "" {
 		if !sandbox.IsImage(s.flags.demo) {
-			return usageError{fmt.Errorf("--demo %s: pictures end in one of %s", s.flags.demo, strings.Join(sandbox.ImageSuffixes, ", "))}
+			return usageError{message.Errorf("--demo %s: pictures end in one of %s", s.flags.demo, strings.Join(sandbox.ImageSuffixes, ", "))}
 		}
 		var err error
 		if demo, err = os.ReadFile(s.flags.demo); err != nil {
@@ -41,7 +42,7 @@ func (s *session) serve(ctx context.Context) error {
 		}
 		o.OnIgnored = func(key, why string) {
 			select {
-			case ignored <- fmt.Sprintf("%s - %s is not taken: %s", time.Now().Format(time.TimeOnly), result.MaskKey(key), why):
+			case ignored <- message.Sprintf("%s - %s is not taken: %s", time.Now().Format(time.TimeOnly), result.MaskKey(key), why):
 			default:
 			}
 		}
@@ -95,7 +96,7 @@ func (s *session) demo(ctx context.Context, cloud *sandbox.Cloud, key string, co
 	}
 	_, shown := s.masked(key, document)
 	picture := filepath.Join(cloud.Folder, filepath.FromSlash(key))
-	fmt.Fprintf(s.stdout, "\n  picture   %s\n  document  %s\n\n%s\n", picture, picture+sandbox.ResultSuffix, cardTable(shown))
+	message.Fprintf(s.stdout, "\n  picture   %s\n  document  %s\n\n%s\n", picture, picture+sandbox.ResultSuffix, cardTable(shown))
 	if previous != nil {
 		fmt.Fprintln(s.stdout, "  (recognised in an earlier run: the picture has not changed, so nothing was paid again)")
 	}
@@ -104,7 +105,7 @@ func (s *session) demo(ctx context.Context, cloud *sandbox.Cloud, key string, co
 
 // howTo says where things are and what can be done with them.
 func (s *session) howTo(c *sandbox.Cloud) {
-	fmt.Fprintf(s.stdout, `The sandbox is running. Drop in a picture of an ID card's front:
+	message.Fprintf(s.stdout, `The sandbox is running. Drop in a picture of an ID card's front:
 
   browser   %[14]s
   copy      cp card.jpg %[1]s/

@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -17,6 +16,7 @@ import (
 
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/pause"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/safetext"
 
 	"github.com/cenkalti/backoff/v5"
@@ -92,18 +92,18 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.API + ": ")
 	if e.err != nil {
-		fmt.Fprintf(&b, "no answer: %v", e.err)
+		message.Fprintf(&b, "no answer: %v", e.err)
 	} else {
-		fmt.Fprintf(&b, "the request was refused")
+		message.Fprintf(&b, "the request was refused")
 	}
 	if e.Code != "" {
-		fmt.Fprintf(&b, ", code %s", e.Code)
+		message.Fprintf(&b, ", code %s", e.Code)
 	}
 	if e.Status != 0 {
-		fmt.Fprintf(&b, ", status %d", e.Status)
+		message.Fprintf(&b, ", status %d", e.Status)
 	}
 	if e.RequestID != "" {
-		fmt.Fprintf(&b, ", request %s", e.RequestID)
+		message.Fprintf(&b, ", request %s", e.RequestID)
 	}
 	return b.String()
 }
@@ -154,12 +154,12 @@ func (c *Client) once(ctx context.Context, r Request) (Response, error) {
 	}
 	u, err := url.Parse(strings.TrimSuffix(c.Endpoint, "/") + r.Path)
 	if err != nil || u.Host == "" {
-		return Response{}, fmt.Errorf("%q is no endpoint of %s; expected scheme and host, such as https://123456789.cn-hangzhou.fc.aliyuncs.com", c.Endpoint, c.API)
+		return Response{}, message.Errorf("%q is no endpoint of %s; expected scheme and host, such as https://123456789.cn-hangzhou.fc.aliyuncs.com", c.Endpoint, c.API)
 	}
 	u.RawQuery = r.Query.Encode()
 	request, err := http.NewRequestWithContext(ctx, r.Method, u.String(), bytes.NewReader(r.Body))
 	if err != nil {
-		return Response{}, c.failure(0, "", "", errors.New("the request cannot be made"))
+		return Response{}, c.failure(0, "", "", message.Errorf("the request cannot be made"))
 	}
 	for name, value := range r.Header {
 		request.Header.Set(name, value)

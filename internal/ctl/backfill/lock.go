@@ -3,10 +3,11 @@ package backfill
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
+
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/gofrs/flock"
 )
@@ -28,9 +29,9 @@ type LockedError struct {
 func (e *LockedError) Error() string {
 	who := "another ocrctl"
 	if e.holder.Process != 0 {
-		who = fmt.Sprintf("another ocrctl (process %d on %s, since %s)", e.holder.Process, e.holder.Host, e.holder.Since.Format(time.DateTime))
+		who = message.Sprintf("another ocrctl (process %d on %s, since %s)", e.holder.Process, e.holder.Host, e.holder.Since.Format(time.DateTime))
 	}
-	return fmt.Sprintf("%s is at work with the checkpoint %s; wait for it or stop it, or name another file with --checkpoint", who, e.Path)
+	return message.Sprintf("%s is at work with the checkpoint %s; wait for it or stop it, or name another file with --checkpoint", who, e.Path)
 }
 
 // Lock keeps other runs from working with the checkpoint at path until unlock is called or the process ends, however it ends. It

@@ -3,11 +3,11 @@ package doctor
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
 	"fc-idcard-ocr/internal/ctl/fcclient"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -147,7 +147,7 @@ func (e *examination) httpTrigger(ctx context.Context) Finding {
 		}
 		reach := "send pictures, and each is paid"
 		if len(e.config.HTTPAllow) > 0 {
-			reach = fmt.Sprintf("read cards of %s, send pictures, and have them paid", strings.Join(e.config.HTTPAllow, ", "))
+			reach = message.Sprintf("read cards of %s, send pictures, and have them paid", strings.Join(e.config.HTTPAllow, ", "))
 		}
 		return warn("set its authType to function", "HTTP trigger %s is open: whoever knows its address can %s", t.Name, reach)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/safetext"
 
 	"github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss"
@@ -29,7 +30,7 @@ type Error struct {
 // Error returns the operation, and OSS's code, status and request ID.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "OSS: could not %s", e.Op)
+	message.Fprintf(&b, "OSS: could not %s", e.Op)
 	if e.err != nil {
 		fmt.Fprintf(&b, ": %v", e.err)
 	}
@@ -39,7 +40,7 @@ func (e *Error) Error() string {
 		}
 	}
 	if e.Status != 0 {
-		fmt.Fprintf(&b, ", status %d", e.Status)
+		message.Fprintf(&b, ", status %d", e.Status)
 	}
 	return b.String()
 }
@@ -104,7 +105,7 @@ func failure(op string, err error) error {
 	case errors.As(err, &address): // its address holds the key, and its text may hold a query
 		e.err = address.Err
 	default:
-		e.err = errors.New("the answer is not understood, or the connection broke")
+		e.err = message.Errorf("the answer is not understood, or the connection broke")
 	}
 	return e
 }

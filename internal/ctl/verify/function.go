@@ -3,13 +3,13 @@ package verify
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/ctl/pause"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -48,7 +48,7 @@ func (r *run) invoke(ctx context.Context, name string) (a answer, err error) {
 		return a, err
 	}
 	if json.Unmarshal(body, &a) != nil {
-		return a, errors.New("the function's answer is not understood: it is not this project's, or an old one")
+		return a, message.Errorf("the function's answer is not understood: it is not this project's, or an old one")
 	}
 	return a, nil
 }

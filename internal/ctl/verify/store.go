@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/message"
 )
 
 // racers is how many appends are sent at once.
@@ -109,7 +110,7 @@ func because(err error) string {
 	if err == nil {
 		return ""
 	}
-	return fmt.Sprintf("; another failed: %v", err)
+	return message.Sprintf("; another failed: %v", err)
 }
 
 func one(yes bool) string {
@@ -193,9 +194,9 @@ func (r *run) urls(ctx context.Context) {
 		return
 	}
 	body, err := r.fetch(ctx, key, "")
-	r.judge("signed-url", err == nil && bytes.Equal(body, r.Picture), "%s", or(text(err), fmt.Sprintf("%d of %d bytes came", len(body), len(r.Picture))))
+	r.judge("signed-url", err == nil && bytes.Equal(body, r.Picture), "%s", or(text(err), message.Sprintf("%d of %d bytes came", len(body), len(r.Picture))))
 	body, err = r.fetch(ctx, key, "image/resize,l_64/format,jpg")
-	r.judge("signed-process", err == nil && bytes.HasPrefix(body, []byte("\xff\xd8")) && len(body) < len(r.Picture), "%s", or(text(err), fmt.Sprintf("%d bytes came of %d", len(body), len(r.Picture))))
+	r.judge("signed-process", err == nil && bytes.HasPrefix(body, []byte("\xff\xd8")) && len(body) < len(r.Picture), "%s", or(text(err), message.Sprintf("%d bytes came of %d", len(body), len(r.Picture))))
 }
 
 func (r *run) fetch(ctx context.Context, key, process string) ([]byte, error) {
@@ -205,16 +206,16 @@ func (r *run) fetch(ctx context.Context, key, process string) ([]byte, error) {
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, signed, nil)
 	if err != nil {
-		return nil, errors.New("no request can be made of the signed URL")
+		return nil, message.Errorf("no request can be made of the signed URL")
 	}
 	response, err := r.HTTP.Do(request)
 	if err != nil {
-		return nil, errors.New("the address of signed URLs does not answer")
+		return nil, message.Errorf("the address of signed URLs does not answer")
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
 	if err != nil || response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the signed URL was answered with status %d", response.StatusCode)
+		return nil, message.Errorf("the signed URL was answered with status %d", response.StatusCode)
 	}
 	return body, nil
 }
