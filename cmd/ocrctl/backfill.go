@@ -43,7 +43,7 @@ With --reuse images of equal bytes (by ETag of a simple upload and size) cost on
   ocrctl backfill -b cards -r cn-hangzhou --account 1234567890 --prefix 2026/ --max-charge 1000
   ocrctl backfill -b cards -r cn-hangzhou --account 1234567890 --all --retry-failed Timeout,Internal
   ocrctl backfill --sandbox --all`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	s.listingFlags(c, &f.Prefix, &f.Parallel)
@@ -136,7 +136,7 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 			return err
 		}
 	}
-	what, total := "submitting images", int64(-1)
+	what, total := message.Key("submitting images"), int64(-1)
 	switch {
 	case f.DryRun:
 		what = "counting images"
@@ -154,7 +154,11 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	}
 	failed := troubles{s: s}
 	j.Failed = func(key string, why backfill.Skip, cause string) {
-		failed.add(key, map[backfill.Skip]string{backfill.Unreadable: "read", backfill.Unremovable: "removed"}[why], cause)
+		if why == backfill.Unremovable {
+			failed.unremoved(key, cause)
+		} else {
+			failed.unread(key, cause)
+		}
 	}
 	started := time.Now()
 	told := make(chan struct{})
@@ -179,7 +183,7 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	case err != nil:
 		return err
 	case report.Stopped == backfill.Interrupted:
-		return exitError{exitInterrupted, "interrupted; the same command goes on where it stopped"}
+		return exitError{exitInterrupted, message.Text("interrupted; the same command goes on where it stopped")}
 	case report.Stopped != "" && !f.DryRun:
 		return exitError{exitStopped, message.Sprintf("stopped at the %s; the same command goes on where it stopped", report.Stopped)}
 	case reused != nil && reused.Waiting > 0:
@@ -268,12 +272,12 @@ func (s *settings) printBackfill(r backfill.Report, reused *backfill.Reused, f b
 		}
 		return s.print(out)
 	}
-	verb := "submitted"
-	if f.DryRun {
-		verb = "to submit"
-	}
 	var b strings.Builder
-	message.Fprintf(&b, "%d images seen, %d %s", r.Images, r.Total(), verb)
+	if f.DryRun {
+		message.Fprintf(&b, "%d images seen, %d to submit", r.Images, r.Total())
+	} else {
+		message.Fprintf(&b, "%d images seen, %d submitted", r.Images, r.Total())
+	}
 	list(&b, r.Submitted)
 	message.Fprintf(&b, "; %d skipped", r.Images-r.Total())
 	list(&b, r.Skipped)
@@ -289,7 +293,7 @@ func (s *settings) printBackfill(r backfill.Report, reused *backfill.Reused, f b
 		message.Fprintf(&b, "\ncheckpoint: %s", c.Path())
 	}
 	if r.Total() > 0 && !f.DryRun && r.Stopped == "" {
-		b.WriteString("\nThe function is at work now; `ocrctl status` shows what becomes of them.")
+		b.WriteString(message.Text("\nThe function is at work now; `ocrctl status` shows what becomes of them."))
 	}
 	_, err := fmt.Fprintln(s.stdout, b.String())
 	return err

@@ -196,17 +196,17 @@ func (s *settings) printBudget(b budgetState, blind bool) error {
 	message.Fprintf(&text, "day       %s, midnight to midnight in China\n", b.Day)
 	switch {
 	case b.Limit == nil:
-		text.WriteString("limit     not known: name --account, or the function's OCR_DAILY_LIMIT with --limit\n")
+		text.WriteString(message.Text("limit     not known: name --account, or the function's OCR_DAILY_LIMIT with --limit\n"))
 	case *b.Limit == 0 && b.LimitFrom != "order":
-		text.WriteString("limit     none: OCR_DAILY_LIMIT is 0, so the function does not look at the budget\n")
+		text.WriteString(message.Text("limit     none: OCR_DAILY_LIMIT is 0, so the function does not look at the budget\n"))
 	default:
 		message.Fprintf(&text, "limit     %d calls (%s)\n", *b.Limit, limitOrigin(b.LimitFrom))
 	}
-	state := "no"
+	state := message.Key("no")
 	if b.Paused {
 		state = "yes; `ocrctl budget resume` ends it"
 	}
-	message.Fprintf(&text, "paused    %s\nreserved  %d calls by instances\nspent     %d calls, as far as instances have told\n", state, b.Reserved, b.Spent)
+	message.Fprintf(&text, "paused    %s\nreserved  %d calls by instances\nspent     %d calls, as far as instances have told\n", message.Text(state), b.Reserved, b.Spent)
 	for _, hour := range slices.Sorted(maps.Keys(b.SpentByHour)) {
 		fmt.Fprintf(&text, "  %s:00   %d\n", hour, b.SpentByHour[hour])
 	}
@@ -216,7 +216,7 @@ func (s *settings) printBudget(b budgetState, blind bool) error {
 
 func limitOrigin(from string) string {
 	if from == "order" {
-		return "ordered for this day"
+		return message.Text("ordered for this day")
 	}
 	return from
 }

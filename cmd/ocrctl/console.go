@@ -47,7 +47,7 @@ once: 100,000 images are about 300 listing and 100,000 reading requests at the s
 		Example: `  ocrctl console -b cards -r cn-hangzhou --prefix 2026/
   ocrctl console -b cards -r cn-hangzhou --account 1234567890123456 --price 0.02
   ocrctl console --sandbox`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	s.listingFlags(c, &f.prefix, &f.parallel)

@@ -225,6 +225,7 @@ func (s *settings) eraseAll(ctx context.Context, e *erase.Eraser, images []strin
 	return nil
 }
 
+// printReceipt prints what is kept as evidence: the same words in every language.
 func (s *settings) printReceipt(r erase.Receipt, whole bool) error {
 	if s.json() {
 		return s.print(struct {
@@ -237,9 +238,9 @@ func (s *settings) printReceipt(r erase.Receipt, whole bool) error {
 	if !whole {
 		state = "erased in part"
 	}
-	_, err := message.Fprintf(s.stdout, "%s %s: key sha256:%s, %d objects and versions", time.Now().UTC().Format(time.RFC3339), state, r.KeySHA256, r.Objects)
+	_, err := fmt.Fprintf(s.stdout, "%s %s: key sha256:%s, %d objects and versions", time.Now().UTC().Format(time.RFC3339), state, r.KeySHA256, r.Objects)
 	for _, sum := range r.DocumentsSHA256 {
-		_, err = message.Fprintf(s.stdout, ", document sha256:%s", sum)
+		_, err = fmt.Fprintf(s.stdout, ", document sha256:%s", sum)
 	}
 	if err == nil {
 		_, err = fmt.Fprintln(s.stdout)

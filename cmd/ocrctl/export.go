@@ -40,7 +40,7 @@ A document that cannot be read is named and left out; the exit code is then 1.`,
 		Example: `  ocrctl export -b cards -r cn-hangzhou --prefix 2026/ --file cards.csv
   ocrctl export -b cards -r cn-hangzhou --format jsonl --status recognized | jq .card.idNumber
   ocrctl export --sandbox --format table`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	s.listingFlags(c, &f.Prefix, &f.Parallel)
@@ -103,7 +103,7 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 		progress = s.progress("exporting documents", -1)
 	}
 	failed := troubles{s: s}
-	f.Unreadable = func(key, cause string) { failed.add(key, "read", cause) }
+	f.Unreadable = failed.unread
 	report, err := export.Run(ctx, bucket, f.Options, w, func(r export.Report) { progress.at(r.Written) })
 	progress.end()
 	if err != nil {

@@ -12,9 +12,6 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// helpWidth is the most columns of a help text.
-const helpWidth = 100
-
 // number is a flag with bounds.
 type number struct {
 	to          *int
@@ -116,13 +113,13 @@ func flagError(c *cobra.Command, err error) error {
 func accepted(kind string, err error) string {
 	switch kind {
 	case "float64":
-		return "accepted is a number, such as 10 or 0.5"
+		return message.Text("accepted is a number, such as 10 or 0.5")
 	case "int", "int64":
-		return "accepted is a whole number, such as 100"
+		return message.Text("accepted is a whole number, such as 100")
 	case "duration":
-		return "accepted is a duration, such as 30s, 15m or 48h"
+		return message.Text("accepted is a duration, such as 30s, 15m or 48h")
 	case "bool":
-		return "accepted are true and false"
+		return message.Text("accepted are true and false")
 	}
 	return err.Error() // of the types above, which say it
 }
@@ -142,30 +139,13 @@ func didYouMean(prefix string, names []string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "; did you mean " + prefix + strings.Join(names, " or "+prefix) + "?"
+	return message.Sprintf("; did you mean %s?", prefix+strings.Join(names, message.Text(" or ")+prefix))
 }
 
-// reflow breaks the paragraphs of a help text at helpWidth.
-func reflow(text string) string {
-	var b strings.Builder
-	for i, paragraph := range strings.Split(text, "\n\n") {
-		if i > 0 {
-			b.WriteString("\n\n")
-		}
-		column := 0
-		for word := range strings.FieldsSeq(paragraph) {
-			switch {
-			case column == 0:
-			case column+1+len(word) > helpWidth:
-				b.WriteByte('\n')
-				column = 0
-			default:
-				b.WriteByte(' ')
-				column++
-			}
-			b.WriteString(word)
-			column += len(word)
-		}
+// noArguments refuses all arguments.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return message.Errorf("unexpected argument %q", args[0])
 	}
-	return b.String()
+	return nil
 }

@@ -18,7 +18,7 @@ func newPause(s *settings) *cobra.Command {
 other image is started. Uploads continue; Function Compute retries their events for some hours and discards them after a day. No image is lost: after
 resume, backfill submits the images without a document.`,
 		Example: `  ocrctl pause -r cn-hangzhou --account 1234567890123456`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 	}
 	s.placeFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error { return s.pause(c.Context()) }
@@ -33,7 +33,7 @@ func newResume(s *settings) *cobra.Command {
 		Long: `Let a paused function work again, with this number of concurrent instances: pause has printed the previous number; s.yaml and template.yml deploy 10, s.custom.yaml
 2. Then run the backfill that it names: events that came meanwhile may be lost.`,
 		Example: `  ocrctl resume -r cn-hangzhou --account 1234567890123456 --concurrency 10`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 	}
 	s.placeFlags(c)
 	c.Flags().Int64Var(&instances, "concurrency", 0, "`number` of instances at a time, at least 1")
@@ -77,12 +77,12 @@ func (s *settings) pause(ctx context.Context) error {
 		return s.print(out)
 	}
 	was := "10"
-	text := "nothing was reserved before"
+	text := message.Text("nothing was reserved before")
 	if reserved {
 		was, text = fmt.Sprint(before), message.Sprintf("it had %d before", before)
 	}
 	if reserved && before == 0 {
-		was, text = "10", "it was paused before"
+		was, text = "10", message.Text("it was paused before")
 	}
 	_, err = message.Fprintf(s.stdout, "%s is paused: it may have 0 instances (%s). What it is working on is finished.\nGo on with: ocrctl resume --concurrency %s\nand then:   ocrctl backfill --all --since %s\n",
 		client.Function, text, was, since)

@@ -56,7 +56,7 @@ Exit code 1: something is unexplained, or fewer calls than --warn-below are left
 		Example: `  ocrctl reconcile -b cards -r cn-hangzhou --product cmapi00012345 --warn-below 500
   ocrctl reconcile -b cards -r cn-hangzhou --since 2026-11-01
   ocrctl reconcile --sandbox`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	s.bucketFlags(c)
@@ -193,11 +193,11 @@ func (s *settings) printComparison(c billing.Comparison, f reconcileFlags) error
 	}
 	b.WriteByte('\n')
 	if c.Verdict == billing.Baseline {
-		why := "this is the first snapshot"
+		why := message.Key("this is the first snapshot")
 		if c.Metered < 0 {
 			why = "the meter has gone back since the snapshot before: it is that of another package, or was set back"
 		}
-		message.Fprintf(&b, "verdict   nothing to compare with: %s; run the command again later\n", why)
+		message.Fprintf(&b, "verdict   nothing to compare with: %s; run the command again later\n", message.Text(why))
 	} else {
 		s.describeComparison(&b, c, f)
 	}
@@ -212,7 +212,7 @@ func (s *settings) describeComparison(b *strings.Builder, c billing.Comparison, 
 	}
 	switch c.Verdict {
 	case billing.Equal:
-		b.WriteString("\nverdict   equal\n")
+		b.WriteString(message.Text("\nverdict   equal\n"))
 	case billing.More:
 		message.Fprintf(b, "\nverdict   the provider metered %d more, of which %d are explained by calls whose responses never came", c.Difference, c.Open)
 		if c.Timing > 0 {
@@ -227,10 +227,10 @@ func (s *settings) describeComparison(b *strings.Builder, c billing.Comparison, 
 		b.WriteByte('\n')
 	}
 	if c.Unexplained > 0 {
-		message.Fprintf(b, "WARNING   %d calls are not explained. Possible causes: %s\n", c.Unexplained, map[billing.Verdict]string{
+		message.Fprintf(b, "WARNING   %d calls are not explained. Possible causes: %s\n", c.Unexplained, message.Text(map[billing.Verdict]message.Key{
 			billing.More: "another user of the package, such as another bucket; pictures sent by HTTP; ocrctl recognize; documents that were replaced or removed since; a meter that is later than --lag",
 			billing.Less: "a meter that is later than --lag; calls that are paid from another product or package",
-		}[c.Verdict])
+		}[c.Verdict]))
 	}
 	if c.Unreadable > 0 {
 		message.Fprintf(b, "%d objects named like documents cannot be read; their content is not counted\n", c.Unreadable)

@@ -32,7 +32,7 @@ was accepted. The function pays for nothing that has a document already, and wha
 waiting when it began. Start with --dry-run, which reads 16 messages and changes nothing.`,
 		Example: `  ocrctl redrive -r cn-hangzhou --account 1234567890123456 --dry-run
   ocrctl redrive -r cn-hangzhou --account 1234567890123456 --rate 2 --limit 100`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	s.placeFlags(c)
 	flags := c.Flags()
@@ -113,7 +113,7 @@ func (s *settings) printRedrive(r redrive.Report, dryRun bool) error {
 		text += message.Sprintf("; %d submitted, but still in the queue", r.Twice)
 	}
 	if !dryRun && r.Submitted > 0 {
-		text += "\nThe function is at work now; `ocrctl status` shows what becomes of them."
+		text += message.Text("\nThe function is at work now; `ocrctl status` shows what becomes of them.")
 	}
 	_, err := fmt.Fprintln(s.stdout, text)
 	return err

@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"fc-idcard-ocr/internal/ctl/billing"
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/export"
 	"fc-idcard-ocr/internal/ctl/inventory"
 	"fc-idcard-ocr/internal/message"
@@ -43,7 +42,7 @@ was forced, of images sent by HTTP, and of ocrctl recognize. ocrctl reconcile co
 		Example: `  ocrctl report -b cards -r cn-hangzhou --month 2026-11 --price 0.05
   ocrctl report -b cards -r cn-hangzhou --month 2026-11 --by day --format csv > november.csv
   ocrctl report --sandbox --month 2026-11 --output json`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	s.listingFlags(c, &f.Prefix, &f.Parallel)
@@ -179,18 +178,16 @@ func (s *settings) printReportCSV(r billing.Report, f reportFlags) error {
 func (s *settings) printReport(r billing.Report, f reportFlags, month billing.Month) error {
 	var text strings.Builder
 	message.Fprintf(&text, "%s of bucket %s, by date of completion in China\n\n", month, s.bucket)
-	w := tabwriter.NewWriter(&text, 0, 8, 2, ' ', tabwriter.AlignRight)
-	row := func(name string, cells []string) { fmt.Fprintf(w, "%s\t  %s\n", strings.Join(cells, "\t"), name) }
-	row(f.by, f.header("images", "charged", "extra", "recognized", "unrecognized", "failed", "reused", "yuan", "at most"))
+	rows := [][]string{append(f.header(message.Text("images"), message.Text("charged"), message.Text("extra"), message.Text("recognized"), message.Text("unrecognized"), message.Text("failed"), message.Text("reused"), message.Text("yuan"), message.Text("at most")), f.by)}
 	for _, g := range r.Groups {
 		name := onOneLine(s.key(g.Name))
 		if name == "" {
-			name = "(no folder)"
+			name = message.Text("(no folder)")
 		}
-		row(name, f.cells(g.Totals))
+		rows = append(rows, append(f.cells(g.Totals), name))
 	}
-	row("total", f.cells(r.Total))
-	if err := w.Flush(); err != nil {
+	rows = append(rows, append(f.cells(r.Total), message.Text("total")))
+	if err := display.Columns(&text, rows); err != nil {
 		return err
 	}
 	_, err := io.WriteString(s.stdout, text.String())

@@ -41,16 +41,16 @@ func describeReuse(b *strings.Builder, r *backfill.Reused) {
 	message.Fprintf(b, "\n%d documents written from those of images with equal bytes, without a call", r.Written)
 	for _, left := range []struct {
 		n    int64
-		text string
+		text message.Key
 	}{
-		{r.Waiting, "images wait for the document of one with equal bytes; the same command goes on"},
-		{r.NoAnswer, "images got none, as the one with equal bytes failed; the next run submits one of them"},
-		{r.Changed, "images were replaced or removed meanwhile, or the one with equal bytes was"},
-		{r.Different, "images have the same ETag and other bytes; without --reuse they are submitted"},
-		{r.Present, "images had a document by then"},
+		{r.Waiting, "%d images wait for the document of one with equal bytes; the same command goes on"},
+		{r.NoAnswer, "%d images got none, as the one with equal bytes failed; the next run submits one of them"},
+		{r.Changed, "%d images were replaced or removed meanwhile, or the one with equal bytes was"},
+		{r.Different, "%d images have the same ETag and other bytes; without --reuse they are submitted"},
+		{r.Present, "%d images had a document by then"},
 	} {
 		if left.n > 0 {
-			fmt.Fprintf(b, "\n%d %s", left.n, left.text)
+			fmt.Fprintf(b, "\n"+message.Text(left.text), left.n)
 		}
 	}
 }

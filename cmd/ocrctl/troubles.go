@@ -15,10 +15,17 @@ type troubles struct {
 	n int
 }
 
-// add names one. done says what could not be done with its document.
-func (t *troubles) add(key, done, cause string) {
+// unread names an image whose document cannot be read.
+func (t *troubles) unread(key, cause string) {
 	if t.n++; t.n <= maxTroubles {
-		t.s.note("%s: its document cannot be %s: %s", t.s.key(key), done, explain(cause))
+		t.s.note("%s: its document cannot be read: %s", t.s.key(key), explain(cause))
+	}
+}
+
+// unremoved names an image whose document cannot be removed.
+func (t *troubles) unremoved(key, cause string) {
+	if t.n++; t.n <= maxTroubles {
+		t.s.note("%s: its document cannot be removed: %s", t.s.key(key), explain(cause))
 	}
 }
 
@@ -35,7 +42,7 @@ func (t *troubles) err() error {
 
 // explain says in words what is wrong with a document, and keeps the code by which it can be looked up.
 func explain(cause string) string {
-	text, ok := map[string]string{
+	text, ok := map[string]message.Key{
 		inventory.NoDocument:       "it is none of this program",
 		inventory.UnknownCode:      "its error code is none of this version; a newer ocrctl may know it",
 		"InvalidObjectState":       "it is archived; restore it first (ossutil restore)",
@@ -48,5 +55,5 @@ func explain(cause string) string {
 	if !ok {
 		return cause
 	}
-	return text + " (" + cause + ")"
+	return message.Sprintf("%s (%s)", message.Text(text), cause)
 }

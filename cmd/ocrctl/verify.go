@@ -36,7 +36,7 @@ The key is that of this machine, else the function's (fc:GetFunction). The repor
 		Example: `  ocrctl verify -b cards -r cn-hangzhou --account 1234567890123456 --max-charge 3
   ocrctl verify -b cards -r cn-hangzhou --account 1234567890123456 -o json > report.json
   ocrctl verify --sandbox --max-charge 3`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	s.bucketFlags(c)
 	s.functionFlags(c.Flags())
@@ -78,7 +78,7 @@ func (s *settings) verify(ctx context.Context, o verifyOptions) error {
 		err = s.print(report)
 	} else {
 		_, err = message.Fprintf(s.stdout, "\nOCR calls: %d made, %d charged as their answers tell. Region %s, versioning %s, encryption %s, class %s, runtime %s, key %s.\n", report.Calls.Made, report.Calls.Charged,
-			first(report.Setup.Region, "unknown"), report.Setup.Versioning, report.Setup.Encryption, report.Setup.StorageClass, first(report.Setup.Runtime, "unknown"), report.Setup.Auth)
+			first(report.Setup.Region, message.Text("unknown")), report.Setup.Versioning, report.Setup.Encryption, report.Setup.StorageClass, first(report.Setup.Runtime, message.Text("unknown")), report.Setup.Auth)
 	}
 	if err != nil {
 		return err
@@ -129,8 +129,8 @@ func (s *settings) learnFunction(ctx context.Context, t *verify.Target, o verify
 }
 
 func (s *settings) printAssumption(f verify.Finding) {
-	sign := map[verify.Verdict]string{verify.Holds: "holds         ", verify.Fails: "DOES NOT HOLD ", verify.NotTested: "not tested    "}[f.Verdict]
-	fmt.Fprintf(s.stdout, "%s %-20s %s\n", sign, f.ID, f.Assumption)
+	sign := map[verify.Verdict]message.Key{verify.Holds: "holds         ", verify.Fails: "DOES NOT HOLD ", verify.NotTested: "not tested    "}[f.Verdict]
+	fmt.Fprintf(s.stdout, "%s %-20s %s\n", message.Text(sign), f.ID, f.Assumption)
 	if f.Detail != "" {
 		fmt.Fprintf(s.stdout, "%36s%s\n", "", f.Detail)
 	}

@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"fc-idcard-ocr/internal/message"
-
 	"github.com/spf13/cobra"
 )
 
@@ -36,12 +34,12 @@ func versionText() string {
 	if date == "" {
 		date = "unknown"
 	}
-	return message.Sprintf("ocrctl %s\ncommit %s\ndate   %s\n%s %s/%s\n", version, commit, date, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("ocrctl %s\ncommit %s\ndate   %s\n%s %s/%s\n", version, commit, date, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 func newVersion(s *settings) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print version, commit and date", Args: cobra.NoArgs,
+		Use: "version", Short: "Print version, commit and date", Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprint(s.stdout, versionText())
 			return err

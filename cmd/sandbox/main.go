@@ -55,6 +55,7 @@ type usageError struct{ error }
 
 // run is the command. reader replaces the OCR engine in tests; nil is the engine.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, reader gateway.Reader) int {
+	message.Use(message.FromEnvironment(os.Getenv))
 	var f flags
 	s := &session{flags: &f, stdout: stdout, stderr: stderr, reader: reader}
 	command := &cobra.Command{
@@ -112,6 +113,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	set.BoolVar(&f.noMask, "no-mask", false, "do not mask names, addresses and ID numbers in what is shown (documents of --once never are)")
 	set.BoolVar(&f.logs, "logs", false, "show what the function logs, on stderr")
 
+	message.Help(command)
 	err := command.ExecuteContext(ctx)
 	var usage usageError
 	switch {
@@ -123,7 +125,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 		message.Fprintf(stderr, "sandbox: %v\nsandbox --help lists the flags.\n", err)
 		return exitUsage
 	case ctx.Err() != nil && !s.served: // the cancelled step returns an error of its own
-		fmt.Fprintln(stderr, "sandbox: stopped before it was done")
+		fmt.Fprintln(stderr, "sandbox:", message.Text("stopped before it was done"))
 		return exitFailed
 	}
 	fmt.Fprintln(stderr, "sandbox:", explain(err))
@@ -138,15 +140,15 @@ func explain(err error) string {
 	text := strings.TrimPrefix(err.Error(), "sandbox: ")
 	switch {
 	case errors.Is(err, sandbox.ErrPortBusy):
-		return text + ": stop the program that listens there, or choose other ports with --port (0 takes free ones)"
+		return text + message.Text(": stop the program that listens there, or choose other ports with --port (0 takes free ones)")
 	case errors.Is(err, ocrengine.ErrNotInstalled) && !strings.Contains(text, "make engine"):
-		return text + ": run make engine"
+		return text + message.Text(": run make engine")
 	case errors.Is(err, sandbox.ErrFolderBusy):
-		return text + ": use that one, or choose another folder with --dir"
+		return text + message.Text(": use that one, or choose another folder with --dir")
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
-		return text + ": choose a folder you may write to with --dir"
+		return text + message.Text(": choose a folder you may write to with --dir")
 	case errors.Is(err, syscall.ENOSPC):
-		return text + ": make room, or choose a folder on another disk with --dir (--once takes the system's for temporary files, TMPDIR)"
+		return text + message.Text(": make room, or choose a folder on another disk with --dir (--once takes the system's for temporary files, TMPDIR)")
 	}
 	return text
 }
@@ -193,14 +195,14 @@ func (s *session) start(ctx context.Context, dir string, port int, change func(*
 			return nil, err
 		}
 		options.Function = filepath.Join(dir, "function")
-		done := s.step("Building the function")
+		done := s.step(message.Text("Building the function"))
 		err := gobuild.Build(ctx, gobuild.Function, options.Function)
 		done(err)
 		if err != nil {
 			return nil, err
 		}
 	}
-	done := s.step("Starting the local cloud")
+	done := s.step(message.Text("Starting the local cloud"))
 	cloud, err := sandbox.Start(ctx, options)
 	done(err)
 	return cloud, err
@@ -213,13 +215,13 @@ func (s *session) step(what string) (done func(error)) {
 	return func(err error) {
 		switch {
 		case errors.Is(err, context.Canceled):
-			fmt.Fprintln(s.stderr, "stopped")
+			fmt.Fprintln(s.stderr, message.Text("stopped"))
 			return
 		case err != nil:
-			fmt.Fprintln(s.stderr, "failed")
+			fmt.Fprintln(s.stderr, message.Text("failed"))
 			return
 		}
-		fmt.Fprintf(s.stderr, "%.1f s\n", time.Since(began).Seconds())
+		message.Fprintf(s.stderr, "%.1f s\n", time.Since(began).Seconds())
 	}
 }
 

@@ -24,7 +24,10 @@ import (
 
 var function string // the function binary of this module
 
-func TestMain(m *testing.M) { sandboxtest.Main(m, gobuild.Function, &function) }
+func TestMain(m *testing.M) {
+	os.Setenv("LC_ALL", "C") // the tests compare English texts
+	sandboxtest.Main(m, gobuild.Function, &function)
+}
 
 // reader stands for the OCR engine: it reads a card from everything but the word cat.
 type reader struct{}

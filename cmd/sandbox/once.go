@@ -106,7 +106,7 @@ func keys(files []string) []string {
 // bar shows how many pictures are done, on a terminal only.
 func (s *session) bar(n int) *progressbar.ProgressBar {
 	return progressbar.NewOptions(n, progressbar.OptionSetWriter(s.stderr), progressbar.OptionSetVisibility(isTerminal(s.stderr)),
-		progressbar.OptionSetDescription("Recognising"), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+		progressbar.OptionSetDescription(message.Text("Recognising")), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
 }
 
 func isTerminal(w any) bool {

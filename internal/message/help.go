@@ -76,7 +76,7 @@ func usageTemplate(cobras string) string {
 }
 
 // flagLine is a line of pflag's table: the flag with its value, and what it is for.
-var flagLine = regexp.MustCompile(`^( +(?:-\w, )?--\S+(?: \S+)?) {2,}(.*)$`)
+var flagLine = regexp.MustCompile(`^( +(?:-\w, )?--.*?) {3,}(.*)$`)
 
 // flagTable is pflag's table of flags, whose columns and lines count the bytes of a text instead of its width.
 func flagTable(flags *pflag.FlagSet) string {

@@ -24,12 +24,6 @@ import (
 
 var update = flag.Bool("update", false, "write the texts of the code into the locales; new ones have to be translated then")
 
-// text is an English text of the code.
-type text struct {
-	files  map[string]bool // that use it
-	format bool            // its verbs stand for arguments
-}
-
 // The locales hold exactly the texts of the code. `go test ./internal/message -run Locales -update` adds and removes them.
 func TestLocalesHoldEveryTextOfTheCode(t *testing.T) {
 	texts := codeTexts(t)
@@ -37,18 +31,21 @@ func TestLocalesHoldEveryTextOfTheCode(t *testing.T) {
 		if *update {
 			writeLocale(t, name, texts)
 		}
-		assert.Equal(t, slices.Sorted(maps.Keys(texts)), slices.Sorted(maps.Keys(readLocale(t, name))), "%s: run: go test ./internal/message -run Locales -update", name)
+		locale := readLocale(t, name)
+		for text := range texts {
+			assert.True(t, contains(locale, text), "%s lacks %q; run: go test ./internal/message -run Locales -update", name, text)
+		}
+		for text := range locale {
+			assert.True(t, contains(texts, text), "%s has what no code uses: %q; run: go test ./internal/message -run Locales -update", name, text)
+		}
 	}
 }
 
 func TestLocalesTranslateEveryText(t *testing.T) {
-	texts := codeTexts(t)
 	for english, chinese := range readLocale(t, "locales/zh.po") {
 		assert.True(t, strings.ContainsFunc(chinese, func(r rune) bool { return unicode.Is(unicode.Han, r) }), "not translated: %q", english)
 		assert.Equal(t, outerSpace(english), outerSpace(chinese), "blanks around %q", english)
-		if known := texts[english]; known != nil && known.format {
-			assert.Equal(t, verbs(english), verbs(chinese), "the arguments of %q", english)
-		}
+		assert.Equal(t, verbs(english), verbs(chinese), "the arguments of %q", english)
 	}
 	for english, translation := range readLocale(t, "locales/en.po") {
 		assert.Empty(t, translation, "the code has the English texts: %q", english)
@@ -65,13 +62,15 @@ func TestLocalesKeepCommandsFlagsAndVariables(t *testing.T) {
 	}
 }
 
+func contains[V any](texts map[string]V, text string) bool { _, ok := texts[text]; return ok }
+
 func outerSpace(s string) [2]string {
 	trimmed := strings.TrimSpace(s)
 	before, after, _ := strings.Cut(s, trimmed)
 	return [2]string{before, after}
 }
 
-var verb = regexp.MustCompile(`%[-+# 0]*[0-9]*(?:\.[0-9]+)?(?:\[([0-9]+)\])?([a-zA-Z%])`)
+var verb = regexp.MustCompile(`%[-+#0]*[0-9]*(?:\.[0-9]+)?(?:\[([0-9]+)\])?([a-zA-Z%])`)
 
 // verbs are the arguments that a format uses, each with its verb.
 func verbs(format string) (used []string) {
@@ -106,14 +105,14 @@ func readLocale(t *testing.T, name string) map[string]string {
 	return translations
 }
 
-func writeLocale(t *testing.T, name string, texts map[string]*text) {
+func writeLocale(t *testing.T, name string, texts map[string]files) {
 	known := readLocale(t, name)
 	po := gotext.NewPo()
 	po.Parse(fmt.Appendf(nil, "msgid \"\"\nmsgstr \"\"\n\"Language: %s\\n\"\n\"MIME-Version: 1.0\\n\"\n\"Content-Type: text/plain; charset=UTF-8\\n\"\n\"Content-Transfer-Encoding: 8bit\\n\"\n",
 		strings.TrimSuffix(filepath.Base(name), ".po")))
-	for id, text := range texts {
+	for id, used := range texts {
 		po.GetDomain().Set(id, known[id])
-		po.GetDomain().SetRefs(id, slices.Sorted(maps.Keys(text.files)))
+		po.GetDomain().SetRefs(id, slices.Sorted(maps.Keys(used)))
 	}
 	content, err := po.GetDomain().MarshalText()
 	require.NoError(t, err)
@@ -122,25 +121,18 @@ func writeLocale(t *testing.T, name string, texts map[string]*text) {
 
 const packagePath = "fc-idcard-ocr/internal/message"
 
+// files are those that use a text.
+type files map[string]bool
+
 // codeTexts are all texts that the programs translate: constants of type Key, constant formats of this package's functions and of
 // functions that pass a format on to them, and what cobra shows of commands and flags.
-var codeTexts = func() func(*testing.T) map[string]*text {
-	var texts map[string]*text
-	return func(t *testing.T) map[string]*text {
-		if texts == nil {
-			texts = extract(t)
-		}
-		return texts
-	}
-}()
-
-func extract(t *testing.T) map[string]*text {
+func codeTexts(t *testing.T) map[string]files {
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	loaded, err := packages.Load(&packages.Config{Mode: packages.LoadSyntax, Dir: root}, "./cmd/...", "./internal/...")
 	require.NoError(t, err)
 	e := extraction{
-		texts:    map[string]*text{},
+		texts:    map[string]files{},
 		formats:  map[string]int{packagePath + ".Sprintf": 0, packagePath + ".Fprintf": 1, packagePath + ".Errorf": 0},
 		problems: map[string]bool{},
 	}
@@ -162,7 +154,7 @@ func extract(t *testing.T) map[string]*text {
 
 // extraction is the state of a pass over the code.
 type extraction struct {
-	texts    map[string]*text
+	texts    map[string]files
 	formats  map[string]int // by a function's full name: which of its parameters is a format
 	problems map[string]bool
 	pkg      *packages.Package
@@ -188,7 +180,7 @@ func (e extraction) walk(n ast.Node, function *ast.FuncDecl) {
 			return false
 		}
 		if x, ok := n.(ast.Expr); ok && e.pkg.TypesInfo.Types[x].Type != nil && e.pkg.TypesInfo.Types[x].Type.String() == packagePath+".Key" {
-			return !e.add(x, false)
+			return !e.add(x)
 		}
 		return true
 	})
@@ -208,14 +200,14 @@ func (e extraction) call(call *ast.CallExpr, function *ast.FuncDecl) {
 	signature := called.Type().(*types.Signature)
 	if called.Pkg() != nil && called.Pkg().Path() == "github.com/spf13/pflag" {
 		for i := range signature.Params().Len() {
-			if signature.Params().At(i).Name() == "usage" && !e.add(call.Args[i], false) {
+			if signature.Params().At(i).Name() == "usage" && !e.add(call.Args[i]) {
 				e.problem(call)
 			}
 		}
 		return
 	}
 	index, ok := e.formats[called.FullName()]
-	if !ok || e.pkg.PkgPath == packagePath || e.add(call.Args[index], true) {
+	if !ok || e.pkg.PkgPath == packagePath || e.add(call.Args[index]) {
 		return
 	}
 	name, _ := call.Args[index].(*ast.Ident)
@@ -261,32 +253,31 @@ func (e extraction) composite(c *ast.CompositeLit) {
 		}
 		switch kind + "." + name.Name {
 		case "Command.Short", "Command.Long", "Group.Title":
-			if !e.add(pair.Value, false) {
+			if !e.add(pair.Value) {
 				e.problem(pair)
 			}
 		case "Command.Example":
 			if value := e.pkg.TypesInfo.Types[pair.Value].Value; value != nil && strings.Contains(constant.StringVal(value), "#") {
-				e.add(pair.Value, false)
+				e.add(pair.Value)
 			}
 		}
 	}
 }
 
 // add takes a text if it is constant.
-func (e extraction) add(x ast.Expr, format bool) bool {
+func (e extraction) add(x ast.Expr) bool {
 	value := e.pkg.TypesInfo.Types[x].Value
 	if value == nil || value.Kind() != constant.String {
 		return false
 	}
 	id := constant.StringVal(value)
-	if !strings.ContainsFunc(id, unicode.IsLetter) { // nothing to translate
+	if !strings.ContainsFunc(verb.ReplaceAllString(id, ""), unicode.IsLetter) { // nothing to translate
 		return true
 	}
 	if e.texts[id] == nil {
-		e.texts[id] = &text{files: map[string]bool{}}
+		e.texts[id] = files{}
 	}
-	e.texts[id].files[e.file] = true
-	e.texts[id].format = e.texts[id].format || format
+	e.texts[id][e.file] = true
 	return true
 }
 

@@ -12,11 +12,12 @@ import (
 
 	aliyun "github.com/aliyun/aliyun-oss-go-sdk/oss"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
 
 // ErrNoDocument says that FC gave an image up without a document.
-var ErrNoDocument = errors.New("sandbox: the function left no document")
+var ErrNoDocument = message.Error("sandbox: the function left no document")
 
 // bucket opens the watched bucket over HTTP with the official SDK, like any program beside the sandbox would.
 func (c *Cloud) bucket() (*aliyun.Bucket, error) {
@@ -106,7 +107,7 @@ func (c *Cloud) Document(ctx context.Context, key string) (document Document, er
 		return Document{}, ErrNoDocument
 	}
 	if err := json.Unmarshal(raw, &document); err != nil {
-		return Document{}, fmt.Errorf("sandbox: the document of an image is no JSON: %w", err)
+		return Document{}, message.Errorf("sandbox: the document of an image is no JSON: %w", err)
 	}
 	return document, nil
 }
@@ -125,7 +126,7 @@ func (c *Cloud) Await(ctx context.Context, key string) (raw []byte, document Doc
 		}
 		if raw != nil {
 			if err := json.Unmarshal(raw, &document); err != nil {
-				return nil, Document{}, fmt.Errorf("sandbox: the document of an image is no JSON: %w", err)
+				return nil, Document{}, message.Errorf("sandbox: the document of an image is no JSON: %w", err)
 			}
 			if document.Final() || failed {
 				return raw, document, nil
