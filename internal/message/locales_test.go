@@ -279,7 +279,11 @@ func (e extraction) add(x ast.Expr, format bool) bool {
 		return false
 	}
 	id := constant.StringVal(value)
-	if !strings.ContainsFunc(id, unicode.IsLetter) { // nothing to translate
+	words := id
+	if format {
+		words = verb.ReplaceAllString(id, "")
+	}
+	if !strings.ContainsFunc(words, unicode.IsLetter) { // nothing to translate
 		return true
 	}
 	if e.texts[id] == nil {
