@@ -95,8 +95,8 @@ func (s *settings) printFinding(f doctor.Finding) {
 		s.print(f) //nolint:errcheck // there is nobody to report it to
 		return
 	}
-	sign := map[doctor.Result]message.Key{doctor.OK: "ok     ", doctor.Warning: "WARNING", doctor.Failure: "FAILED ", doctor.Skipped: "skipped"}[f.Result]
-	fmt.Fprintf(s.stdout, "%s  %s  %s\n", message.Text(sign), display.Pad(f.Check, 14), f.Detail)
+	sign := map[doctor.Result]message.Key{doctor.OK: "ok", doctor.Warning: "WARNING", doctor.Failure: "FAILED", doctor.Skipped: "skipped"}[f.Result]
+	fmt.Fprintf(s.stdout, "%s  %s  %s\n", display.Pad(message.Text(sign), 7), display.Pad(f.Title(), 14), f.Detail)
 	if f.Fix != "" {
 		fmt.Fprintf(s.stdout, "%25s -> %s\n", "", f.Fix)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/verify"
 	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/testdata/cards"
@@ -78,7 +79,7 @@ func (s *settings) verify(ctx context.Context, o verifyOptions) error {
 		err = s.print(report)
 	} else {
 		_, err = message.Fprintf(s.stdout, "\nOCR calls: %d made, %d charged as their answers tell. Region %s, versioning %s, encryption %s, class %s, runtime %s, key %s.\n", report.Calls.Made, report.Calls.Charged,
-			first(report.Setup.Region, message.Text("unknown")), report.Setup.Versioning, report.Setup.Encryption, report.Setup.StorageClass, first(report.Setup.Runtime, message.Text("unknown")), report.Setup.Auth)
+			first(report.Setup.Region, message.Text("unknown")), verify.Word(report.Setup.Versioning), verify.Word(report.Setup.Encryption), verify.Word(report.Setup.StorageClass), first(report.Setup.Runtime, message.Text("unknown")), report.Setup.Auth)
 	}
 	if err != nil {
 		return err
@@ -129,8 +130,7 @@ func (s *settings) learnFunction(ctx context.Context, t *verify.Target, o verify
 }
 
 func (s *settings) printAssumption(f verify.Finding) {
-	sign := map[verify.Verdict]message.Key{verify.Holds: "holds         ", verify.Fails: "DOES NOT HOLD ", verify.NotTested: "not tested    "}[f.Verdict]
-	fmt.Fprintf(s.stdout, "%s %-20s %s\n", message.Text(sign), f.ID, f.Assumption)
+	fmt.Fprintf(s.stdout, "%s  %-20s %s\n", display.Pad(f.Verdict.Title(), 13), f.ID, f.Assumption)
 	if f.Detail != "" {
 		fmt.Fprintf(s.stdout, "%36s%s\n", "", f.Detail)
 	}

@@ -250,8 +250,8 @@ func TestTheDocumentListsEveryAssumption(t *testing.T) {
 		for _, a := range verify.Assumptions {
 			want = append(want, a.ID)
 			if name == "../../docs/assumptions.md" {
-				assert.Contains(t, string(text), "| `"+a.ID+"` | "+a.Says+" | "+a.Source+" | ", "the row of "+a.ID)
-				assert.Contains(t, string(text), "| "+a.Follows+" |")
+				assert.Contains(t, string(text), "| `"+a.ID+"` | "+string(a.Says)+" | "+string(a.Source)+" | ", "the row of "+a.ID)
+				assert.Contains(t, string(text), "| "+string(a.Follows)+" |")
 			}
 		}
 		assert.Equal(t, want, listed, name)

@@ -39,7 +39,7 @@ func Static(c Credentials) Provider {
 func Chain(profile string) Provider {
 	if profile == "" {
 		return newProvider(func() (providers.CredentialsProvider, error) { return providers.NewDefaultCredentialsProvider(), nil },
-			"set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, run `aliyun configure`, or name a profile with --profile")
+			message.Text("set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, run `aliyun configure`, or name a profile with --profile"))
 	}
 	fix := message.Sprintf("there is no usable profile %q in ~/.aliyun/config.json or ~/.alibabacloud/credentials; run `aliyun configure --profile %s`", profile, profile)
 	return newProvider(func() (providers.CredentialsProvider, error) {

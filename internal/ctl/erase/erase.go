@@ -74,11 +74,11 @@ type BusyError struct {
 
 // Error says until when.
 func (e *BusyError) Error() string {
-	what := "nothing of it was erased"
+	until := e.Until.UTC().Format(time.RFC3339)
 	if e.ImageRemoved {
-		what = "its picture is erased, its document and claim are not"
+		return message.Sprintf("an invocation may be at work on the image until %s; its picture is erased, its document and claim are not: run the command again then, or with --wait", until)
 	}
-	return message.Sprintf("an invocation may be at work on the image until %s; %s: run the command again then, or with --wait", e.Until.UTC().Format(time.RFC3339), what)
+	return message.Sprintf("an invocation may be at work on the image until %s; nothing of it was erased: run the command again then, or with --wait", until)
 }
 
 // Find lists what there is of an image.

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -59,10 +58,10 @@ type QueueError struct {
 func (e *QueueError) Error() string {
 	text := message.Sprintf("the queue: the request was refused, status %d", e.Status)
 	if e.Code != "" {
-		text += ", code " + e.Code
+		text += message.Sprintf(", code %s", e.Code)
 	}
 	if e.RequestID != "" {
-		text += ", request " + e.RequestID
+		text += message.Sprintf(", request %s", e.RequestID)
 	}
 	return text
 }
@@ -183,4 +182,4 @@ func word(s string) string {
 func (m Message) at() time.Time { return time.UnixMilli(m.Enqueued) }
 
 // String names a message without its body, which names images.
-func (m Message) String() string { return "message " + strconv.Quote(m.ID) }
+func (m Message) String() string { return message.Sprintf("message %q", m.ID) }
