@@ -48,7 +48,7 @@ The receipt, one line an image, holds the SHA-256 of key and documents and nothi
 	}
 	s.listingFlags(c, &o.prefix, &s.parallel)
 	flags := c.Flags()
-	flags.Lookup("prefix").Usage = "erase all images whose keys begin with this `prefix`; with --id-number search only these"
+	flags.Lookup("prefix").Usage = string(message.Key("erase all images whose keys begin with this `prefix`; with --id-number search only these"))
 	flags.StringVar(&o.idNumber, "id-number", "", "erase the images of ID numbers, which are read from standard input; the only `value` is -")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "erase; without it, only list what would be erased")
 	flags.BoolVar(&o.wait, "wait", false, "wait for the function where it is at work")

@@ -216,7 +216,7 @@ func (s *settings) describeComparison(b *strings.Builder, c billing.Comparison, 
 	case billing.More:
 		message.Fprintf(b, "\nverdict   the provider metered %d more, of which %d are explained by calls whose responses never came", c.Difference, c.Open)
 		if c.Timing > 0 {
-			message.Fprintf(b, " and %d can be by timing: charged within %s of a snapshot, or by images in work (%d now)", c.Timing, f.lag, c.InWork)
+			message.Fprintf(b, ", and %d can be by timing: charged within %s of a snapshot, or by images in work (%d now)", c.Timing, f.lag, c.InWork)
 		}
 		b.WriteByte('\n')
 	case billing.Less:

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -42,8 +43,13 @@ func localize(c *cobra.Command) {
 	switch c.Name() {
 	case "help":
 		c.Short = Text("Show the help of a command")
+		c.Long = c.Short
 	case "completion":
 		c.Short = Text("Generate the completion script for a shell")
+		c.Long = Text("Generate the completion script for a shell. The help of each command says how to use its script.")
+		for _, shell := range c.Commands() {
+			shell.Short = fmt.Sprintf(Text("Generate the completion script for %s"), shell.Name())
+		}
 	default:
 		c.Short = lookup(c.Short)
 	}
@@ -75,8 +81,11 @@ func usageTemplate(cobras string) string {
 	).Replace(cobras)
 }
 
-// flagLine is a line of pflag's table: the flag with its value, and what it is for.
-var flagLine = regexp.MustCompile(`^( +(?:-\w, )?--.*?) {3,}(.*)$`)
+// flagLine is a line of pflag's table: the flag, its value, and what it is for.
+var flagLine = regexp.MustCompile(`^( +(?:-\w, )?--[^ ]+ ?(.*?)) {3,}(.*)$`)
+
+// defaultValue is how pflag ends a usage.
+var defaultValue = regexp.MustCompile(`^(.*) \(default (.+)\)$`)
 
 // flagTable is pflag's table of flags, whose columns and lines count the bytes of a text instead of its width.
 func flagTable(flags *pflag.FlagSet) string {
@@ -91,7 +100,10 @@ func flagTable(flags *pflag.FlagSet) string {
 			}
 			continue
 		}
-		usage := strings.Replace(parts[2], "(default ", Text("(default "), 1)
+		usage := strings.Replace(parts[3], "（"+parts[2]+"）", "", 1) // so a translation names the value, which stands before it
+		if value := defaultValue.FindStringSubmatch(usage); value != nil {
+			usage = fmt.Sprintf(Text("%s (default %s)"), value[1], value[2])
+		}
 		rows = append(rows, row{parts[1], usage})
 		widest = max(widest, uniseg.StringWidth(parts[1]))
 	}
