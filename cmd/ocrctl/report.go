@@ -178,7 +178,11 @@ func (s *settings) printReportCSV(r billing.Report, f reportFlags) error {
 func (s *settings) printReport(r billing.Report, f reportFlags, month billing.Month) error {
 	var text strings.Builder
 	message.Fprintf(&text, "%s of bucket %s, by date of completion in China\n\n", month, s.bucket)
-	rows := [][]string{append(f.header(message.Text("images"), message.Text("charged"), message.Text("extra"), message.Text("recognized"), message.Text("unrecognized"), message.Text("failed"), message.Text("reused"), message.Text("yuan"), message.Text("at most")), f.by)}
+	by := message.Key("prefix")
+	if f.by == "day" {
+		by = "day"
+	}
+	rows := [][]string{append(f.header(message.Text("images"), message.Text("charged"), message.Text("extra"), message.Text("recognized"), message.Text("unrecognized"), message.Text("failed"), message.Text("reused"), message.Text("yuan"), message.Text("at most")), message.Text(by))}
 	for _, g := range r.Groups {
 		name := onOneLine(s.key(g.Name))
 		if name == "" {
