@@ -18,6 +18,7 @@ func TestLinesBreakByTheWidthOfCharactersAndNeverInFlagsOrPaths(t *testing.T) {
 		strings.Repeat("存储桶中的图片，", 40),
 		strings.Repeat("加 --retry-failed 时读取 .fc-idcard-ocr/budget/2026-11-25，", 12),
 		strings.Repeat("an image of --retry-failed in .fc-idcard-ocr/budget/2026-11-25, ", 12),
+		strings.Repeat("存储桶"+strings.Repeat("x", 79), 4),
 		strings.Repeat("（见 https://help.aliyun.com/zh/oss/developer-reference/appendobject）", 7),
 	} {
 		wrapped := wrap(text, 20)

@@ -38,7 +38,7 @@ func (e *Error) Error() string {
 		message.Fprintf(&b, ", code %s", e.Code)
 	}
 	if e.EC != "" {
-		fmt.Fprintf(&b, ", EC %s", e.EC) // OSS's own name
+		message.Fprintf(&b, ", EC %s", e.EC)
 	}
 	if e.RequestID != "" {
 		message.Fprintf(&b, ", request %s", e.RequestID)
