@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -87,59 +86,6 @@ func completeList(c *cobra.Command, flag string, words []string) {
 		}
 		return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	})
-}
-
-// flagError says in our words what is wrong with the command line.
-func flagError(c *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	var invalid *pflag.InvalidValueError
-	var missing *pflag.ValueRequiredError
-	switch {
-	case errors.As(err, &unknown):
-		name := "--" + unknown.GetSpecifiedName()
-		if unknown.GetSpecifiedShortnames() != "" {
-			name = "-" + unknown.GetSpecifiedName()
-		}
-		return usageError{message.Errorf("there is no flag %s%s", name, didYouMean("--", suggestFlags(c, unknown.GetSpecifiedName())))}
-	case errors.As(err, &invalid):
-		return usageError{message.Errorf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), accepted(invalid.GetFlag().Value.Type(), invalid.Unwrap()))}
-	case errors.As(err, &missing):
-		return usageError{message.Errorf("--%s needs a value", missing.GetFlag().Name)}
-	}
-	return usageError{err}
-}
-
-// accepted says which values a flag takes.
-func accepted(kind string, err error) string {
-	switch kind {
-	case "float64":
-		return message.Text("accepted is a number, such as 10 or 0.5")
-	case "int", "int64":
-		return message.Text("accepted is a whole number, such as 100")
-	case "duration":
-		return message.Text("accepted is a duration, such as 30s, 15m or 48h")
-	case "bool":
-		return message.Text("accepted are true and false")
-	}
-	return err.Error() // of the types above, which say it
-}
-
-// suggestFlags are the flags whose names are like a misspelt one. Cobra compares names of commands, so it is given some.
-func suggestFlags(c *cobra.Command, name string) []string {
-	all := &cobra.Command{SuggestionsMinimumDistance: 2}
-	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden {
-			all.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-		}
-	})
-	return all.SuggestionsFor(name)
-}
-
-func didYouMean(prefix string, names []string) string {
-	if len(names) == 0 {
-		return ""
-	}
-	return message.Sprintf("; did you mean %s?", prefix+strings.Join(names, message.Text(" or ")+prefix))
 }
 
 // noArguments refuses all arguments.

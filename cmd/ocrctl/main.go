@@ -111,7 +111,7 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetVersionTemplate("{{.Version}}")
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{message.FlagError(c, err)} })
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Commands:"})
 	s.global(root)
 	commands := []*cobra.Command{newRecognize(s), newStatus(s), newShow(s), newBackfill(s), newExport(s), newReport(s), newBudget(s), newReconcile(s), newConsole(s), newDoctor(s), newErase(s), newPause(s), newResume(s), newRedrive(s), newVerify(s), newCheck(s), newVersion(s)}
@@ -136,7 +136,7 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 		case s.sandbox && strings.ContainsAny(args[0], "./\\"):
 			return usageError{message.Errorf("unknown command %q; name the sandbox's folder with --sandbox-dir %s", args[0], args[0])}
 		}
-		return usageError{message.Errorf("unknown command %q%s", args[0], didYouMean("", root.SuggestionsFor(args[0])))}
+		return usageError{message.Errorf("unknown command %q%s", args[0], message.DidYouMean("", root.SuggestionsFor(args[0])))}
 	}
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	message.Help(root)

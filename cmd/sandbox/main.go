@@ -97,7 +97,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	command.SetArgs(args)
 	command.SetOut(stdout)
 	command.SetErr(stderr)
-	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	command.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{message.FlagError(c, err)} })
 	command.CompletionOptions.DisableDefaultCmd = true
 	set := command.Flags()
 	set.StringVar(&f.dir, "dir", ".sandbox", "folder for objects and everything else that is kept")

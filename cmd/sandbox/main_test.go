@@ -99,7 +99,7 @@ func TestMistakesAreToldWithTheirFix(t *testing.T) {
 		code int
 		text string
 	}{
-		"an unknown flag":         {[]string{"--runtme", "go1"}, exitUsage, "unknown flag: --runtme"},
+		"an unknown flag":         {[]string{"--runtme", "go1"}, exitUsage, "there is no flag --runtme; did you mean --runtime?"},
 		"a wrong runtime":         {[]string{"--runtime", "go2"}, exitUsage, `--runtime "go2": accepted are go1 and custom`},
 		"a wrong port":            {[]string{"--port", "70000"}, exitUsage, "accepted are 0 (free ports) to 65532"},
 		"a wrong seed":            {[]string{"--chaos=x"}, exitUsage, "--chaos=x: accepted is a whole number"},
