@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/ctl/backfill"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ With --reuse images of equal bytes (by ETag of a simple upload and size) cost on
   ocrctl backfill -b cards -r cn-hangzhou --account 1234567890 --prefix 2026/ --max-charge 1000
   ocrctl backfill -b cards -r cn-hangzhou --account 1234567890 --all --retry-failed Timeout,Internal
   ocrctl backfill --sandbox --all`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	s.listingFlags(c, &f.Prefix, &f.Parallel)
@@ -78,21 +79,21 @@ func (f *backfillFlags) check() (err error) {
 		}
 	}
 	if f.Retry, err = backfill.ParseSelection(f.retry); err != nil {
-		return usageError{fmt.Errorf("--retry-failed: %w", err)}
+		return usageError{message.Errorf("--retry-failed: %w", err)}
 	}
 	switch {
 	case f.Prefix == "" && !f.all:
-		return usageError{errors.New("neither --prefix nor --all: recognising a whole bucket costs money, so it has to be asked for; try --all --dry-run first")}
+		return usageError{message.Errorf("neither --prefix nor --all: recognising a whole bucket costs money, so it has to be asked for; try --all --dry-run first")}
 	case f.Prefix != "" && f.all:
-		return usageError{errors.New("--prefix and --all exclude each other")}
+		return usageError{message.Errorf("--prefix and --all exclude each other")}
 	case !(f.Rate > 0 && f.Rate <= 1000):
-		return usageError{fmt.Errorf("--rate %v: accepted is more than 0, up to 1000", f.Rate)}
+		return usageError{message.Errorf("--rate %v: accepted is more than 0, up to 1000", f.Rate)}
 	case f.Limit < 0 || f.MaxCharge < 0:
-		return usageError{errors.New("--limit and --max-charge: accepted are whole numbers from 0")}
+		return usageError{message.Errorf("--limit and --max-charge: accepted are whole numbers from 0")}
 	case !(f.price >= 0 && f.price < 1e6):
-		return usageError{fmt.Errorf("--price %v: accepted is 0 or more, such as 0.02", f.price)}
+		return usageError{message.Errorf("--price %v: accepted is 0 or more, such as 0.02", f.price)}
 	case f.reuseWait < 0:
-		return usageError{fmt.Errorf("--reuse-wait %s: accepted is 0 or more", f.reuseWait)}
+		return usageError{message.Errorf("--reuse-wait %s: accepted is 0 or more", f.reuseWait)}
 	}
 	return nil
 }
@@ -135,7 +136,7 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 			return err
 		}
 	}
-	what, total := "submitting images", int64(-1)
+	what, total := message.Key("submitting images"), int64(-1)
 	switch {
 	case f.DryRun:
 		what = "counting images"
@@ -153,7 +154,11 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	}
 	failed := troubles{s: s}
 	j.Failed = func(key string, why backfill.Skip, cause string) {
-		failed.add(key, map[backfill.Skip]string{backfill.Unreadable: "read", backfill.Unremovable: "removed"}[why], cause)
+		if why == backfill.Unremovable {
+			failed.unremoved(key, cause)
+		} else {
+			failed.unread(key, cause)
+		}
 	}
 	started := time.Now()
 	told := make(chan struct{})
@@ -178,9 +183,9 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	case err != nil:
 		return err
 	case report.Stopped == backfill.Interrupted:
-		return exitError{exitInterrupted, "interrupted; the same command goes on where it stopped"}
+		return exitError{exitInterrupted, message.Text("interrupted; the same command goes on where it stopped")}
 	case report.Stopped != "" && !f.DryRun:
-		return exitError{exitStopped, fmt.Sprintf("stopped at the %s; the same command goes on where it stopped", report.Stopped)}
+		return exitError{exitStopped, message.Sprintf("stopped at the %s; the same command goes on where it stopped", report.Stopped)}
 	case reused != nil && reused.Waiting > 0:
 		return exitError{code: exitFailed}
 	}
@@ -217,7 +222,7 @@ func (f backfillFlags) checkpointPath(identity backfill.Identity) (string, error
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", configurationError{fmt.Errorf("there is no folder for the checkpoint; name a file with --checkpoint: %w", err)}
+		return "", configurationError{message.Errorf("there is no folder for the checkpoint; name a file with --checkpoint: %w", err)}
 	}
 	return filepath.Join(cache, "ocrctl", identity.FileName()), nil
 }
@@ -267,28 +272,28 @@ func (s *settings) printBackfill(r backfill.Report, reused *backfill.Reused, f b
 		}
 		return s.print(out)
 	}
-	verb := "submitted"
-	if f.DryRun {
-		verb = "to submit"
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d images seen, %d %s", r.Images, r.Total(), verb)
+	if f.DryRun {
+		message.Fprintf(&b, "%d images seen, %d to submit", r.Images, r.Total())
+	} else {
+		message.Fprintf(&b, "%d images seen, %d submitted", r.Images, r.Total())
+	}
 	list(&b, r.Submitted)
-	fmt.Fprintf(&b, "; %d skipped", r.Images-r.Total())
+	message.Fprintf(&b, "; %d skipped", r.Images-r.Total())
 	list(&b, r.Skipped)
-	fmt.Fprintf(&b, "\n%d paid calls, if each image is recognised at the first", r.Charges)
+	message.Fprintf(&b, "\n%d paid calls, if each image is recognised at the first", r.Charges)
 	if f.price > 0 {
-		fmt.Fprintf(&b, ": %.2f at %v each", cost, f.price)
+		message.Fprintf(&b, ": %.2f at %v each", cost, f.price)
 	}
 	describeReuse(&b, reused)
 	if r.Earlier > 0 {
-		fmt.Fprintf(&b, "\n%d images (%d paid calls) were submitted by earlier runs", r.Earlier, r.EarlierCharges)
+		message.Fprintf(&b, "\n%d images (%d paid calls) were submitted by earlier runs", r.Earlier, r.EarlierCharges)
 	}
 	if r.Stopped != "" && !f.DryRun {
-		fmt.Fprintf(&b, "\ncheckpoint: %s", c.Path())
+		message.Fprintf(&b, "\ncheckpoint: %s", c.Path())
 	}
 	if r.Total() > 0 && !f.DryRun && r.Stopped == "" {
-		b.WriteString("\nThe function is at work now; `ocrctl status` shows what becomes of them.")
+		b.WriteString(message.Text("\nThe function is at work now; `ocrctl status` shows what becomes of them."))
 	}
 	_, err := fmt.Fprintln(s.stdout, b.String())
 	return err

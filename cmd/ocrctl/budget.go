@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/budget"
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 )
@@ -61,9 +61,9 @@ function are read from Function Compute if --account, --fc-endpoint or --sandbox
 		f.limitGiven = c.Flags().Changed("limit")
 		switch _, err := time.Parse(time.DateOnly, f.day); {
 		case err != nil:
-			return usageError{fmt.Errorf("--day %q: accepted is a date such as 2026-11-25", f.day)}
+			return usageError{message.Errorf("--day %q: accepted is a date such as 2026-11-25", f.day)}
 		case f.limit < 0:
-			return usageError{fmt.Errorf("--limit %d: accepted is a whole number from 0", f.limit)}
+			return usageError{message.Errorf("--limit %d: accepted is a whole number from 0", f.limit)}
 		}
 		return s.budget(c.Context(), f, order)
 	}
@@ -81,7 +81,7 @@ func parseOrder(args []string) (*budget.Entry, error) {
 	case verb == "set" && len(args) == 2:
 		n, err := strconv.Atoi(args[1])
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("budget set %q: accepted is a whole number of calls from 0", args[1])
+			return nil, message.Errorf("budget set %q: accepted is a whole number of calls from 0", args[1])
 		}
 		return &budget.Entry{Limit: &n}, nil
 	case len(args) != 1:
@@ -92,7 +92,7 @@ func parseOrder(args []string) (*budget.Entry, error) {
 	case verb == "resume":
 		return &budget.Entry{Paused: &no}, nil
 	}
-	return nil, errors.New("accepted are: budget show, budget pause, budget resume, budget set CALLS")
+	return nil, message.Errorf("accepted are: budget show, budget pause, budget resume, budget set CALLS")
 }
 
 func (s *settings) budget(ctx context.Context, f budgetFlags, order *budget.Entry) error {
@@ -117,11 +117,11 @@ func (s *settings) budget(ctx context.Context, f budgetFlags, order *budget.Entr
 	if deployed != nil {
 		limit, err := strconv.Atoi(first(deployed["OCR_DAILY_LIMIT"], "0"))
 		if err != nil {
-			return configurationError{errors.New("the function's OCR_DAILY_LIMIT is no whole number")}
+			return configurationError{message.Errorf("the function's OCR_DAILY_LIMIT is no whole number")}
 		}
 		state.setLimit(limit, "OCR_DAILY_LIMIT")
 		if limit == 0 && order != nil {
-			return configurationError{fmt.Errorf("the function %s has no OCR_DAILY_LIMIT, so it does not read the budget and no order would reach it; deploy it with one", s.functionName())}
+			return configurationError{message.Errorf("the function %s has no OCR_DAILY_LIMIT, so it does not read the budget and no order would reach it; deploy it with one", s.functionName())}
 		}
 	}
 	store, err := s.openWritable(ctx, conf, state.Bucket)
@@ -193,20 +193,20 @@ func (s *settings) printBudget(b budgetState, blind bool) error {
 		return s.print(b)
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "day       %s, midnight to midnight in China\n", b.Day)
+	message.Fprintf(&text, "day       %s, midnight to midnight in China\n", b.Day)
 	switch {
 	case b.Limit == nil:
-		text.WriteString("limit     not known: name --account, or the function's OCR_DAILY_LIMIT with --limit\n")
+		text.WriteString(message.Text("limit     not known: name --account, or the function's OCR_DAILY_LIMIT with --limit\n"))
 	case *b.Limit == 0 && b.LimitFrom != "order":
-		text.WriteString("limit     none: OCR_DAILY_LIMIT is 0, so the function does not look at the budget\n")
+		text.WriteString(message.Text("limit     none: OCR_DAILY_LIMIT is 0, so the function does not look at the budget\n"))
 	default:
-		fmt.Fprintf(&text, "limit     %d calls (%s)\n", *b.Limit, limitOrigin(b.LimitFrom))
+		message.Fprintf(&text, "limit     %d calls (%s)\n", *b.Limit, limitOrigin(b.LimitFrom))
 	}
-	state := "no"
+	state := message.Key("no")
 	if b.Paused {
 		state = "yes; `ocrctl budget resume` ends it"
 	}
-	fmt.Fprintf(&text, "paused    %s\nreserved  %d calls by instances\nspent     %d calls, as far as instances have told\n", state, b.Reserved, b.Spent)
+	message.Fprintf(&text, "paused    %s\nreserved  %d calls by instances\nspent     %d calls, as far as instances have told\n", message.Text(state), b.Reserved, b.Spent)
 	for _, hour := range slices.Sorted(maps.Keys(b.SpentByHour)) {
 		fmt.Fprintf(&text, "  %s:00   %d\n", hour, b.SpentByHour[hour])
 	}
@@ -216,7 +216,7 @@ func (s *settings) printBudget(b budgetState, blind bool) error {
 
 func limitOrigin(from string) string {
 	if from == "order" {
-		return "ordered for this day"
+		return message.Text("ordered for this day")
 	}
 	return from
 }

@@ -15,6 +15,7 @@ import (
 
 	"fc-idcard-ocr/internal/console"
 	"fc-idcard-ocr/internal/ctl/fcclient"
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 )
@@ -46,7 +47,7 @@ once: 100,000 images are about 300 listing and 100,000 reading requests at the s
 		Example: `  ocrctl console -b cards -r cn-hangzhou --prefix 2026/
   ocrctl console -b cards -r cn-hangzhou --account 1234567890123456 --price 0.02
   ocrctl console --sandbox`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	s.listingFlags(c, &f.prefix, &f.parallel)
@@ -60,11 +61,11 @@ once: 100,000 images are about 300 listing and 100,000 reading requests at the s
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch {
 		case f.port < 0 || f.port > 65535:
-			return usageError{fmt.Errorf("--port %d: accepted is 0 (a free one) to 65535", f.port)}
+			return usageError{message.Errorf("--port %d: accepted is 0 (a free one) to 65535", f.port)}
 		case !(f.price >= 0 && f.price < 1e6):
-			return usageError{fmt.Errorf("--price %v: accepted is 0 or more, such as 0.02", f.price)}
+			return usageError{message.Errorf("--price %v: accepted is 0 or more, such as 0.02", f.price)}
 		case f.interval < time.Second:
-			return usageError{fmt.Errorf("--interval %s: accepted is 1s or more", f.interval)}
+			return usageError{message.Errorf("--interval %s: accepted is 1s or more", f.interval)}
 		}
 		return s.console(c.Context(), f)
 	}
@@ -107,7 +108,7 @@ func (s *settings) console(ctx context.Context, f consoleFlags) error {
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)))
 	if err != nil {
-		return usageError{fmt.Errorf("--port %d: %w", f.port, err)}
+		return usageError{message.Errorf("--port %d: %w", f.port, err)}
 	}
 	token := rand.Text()
 	url := "http://" + listener.Addr().String() + "/" + token + "/"

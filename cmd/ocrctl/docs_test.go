@@ -21,7 +21,8 @@ var help = regexp.MustCompile("(?s)<!-- (ocrctl[a-z ]*) -h -->\n.*?\n<!-- end --
 
 // The documentation holds the help text of every command as it is printed. `go test ./cmd/ocrctl -run Docs -update` writes it.
 func TestDocsHoldTheHelpTextsAsTheyArePrinted(t *testing.T) {
-	for _, name := range []string{"../../docs/cli.md", "../../docs/cli.zh-CN.md"} {
+	for name, locale := range map[string]string{"../../docs/cli.md": "C", "../../docs/cli.zh-CN.md": "zh_CN.UTF-8"} {
+		t.Setenv("LC_ALL", locale)
 		text, err := os.ReadFile(name)
 		require.NoError(t, err)
 		var told []string
@@ -39,9 +40,10 @@ func TestDocsHoldTheHelpTextsAsTheyArePrinted(t *testing.T) {
 		}
 		want := []string{"ocrctl"}
 		for _, command := range newRoot(nil, &bytes.Buffer{}, &terminal{to: &bytes.Buffer{}}).Commands() {
-			want = append(want, "ocrctl "+command.Name())
+			if command.Name() != "help" {
+				want = append(want, "ocrctl "+command.Name())
+			}
 		}
-		want = append(want, "ocrctl completion") // cobra adds it when it runs
 		slices.Sort(want)
 		slices.Sort(told)
 		assert.Equal(t, want, told, "each command once")

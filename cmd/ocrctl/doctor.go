@@ -7,8 +7,10 @@ import (
 
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/doctor"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 )
@@ -24,7 +26,7 @@ The function's settings are read (fc:GetFunction), so no key of the OCR API is n
 		Example: `  ocrctl doctor -b cards -r cn-hangzhou --account 1234567890123456
   ocrctl doctor -b cards -r cn-hangzhou --account 1234567890123456 --uploader-profile scanner
   ocrctl doctor --sandbox`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	s.bucketFlags(c)
 	s.functionFlags(c.Flags())
@@ -93,8 +95,8 @@ func (s *settings) printFinding(f doctor.Finding) {
 		s.print(f) //nolint:errcheck // there is nobody to report it to
 		return
 	}
-	sign := map[doctor.Result]string{doctor.OK: "ok     ", doctor.Warning: "WARNING", doctor.Failure: "FAILED ", doctor.Skipped: "skipped"}[f.Result]
-	fmt.Fprintf(s.stdout, "%s  %-14s  %s\n", sign, f.Check, f.Detail)
+	sign := map[doctor.Result]message.Key{doctor.OK: "ok", doctor.Warning: "WARNING", doctor.Failure: "FAILED", doctor.Skipped: "skipped"}[f.Result]
+	fmt.Fprintf(s.stdout, "%s  %s  %s\n", display.Pad(message.Text(sign), 7), display.Pad(f.Title(), 14), f.Detail)
 	if f.Fix != "" {
 		fmt.Fprintf(s.stdout, "%25s -> %s\n", "", f.Fix)
 	}

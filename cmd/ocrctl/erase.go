@@ -13,6 +13,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/erase"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/ctl/pause"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
@@ -47,7 +48,7 @@ The receipt, one line an image, holds the SHA-256 of key and documents and nothi
 	}
 	s.listingFlags(c, &o.prefix, &s.parallel)
 	flags := c.Flags()
-	flags.Lookup("prefix").Usage = "erase all images whose keys begin with this `prefix`; with --id-number search only these"
+	flags.Lookup("prefix").Usage = string(message.Key("erase all images whose keys begin with this `prefix`; with --id-number search only these"))
 	flags.StringVar(&o.idNumber, "id-number", "", "erase the images of ID numbers, which are read from standard input; the only `value` is -")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "erase; without it, only list what would be erased")
 	flags.BoolVar(&o.wait, "wait", false, "wait for the function where it is at work")
@@ -61,15 +62,15 @@ The receipt, one line an image, holds the SHA-256 of key and documents and nothi
 func (o eraseOptions) check(k result.Keys) error {
 	switch {
 	case o.idNumber != "" && o.idNumber != "-":
-		return errors.New("--id-number takes - only: numbers are read from standard input, as an argument is seen by others")
+		return message.Errorf("--id-number takes - only: numbers are read from standard input, as an argument is seen by others")
 	case len(o.keys) > 0 && (o.prefix != "" || o.idNumber != ""):
-		return errors.New("name either keys, or --prefix, --id-number - or both")
+		return message.Errorf("name either keys, or --prefix, --id-number - or both")
 	case len(o.keys) == 0 && o.prefix == "" && o.idNumber == "":
-		return errors.New("nothing named; accepted are keys of images, --prefix PREFIX, and --id-number -")
+		return message.Errorf("nothing named; accepted are keys of images, --prefix PREFIX, and --id-number -")
 	}
 	for _, key := range o.keys {
 		if image, own := erase.ImageOf(k, key); !own || image != key {
-			return fmt.Errorf("%q is no image's key; name the image, and its document and claim go with it", result.MaskKey(key))
+			return message.Errorf("%q is no image's key; name the image, and its document and claim go with it", result.MaskKey(key))
 		}
 	}
 	return nil
@@ -154,7 +155,7 @@ func (s *settings) readNumbers() (numbers []string, err error) {
 		}
 		number, ok := erase.Number(text)
 		if !ok {
-			return nil, usageError{fmt.Errorf("line %d of standard input is no ID number; expected are 18 characters (17 digits and a digit or X), or the 15 digits of an old card", n)}
+			return nil, usageError{message.Errorf("line %d of standard input is no ID number; expected are 18 characters (17 digits and a digit or X), or the 15 digits of an old card", n)}
 		}
 		numbers = append(numbers, number)
 	}
@@ -162,7 +163,7 @@ func (s *settings) readNumbers() (numbers []string, err error) {
 		return nil, err
 	}
 	if len(numbers) == 0 {
-		return nil, usageError{errors.New("no ID number on standard input; expected is one a line")}
+		return nil, usageError{message.Errorf("no ID number on standard input; expected is one a line")}
 	}
 	return numbers, nil
 }
@@ -186,7 +187,7 @@ func (s *settings) listErasable(ctx context.Context, e *erase.Eraser, images []s
 			}
 			continue
 		}
-		fmt.Fprintf(s.stdout, "%s: versions of picture %d, document %d, review %d, claim %d; delete markers %d; index entries %d\n",
+		message.Fprintf(s.stdout, "%s: versions of picture %d, document %d, review %d, claim %d; delete markers %d; index entries %d\n",
 			display.Printable(s.key(key)), f.Images, f.Documents, f.Reviews, f.Claims, f.Markers, len(f.IndexEntries))
 	}
 	s.note("nothing was erased; --yes erases %d objects and versions of %d images", objects, found)
@@ -224,6 +225,7 @@ func (s *settings) eraseAll(ctx context.Context, e *erase.Eraser, images []strin
 	return nil
 }
 
+// printReceipt prints what is kept as evidence: the same words in every language.
 func (s *settings) printReceipt(r erase.Receipt, whole bool) error {
 	if s.json() {
 		return s.print(struct {

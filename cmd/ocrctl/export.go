@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
 
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/export"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
@@ -40,7 +40,7 @@ A document that cannot be read is named and left out; the exit code is then 1.`,
 		Example: `  ocrctl export -b cards -r cn-hangzhou --prefix 2026/ --file cards.csv
   ocrctl export -b cards -r cn-hangzhou --format jsonl --status recognized | jq .card.idNumber
   ocrctl export --sandbox --format table`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	s.listingFlags(c, &f.Prefix, &f.Parallel)
@@ -62,11 +62,11 @@ A document that cannot be read is named and left out; the exit code is then 1.`,
 		f.Status = result.Status(f.status)
 		switch {
 		case !slices.Contains([]string{"csv", "jsonl", "table"}, f.format):
-			return usageError{fmt.Errorf("--format %q: accepted are csv, jsonl and table", f.format)}
+			return usageError{message.Errorf("--format %q: accepted are csv, jsonl and table", f.format)}
 		case f.status != "" && !slices.Contains(statuses, f.Status):
-			return usageError{fmt.Errorf("--status %q: accepted are recognized, unrecognized and failed", f.status)}
+			return usageError{message.Errorf("--status %q: accepted are recognized, unrecognized and failed", f.status)}
 		case f.resume && f.file == "":
-			return usageError{errors.New("--resume needs --file")}
+			return usageError{message.Errorf("--resume needs --file")}
 		}
 		return s.export(c.Context(), f)
 	}
@@ -103,7 +103,7 @@ func (s *settings) export(ctx context.Context, f exportFlags) (err error) {
 		progress = s.progress("exporting documents", -1)
 	}
 	failed := troubles{s: s}
-	f.Unreadable = func(key, cause string) { failed.add(key, "read", cause) }
+	f.Unreadable = failed.unread
 	report, err := export.Run(ctx, bucket, f.Options, w, func(r export.Report) { progress.at(r.Written) })
 	progress.end()
 	if err != nil {
@@ -131,13 +131,13 @@ func openExport(f exportFlags) (*export.File, error) {
 	if f.resume {
 		file, err := export.Resume(f.file, export.Format(f.format), f.Mask)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--resume: %w", err)}
+			return nil, usageError{message.Errorf("--resume: %w", err)}
 		}
 		return file, nil
 	}
 	file, err := export.Create(f.file)
 	if errors.Is(err, os.ErrExist) {
-		return nil, usageError{fmt.Errorf("--file %s is there already; complete it with --resume, or name another", f.file)}
+		return nil, usageError{message.Errorf("--file %s is there already; complete it with --resume, or name another", f.file)}
 	}
 	if err != nil {
 		return nil, usageError{err}

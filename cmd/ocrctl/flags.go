@@ -1,18 +1,15 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"fc-idcard-ocr/internal/message"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
-
-// helpWidth is the most columns of a help text.
-const helpWidth = 100
 
 // number is a flag with bounds.
 type number struct {
@@ -27,7 +24,7 @@ func (n number) Type() string   { return "number" }
 func (n number) Set(text string) error {
 	value, err := strconv.Atoi(text)
 	if err != nil || value < n.least || value > n.most {
-		return fmt.Errorf("accepted is a whole number from %d to %d", n.least, n.most)
+		return message.Errorf("accepted is a whole number from %d to %d", n.least, n.most)
 	}
 	*n.to = value
 	return nil
@@ -43,7 +40,7 @@ func (a age) Type() string   { return "age" }
 func (a age) Set(text string) error {
 	value, err := time.ParseDuration(text)
 	if err != nil || value <= 0 {
-		return errors.New("accepted is a duration of more than 0, such as 30s, 15m or 2h")
+		return message.Errorf("accepted is a duration of more than 0, such as 30s, 15m or 2h")
 	}
 	*a.to = value
 	return nil
@@ -91,80 +88,10 @@ func completeList(c *cobra.Command, flag string, words []string) {
 	})
 }
 
-// flagError says in our words what is wrong with the command line.
-func flagError(c *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	var invalid *pflag.InvalidValueError
-	var missing *pflag.ValueRequiredError
-	switch {
-	case errors.As(err, &unknown):
-		name := "--" + unknown.GetSpecifiedName()
-		if unknown.GetSpecifiedShortnames() != "" {
-			name = "-" + unknown.GetSpecifiedName()
-		}
-		return usageError{fmt.Errorf("there is no flag %s%s", name, didYouMean("--", suggestFlags(c, unknown.GetSpecifiedName())))}
-	case errors.As(err, &invalid):
-		return usageError{fmt.Errorf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), accepted(invalid.GetFlag().Value.Type(), invalid.Unwrap()))}
-	case errors.As(err, &missing):
-		return usageError{fmt.Errorf("--%s needs a value", missing.GetFlag().Name)}
+// noArguments refuses all arguments.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return message.Errorf("unexpected argument %q", args[0])
 	}
-	return usageError{err}
-}
-
-// accepted says which values a flag takes.
-func accepted(kind string, err error) string {
-	switch kind {
-	case "float64":
-		return "accepted is a number, such as 10 or 0.5"
-	case "int", "int64":
-		return "accepted is a whole number, such as 100"
-	case "duration":
-		return "accepted is a duration, such as 30s, 15m or 48h"
-	case "bool":
-		return "accepted are true and false"
-	}
-	return err.Error() // of the types above, which say it
-}
-
-// suggestFlags are the flags whose names are like a misspelt one. Cobra compares names of commands, so it is given some.
-func suggestFlags(c *cobra.Command, name string) []string {
-	all := &cobra.Command{SuggestionsMinimumDistance: 2}
-	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden {
-			all.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-		}
-	})
-	return all.SuggestionsFor(name)
-}
-
-func didYouMean(prefix string, names []string) string {
-	if len(names) == 0 {
-		return ""
-	}
-	return "; did you mean " + prefix + strings.Join(names, " or "+prefix) + "?"
-}
-
-// reflow breaks the paragraphs of a help text at helpWidth.
-func reflow(text string) string {
-	var b strings.Builder
-	for i, paragraph := range strings.Split(text, "\n\n") {
-		if i > 0 {
-			b.WriteString("\n\n")
-		}
-		column := 0
-		for word := range strings.FieldsSeq(paragraph) {
-			switch {
-			case column == 0:
-			case column+1+len(word) > helpWidth:
-				b.WriteByte('\n')
-				column = 0
-			default:
-				b.WriteByte(' ')
-				column++
-			}
-			b.WriteString(word)
-			column += len(word)
-		}
-	}
-	return b.String()
+	return nil
 }

@@ -104,9 +104,12 @@ func TestVersionTellsWhatWasBuilt(t *testing.T) {
 }
 
 func TestHelpFitsATerminal(t *testing.T) {
-	for _, command := range append(newRoot(nil, &bytes.Buffer{}, &terminal{}).Commands(), &cobra.Command{}) {
-		for line := range strings.Lines(runAlone(t, strings.Fields(command.Name()+" --help")...).stdout) {
-			assert.LessOrEqual(t, display.Width(strings.TrimSuffix(line, "\n")), helpWidth, line)
+	for _, locale := range []string{"C", chineseLocale} {
+		speak(t, locale)
+		for _, command := range append(newRoot(nil, &bytes.Buffer{}, &terminal{}).Commands(), &cobra.Command{}) {
+			for line := range strings.Lines(runAlone(t, strings.Fields(command.Name()+" --help")...).stdout) {
+				assert.LessOrEqual(t, display.Width(strings.TrimSuffix(line, "\n")), 100, line)
+			}
 		}
 	}
 }

@@ -1,18 +1,17 @@
 package main
 
 import (
-	"fmt"
-
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
 // hint says what helps an image, and what that costs.
 type hint struct {
-	fix string
+	fix message.Key
 	// again says that `ocrctl backfill --retry-failed CODE` helps, once fix is done.
 	again bool
-	cost  string // of again
+	cost  message.Key // of again
 }
 
 const (
@@ -47,7 +46,7 @@ var hints = map[result.Code]hint{
 }
 
 // stateHints likewise, by the state of an image without a document of its own.
-var stateHints = map[inventory.State]string{
+var stateHints = map[inventory.State]message.Key{
 	inventory.Missing:    "its event was lost, or is on its way; `ocrctl backfill` submits it (" + onePaidCall + ")",
 	inventory.Outdated:   "`ocrctl backfill` submits it (" + onePaidCall + ")",
 	inventory.Stale:      "`ocrctl backfill --retry-failed stale` submits it (" + onePaidCall + ")",
@@ -63,19 +62,19 @@ func hintFor(code result.Code) string {
 	case !ok:
 		return ""
 	case !h.again:
-		return h.fix
+		return message.Text(h.fix)
 	}
-	return fmt.Sprintf("%s; then `ocrctl backfill --retry-failed %s` (%s)", h.fix, code, h.cost)
+	return message.Sprintf("%s; then `ocrctl backfill --retry-failed %s` (%s)", message.Text(h.fix), code, message.Text(h.cost))
 }
 
 // imageHint is what helps one image; empty if it needs no help.
 func imageHint(i inventory.Image) string {
 	if i.State != inventory.Documented {
-		return stateHints[i.State]
+		return message.Text(stateHints[i.State])
 	}
 	if i.Document == nil || i.Document.Error == nil {
 		if i.Contradictory() {
-			return "compare the card with the picture (`ocrctl show KEY --no-mask --open`, free); what was misread stays so when it is paid again"
+			return message.Text("compare the card with the picture (`ocrctl show KEY --no-mask --open`, free); what was misread stays so when it is paid again")
 		}
 		return ""
 	}

@@ -16,6 +16,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 )
@@ -52,12 +53,13 @@ func (e exitError) Error() string { return e.text }
 
 // run is the program.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	message.Use(message.FromEnvironment(os.Getenv))
 	out, notes := &errWriter{to: stdout}, &terminal{to: stderr}
 	root := newRoot(stdin, out, notes)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if out.err != nil && !errors.Is(err, out.err) {
-		err = errors.Join(err, fmt.Errorf("the output is not complete: %w", out.err))
+		err = errors.Join(err, message.Errorf("the output is not complete: %w", out.err))
 	}
 	var usage usageError
 	var configuration configurationError
@@ -71,16 +73,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 		return exit.code
 	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ctx.Err())):
-		fmt.Fprintln(notes, "ocrctl: interrupted")
+		fmt.Fprintln(notes, "ocrctl:", message.Text("interrupted"))
 		return exitInterrupted
 	}
 	fmt.Fprintln(notes, "ocrctl:", display.Lines(err.Error()))
 	switch {
 	case errors.As(err, &usage):
-		fmt.Fprintln(notes, "Run the command with -h to see what it accepts.")
+		fmt.Fprintln(notes, message.Text("Run the command with -h to see what it accepts."))
 		return exitUsage
 	case errors.As(err, &configuration), ossclient.Configuration(err), acsapi.Configuration(err), errors.Is(err, credentials.ErrNotFound):
-		fmt.Fprintln(notes, "Run `ocrctl doctor` to find out what has to be set up.")
+		fmt.Fprintln(notes, message.Text("Run `ocrctl doctor` to find out what has to be set up."))
 		return exitConfiguration
 	}
 	return exitFailed
@@ -109,8 +111,7 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetVersionTemplate("{{.Version}}")
-	root.SetFlagErrorFunc(flagError)
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{message.FlagError(c, err)} })
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Commands:"})
 	s.global(root)
 	commands := []*cobra.Command{newRecognize(s), newStatus(s), newShow(s), newBackfill(s), newExport(s), newReport(s), newBudget(s), newReconcile(s), newConsole(s), newDoctor(s), newErase(s), newPause(s), newResume(s), newRedrive(s), newVerify(s), newCheck(s), newVersion(s)}
@@ -118,7 +119,7 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 		commands = append(commands, newCommand(s))
 	}
 	for _, command := range commands {
-		command.GroupID, command.Long = "work", reflow(command.Long)
+		command.GroupID = "work"
 		check := command.Args
 		command.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
@@ -128,16 +129,16 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 		}
 		root.AddCommand(command)
 	}
-	root.Long = reflow(root.Long)
 	root.Args = func(c *cobra.Command, args []string) error {
 		switch {
 		case len(args) == 0:
 			return nil
 		case s.sandbox && strings.ContainsAny(args[0], "./\\"):
-			return usageError{fmt.Errorf("unknown command %q; name the sandbox's folder with --sandbox-dir %s", args[0], args[0])}
+			return usageError{message.Errorf("unknown command %q; name the sandbox's folder with --sandbox-dir %s", args[0], args[0])}
 		}
-		return usageError{fmt.Errorf("unknown command %q%s", args[0], didYouMean("", root.SuggestionsFor(args[0])))}
+		return usageError{message.Errorf("unknown command %q%s", args[0], message.DidYouMean("", root.SuggestionsFor(args[0])))}
 	}
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	message.Help(root)
 	return root
 }

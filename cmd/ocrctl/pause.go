@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
+
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 )
@@ -17,7 +18,7 @@ func newPause(s *settings) *cobra.Command {
 other image is started. Uploads continue; Function Compute retries their events for some hours and discards them after a day. No image is lost: after
 resume, backfill submits the images without a document.`,
 		Example: `  ocrctl pause -r cn-hangzhou --account 1234567890123456`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 	}
 	s.placeFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error { return s.pause(c.Context()) }
@@ -32,13 +33,13 @@ func newResume(s *settings) *cobra.Command {
 		Long: `Let a paused function work again, with this number of concurrent instances: pause has printed the previous number; s.yaml and template.yml deploy 10, s.custom.yaml
 2. Then run the backfill that it names: events that came meanwhile may be lost.`,
 		Example: `  ocrctl resume -r cn-hangzhou --account 1234567890123456 --concurrency 10`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 	}
 	s.placeFlags(c)
 	c.Flags().Int64Var(&instances, "concurrency", 0, "`number` of instances at a time, at least 1")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if instances < 1 {
-			return usageError{errors.New("--concurrency is missing or less than 1: name the number of instances that the function may have at a time, as pause printed it")}
+			return usageError{message.Errorf("--concurrency is missing or less than 1: name the number of instances that the function may have at a time, as pause printed it")}
 		}
 		return s.resume(c.Context(), instances)
 	}
@@ -76,14 +77,14 @@ func (s *settings) pause(ctx context.Context) error {
 		return s.print(out)
 	}
 	was := "10"
-	text := "nothing was reserved before"
+	text := message.Text("nothing was reserved before")
 	if reserved {
-		was, text = fmt.Sprint(before), fmt.Sprintf("it had %d before", before)
+		was, text = fmt.Sprint(before), message.Sprintf("it had %d before", before)
 	}
 	if reserved && before == 0 {
-		was, text = "10", "it was paused before"
+		was, text = "10", message.Text("it was paused before")
 	}
-	_, err = fmt.Fprintf(s.stdout, "%s is paused: it may have 0 instances (%s). What it is working on is finished.\nGo on with: ocrctl resume --concurrency %s\nand then:   ocrctl backfill --all --since %s\n",
+	_, err = message.Fprintf(s.stdout, "%s is paused: it may have 0 instances (%s). What it is working on is finished.\nGo on with: ocrctl resume --concurrency %s\nand then:   ocrctl backfill --all --since %s\n",
 		client.Function, text, was, since)
 	return err
 }
@@ -100,6 +101,6 @@ func (s *settings) resume(ctx context.Context, instances int64) error {
 	if s.json() {
 		return s.print(map[string]any{"function": client.Function, "paused": false, "concurrency": instances})
 	}
-	_, err = fmt.Fprintf(s.stdout, "%s works again, with at most %d instances.\nEvents of the time of the pause may be lost; submit their images: ocrctl backfill --all --since TIME-OF-THE-PAUSE\n", client.Function, instances)
+	_, err = message.Fprintf(s.stdout, "%s works again, with at most %d instances.\nEvents of the time of the pause may be lost; submit their images: ocrctl backfill --all --since TIME-OF-THE-PAUSE\n", client.Function, instances)
 	return err
 }

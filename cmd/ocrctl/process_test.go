@@ -31,6 +31,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProcess) == "" {
+		os.Setenv("LC_ALL", "C") // the tests compare English texts
 		os.Exit(m.Run())
 	}
 	if bytes, err := strconv.ParseUint(os.Getenv(maxFile), 10, 64); err == nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"time"
 
+	"fc-idcard-ocr/internal/message"
+
 	"github.com/schollz/progressbar/v3"
 )
 
@@ -17,7 +19,7 @@ const (
 type bar struct{ bar *progressbar.ProgressBar }
 
 // progress starts a bar. total is what there is to do, -1 if it is not known yet.
-func (s *settings) progress(what string, total int64) bar {
+func (s *settings) progress(what message.Key, total int64) bar {
 	width := columns(s.stderr)
 	if width < narrowTerminal {
 		return bar{}
@@ -28,7 +30,7 @@ func (s *settings) progress(what string, total int64) bar {
 	if width < wideTerminal {
 		options = append(options, progressbar.OptionSetWidth(5), progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false))
 	} else {
-		options = append(options, progressbar.OptionSetDescription(what), progressbar.OptionSetWidth(20), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true))
+		options = append(options, progressbar.OptionSetDescription(message.Text(what)), progressbar.OptionSetWidth(20), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true))
 	}
 	return bar{progressbar.NewOptions64(total, options...)}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/display"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/processor"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/ocrclient"
@@ -31,7 +31,12 @@ Calls are retried, charges counted and cards checked as the function does it, by
   ocrctl recognize --no-mask *.jpg
   ocrctl recognize --source url 'https://example.com/card.jpg'
   ocrctl recognize --sandbox testdata/cards/scan-01.jpg`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return message.Errorf("no picture named; accepted are files, and URLs with --source url")
+			}
+			return nil
+		},
 	}
 	c.Flags().StringVar(&details, "details", "", "ask for more than the number: `true or false` [OCR_DETAILS] (default true)")
 	completeWords(c, "details", []string{"true", "false"})
@@ -42,7 +47,7 @@ Calls are retried, charges counted and cards checked as the function does it, by
 	}
 	c.RunE = func(c *cobra.Command, files []string) error {
 		if source != "data" && source != "url" {
-			return usageError{fmt.Errorf("--source %q: accepted are data and url", source)}
+			return usageError{message.Errorf("--source %q: accepted are data and url", source)}
 		}
 		conf, err := s.config(true)
 		if err != nil {
@@ -53,7 +58,7 @@ Calls are retried, charges counted and cards checked as the function does it, by
 		case "true", "false":
 			conf.Details = details == "true"
 		default:
-			return usageError{fmt.Errorf("--details %q: accepted are true and false", details)}
+			return usageError{message.Errorf("--details %q: accepted are true and false", details)}
 		}
 		return s.recognize(c.Context(), conf, source == "url", files)
 	}
@@ -81,7 +86,7 @@ func (s *settings) recognize(ctx context.Context, conf config.Config, byURL bool
 		}
 		configuration = configuration || (r.Error != nil && wrongSetUp[r.Error.Code])
 		if err := s.printRecognition(r); err != nil {
-			return fmt.Errorf("the outcome of picture %d cannot be written, so no more of the %d are recognised: %w", i+1, len(files), err)
+			return message.Errorf("the outcome of picture %d cannot be written, so no more of the %d are recognised: %w", i+1, len(files), err)
 		}
 	}
 	switch {
@@ -101,7 +106,7 @@ func (s *settings) picture(file string, byURL bool, limit int64) ([]byte, error)
 	if byURL {
 		u, err := url.Parse(file)
 		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-			return nil, errors.New("--source url: an argument is no http(s) URL")
+			return nil, message.Errorf("--source url: an argument is no http(s) URL")
 		}
 		return []byte(file), nil
 	}
@@ -119,9 +124,9 @@ func (s *settings) picture(file string, byURL bool, limit int64) ([]byte, error)
 	case err != nil:
 		return nil, err
 	case len(picture) == 0:
-		return nil, fmt.Errorf("%s is empty; expected a picture", file)
+		return nil, message.Errorf("%s is empty; expected a picture", file)
 	case int64(len(picture)) > limit:
-		return nil, fmt.Errorf("%s has more than %d bytes (MAX_IMAGE_BYTES)", file, limit)
+		return nil, message.Errorf("%s has more than %d bytes (MAX_IMAGE_BYTES)", file, limit)
 	}
 	return picture, nil
 }
@@ -190,19 +195,15 @@ func (s *settings) printRecognition(r recognition) error {
 	}
 	file = display.Printable(s.key(file))
 	if r.Error != nil {
-		text := fmt.Sprintf("%s: failed, %s: %s\n", file, r.Error.Code, display.Printable(r.Error.Message))
+		text := message.Sprintf("%s: failed, %s: %s\n", file, r.Error.Code, display.Printable(r.Error.Message))
 		if s.noMask && r.Document != nil {
-			text += fmt.Sprintf("  %-10s %q\n", "answer", r.Document.RawText)
+			text += fmt.Sprintf("  %s %q\n", display.Pad(message.Text("answer"), 10), r.Document.RawText)
 		}
 		_, err := io.WriteString(s.stdout, text)
 		return err
 	}
 	var b strings.Builder
-	row := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "  %-10s %s\n", name, display.Printable(value))
-		}
-	}
+	row := cardRow(&b)
 	fmt.Fprintf(&b, "%s: %s (%s)\n", file, r.Document.Status, paid(r.Document))
 	s.printDocument(&b, row, *r.Document)
 	_, err := io.WriteString(s.stdout, b.String())
@@ -211,18 +212,27 @@ func (s *settings) printRecognition(r recognition) error {
 
 // paid says what the calls of a document cost.
 func paid(d *result.Document) string {
-	text := "free"
+	text := message.Text("free")
 	if d.OCR.Charged {
-		text = "charged"
+		text = message.Text("charged")
 	}
 	if d.OCR.PossibleExtraCharges > 0 {
-		text += fmt.Sprintf(", and perhaps %d calls more", d.OCR.PossibleExtraCharges)
+		text += message.Sprintf(", and perhaps %d calls more", d.OCR.PossibleExtraCharges)
 	}
 	return text
 }
 
+// cardRow returns a function that prints a named value; an empty one is left out.
+func cardRow(b *strings.Builder) func(name message.Key, value string) {
+	return func(name message.Key, value string) {
+		if value != "" {
+			fmt.Fprintf(b, "  %s %s\n", display.Pad(message.Text(name), 10), display.Printable(value))
+		}
+	}
+}
+
 // printDocument shows card, checks and failure of a document, masked unless they may be seen.
-func (s *settings) printDocument(b *strings.Builder, row func(name, value string), d result.Document) {
+func (s *settings) printDocument(b *strings.Builder, row func(name message.Key, value string), d result.Document) {
 	if !s.noMask {
 		d = d.Mask()
 	}
@@ -243,7 +253,7 @@ func (s *settings) printDocument(b *strings.Builder, row func(name, value string
 // valid says in words what the checks found.
 func valid(v *result.Validation) string {
 	if v == nil {
-		return "not checked"
+		return message.Text("not checked")
 	}
 	reasons := make([]string, len(v.Reasons))
 	for i, reason := range v.Reasons {
@@ -251,11 +261,11 @@ func valid(v *result.Validation) string {
 	}
 	switch {
 	case v.Verdict == "" && !v.Valid: // of a release before 0.2, which had no reasons
-		return "no"
+		return message.Text("no")
 	case v.Valid:
-		return "yes"
+		return message.Text("yes")
 	case v.Verdict == result.Doubtful:
-		return "doubtful: " + strings.Join(reasons, ", ")
+		return message.Sprintf("doubtful: %s", strings.Join(reasons, ", "))
 	}
-	return "no: " + strings.Join(reasons, ", ")
+	return message.Sprintf("no: %s", strings.Join(reasons, ", "))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -19,6 +18,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/billing"
 	"fc-idcard-ocr/internal/ctl/inventory"
 	"fc-idcard-ocr/internal/ctl/marketclient"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/safetext"
 
 	"github.com/spf13/cobra"
@@ -56,7 +56,7 @@ Exit code 1: something is unexplained, or fewer calls than --warn-below are left
 		Example: `  ocrctl reconcile -b cards -r cn-hangzhou --product cmapi00012345 --warn-below 500
   ocrctl reconcile -b cards -r cn-hangzhou --since 2026-11-01
   ocrctl reconcile --sandbox`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	s.bucketFlags(c)
@@ -88,19 +88,19 @@ func (s *settings) checkReconcile(f *reconcileFlags) (err error) {
 	_, known := packages[f.kind]
 	switch {
 	case safetext.Token(f.product, "-_") != f.product:
-		return usageError{fmt.Errorf("--product %q: accepted is a product code such as cmapi00012345", f.product)}
+		return usageError{message.Errorf("--product %q: accepted is a product code such as cmapi00012345", f.product)}
 	case !known:
-		return usageError{fmt.Errorf("--package %q: accepted are calls and resource", f.kind)}
+		return usageError{message.Errorf("--package %q: accepted are calls and resource", f.kind)}
 	case f.lag < 0:
-		return usageError{fmt.Errorf("--lag %s: accepted is 0 or more", f.lag)}
+		return usageError{message.Errorf("--lag %s: accepted is 0 or more", f.lag)}
 	case f.warnBelow < 0:
-		return usageError{fmt.Errorf("--warn-below %d: accepted is a whole number from 0", f.warnBelow)}
+		return usageError{message.Errorf("--warn-below %d: accepted is a whole number from 0", f.warnBelow)}
 	case f.endpoint == "" && s.sandboxInfo != nil:
-		return usageError{errors.New("the sandbox that runs has no market API; start it anew")}
+		return usageError{message.Errorf("the sandbox that runs has no market API; start it anew")}
 	}
 	f.endpoint = first(f.endpoint, marketclient.Endpoint)
 	if u, err := url.Parse(f.endpoint); err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && config.Loopback(u.Hostname())) {
-		return usageError{fmt.Errorf("--market-endpoint %q: accepted is an https:// URL", f.endpoint)}
+		return usageError{message.Errorf("--market-endpoint %q: accepted is an https:// URL", f.endpoint)}
 	}
 	return nil
 }
@@ -153,15 +153,15 @@ func (s *settings) readMeter(ctx context.Context, f reconcileFlags) (billing.Sna
 	case err != nil:
 		return billing.Snapshot{}, err
 	case len(meters) == 0 && f.product != "":
-		return billing.Snapshot{}, configurationError{fmt.Errorf("the account has no meter of the product %s; without --product the command names those it has", f.product)}
+		return billing.Snapshot{}, configurationError{message.Errorf("the account has no meter of the product %s; without --product the command names those it has", f.product)}
 	case len(meters) == 0:
-		return billing.Snapshot{}, configurationError{errors.New("the account has bought no API in the market")}
+		return billing.Snapshot{}, configurationError{message.Errorf("the account has bought no API in the market")}
 	case len(meters) > 1:
 		var names []string
 		for _, m := range meters {
 			names = append(names, fmt.Sprintf("%s (%s)", onOneLine(m.Product), onOneLine(m.Name)))
 		}
-		return billing.Snapshot{}, usageError{fmt.Errorf("the account has bought several APIs; choose one with --product: %s", strings.Join(names, ", "))}
+		return billing.Snapshot{}, usageError{message.Errorf("the account has bought several APIs; choose one with --product: %s", strings.Join(names, ", "))}
 	}
 	return billing.Snapshot{At: at.UTC().Truncate(time.Second), Meter: meters[0]}, nil
 }
@@ -170,7 +170,7 @@ func (s *settings) readMeter(ctx context.Context, f reconcileFlags) (billing.Sna
 func (s *settings) snapshotFile(f reconcileFlags, m marketclient.Meter) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", configurationError{fmt.Errorf("there is no folder for the meter's snapshots; name a file with --snapshots: %w", err)}
+		return "", configurationError{message.Errorf("there is no folder for the meter's snapshots; name a file with --snapshots: %w", err)}
 	}
 	sum := sha256.Sum256([]byte(f.endpoint + "\n" + s.profile + "\n" + strconv.FormatInt(m.Account, 10) + "\n" + f.kind + "\n" + m.Product))
 	return filepath.Join(cache, "ocrctl", "meter-"+hex.EncodeToString(sum[:6])+".jsonl"), nil
@@ -187,17 +187,17 @@ func (s *settings) printComparison(c billing.Comparison, f reconcileFlags) error
 		}{s.bucket, f.warnBelow, c.To.Left < f.warnBelow, c, f.snapshots})
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "meter     %s (%s): %d used, %d left of %d", onOneLine(c.To.Product), onOneLine(c.To.Name), c.To.Used, c.To.Left, c.To.Capacity)
+	message.Fprintf(&b, "meter     %s (%s): %d used, %d left of %d", onOneLine(c.To.Product), onOneLine(c.To.Name), c.To.Used, c.To.Left, c.To.Capacity)
 	if c.To.Left < f.warnBelow {
-		fmt.Fprintf(&b, "; WARNING: fewer than %d", f.warnBelow)
+		message.Fprintf(&b, "; WARNING: fewer than %d", f.warnBelow)
 	}
 	b.WriteByte('\n')
 	if c.Verdict == billing.Baseline {
-		why := "this is the first snapshot"
+		why := message.Key("this is the first snapshot")
 		if c.Metered < 0 {
 			why = "the meter has gone back since the snapshot before: it is that of another package, or was set back"
 		}
-		fmt.Fprintf(&b, "verdict   nothing to compare with: %s; run the command again later\n", why)
+		message.Fprintf(&b, "verdict   nothing to compare with: %s; run the command again later\n", message.Text(why))
 	} else {
 		s.describeComparison(&b, c, f)
 	}
@@ -206,41 +206,41 @@ func (s *settings) printComparison(c billing.Comparison, f reconcileFlags) error
 }
 
 func (s *settings) describeComparison(b *strings.Builder, c billing.Comparison, f reconcileFlags) {
-	fmt.Fprintf(b, "from      %s\nto        %s\nmetered   %d calls\ncharged   %d calls by the documents", c.From.At.Format(time.RFC3339), c.To.At.Format(time.RFC3339), c.Metered, c.Charged)
+	message.Fprintf(b, "from      %s\nto        %s\nmetered   %d calls\ncharged   %d calls by the documents", c.From.At.Format(time.RFC3339), c.To.At.Format(time.RFC3339), c.Metered, c.Charged)
 	if c.Extra > 0 {
-		fmt.Fprintf(b, ", and %d more that may have been charged, as their responses never came", c.Extra)
+		message.Fprintf(b, ", and %d more that may have been charged, as their responses never came", c.Extra)
 	}
 	switch c.Verdict {
 	case billing.Equal:
-		b.WriteString("\nverdict   equal\n")
+		b.WriteString(message.Text("\nverdict   equal\n"))
 	case billing.More:
-		fmt.Fprintf(b, "\nverdict   the provider metered %d more, of which %d are explained by calls whose responses never came", c.Difference, c.Open)
+		message.Fprintf(b, "\nverdict   the provider metered %d more, of which %d are explained by calls whose responses never came", c.Difference, c.Open)
 		if c.Timing > 0 {
-			fmt.Fprintf(b, " and %d can be by timing: charged within %s of a snapshot, or by images in work (%d now)", c.Timing, f.lag, c.InWork)
+			message.Fprintf(b, ", and %d can be by timing: charged within %s of a snapshot, or by images in work (%d now)", c.Timing, f.lag, c.InWork)
 		}
 		b.WriteByte('\n')
 	case billing.Less:
-		fmt.Fprintf(b, "\nverdict   the provider metered %d fewer", c.Difference)
+		message.Fprintf(b, "\nverdict   the provider metered %d fewer", c.Difference)
 		if c.Timing > 0 {
-			fmt.Fprintf(b, ", of which %d can be explained by timing: charged within %s of a snapshot", c.Timing, f.lag)
+			message.Fprintf(b, ", of which %d can be explained by timing: charged within %s of a snapshot", c.Timing, f.lag)
 		}
 		b.WriteByte('\n')
 	}
 	if c.Unexplained > 0 {
-		fmt.Fprintf(b, "WARNING   %d calls are not explained. Possible causes: %s\n", c.Unexplained, map[billing.Verdict]string{
+		message.Fprintf(b, "WARNING   %d calls are not explained. Possible causes: %s\n", c.Unexplained, message.Text(map[billing.Verdict]message.Key{
 			billing.More: "another user of the package, such as another bucket; pictures sent by HTTP; ocrctl recognize; documents that were replaced or removed since; a meter that is later than --lag",
 			billing.Less: "a meter that is later than --lag; calls that are paid from another product or package",
-		}[c.Verdict])
+		}[c.Verdict]))
 	}
 	if c.Unreadable > 0 {
-		fmt.Fprintf(b, "%d objects named like documents cannot be read; their content is not counted\n", c.Unreadable)
+		message.Fprintf(b, "%d objects named like documents cannot be read; their content is not counted\n", c.Unreadable)
 	}
 	const named = 20
 	for i, open := range c.OpenCalls {
 		if i == named {
-			fmt.Fprintf(b, "  and %d more images; --output json names them\n", len(c.OpenCalls)-named)
+			message.Fprintf(b, "  and %d more images; --output json names them\n", len(c.OpenCalls)-named)
 			break
 		}
-		fmt.Fprintf(b, "  %s  %d calls that may have been charged: %s\n", open.CompletedAt.UTC().Format(time.RFC3339), open.Calls, onOneLine(s.key(open.Key)))
+		message.Fprintf(b, "  %s  %d calls that may have been charged: %s\n", open.CompletedAt.UTC().Format(time.RFC3339), open.Calls, onOneLine(s.key(open.Key)))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"fc-idcard-ocr/internal/ctl/redrive"
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/time/rate"
@@ -31,7 +32,7 @@ was accepted. The function pays for nothing that has a document already, and wha
 waiting when it began. Start with --dry-run, which reads 16 messages and changes nothing.`,
 		Example: `  ocrctl redrive -r cn-hangzhou --account 1234567890123456 --dry-run
   ocrctl redrive -r cn-hangzhou --account 1234567890123456 --rate 2 --limit 100`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	s.placeFlags(c)
 	flags := c.Flags()
@@ -43,9 +44,9 @@ waiting when it began. Start with --dry-run, which reads 16 messages and changes
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch {
 		case !(f.rate > 0 && f.rate <= 100):
-			return usageError{fmt.Errorf("--rate %v: accepted is more than 0, up to 100", f.rate)}
+			return usageError{message.Errorf("--rate %v: accepted is more than 0, up to 100", f.rate)}
 		case f.limit < 0:
-			return usageError{errors.New("--limit: accepted are whole numbers from 0")}
+			return usageError{message.Errorf("--limit: accepted are whole numbers from 0")}
 		}
 		return s.redrive(c.Context(), f)
 	}
@@ -65,12 +66,12 @@ func (s *settings) redrive(ctx context.Context, f redriveFlags) error {
 	if queue.Endpoint == "" {
 		id := first(s.accountID, os.Getenv("OCRCTL_ACCOUNT"))
 		if id == "" || strings.Trim(id, "0123456789") != "" {
-			return usageError{errors.New("no account ID (a number), of which the address of the queue is made; name it with --account or OCRCTL_ACCOUNT, or give --mns-endpoint")}
+			return usageError{message.Errorf("no account ID (a number), of which the address of the queue is made; name it with --account or OCRCTL_ACCOUNT, or give --mns-endpoint")}
 		}
 		queue.Endpoint = redrive.Endpoint(id, s.region)
 	}
 	if !strings.HasPrefix(queue.Endpoint, "https://") && s.sandboxInfo == nil {
-		return usageError{fmt.Errorf("--mns-endpoint %q: accepted is an https:// URL", queue.Endpoint)}
+		return usageError{message.Errorf("--mns-endpoint %q: accepted is an https:// URL", queue.Endpoint)}
 	}
 	source := s.credentials()
 	queue.Key = func(ctx context.Context) (redrive.Key, error) {
@@ -101,18 +102,18 @@ func (s *settings) printRedrive(r redrive.Report, dryRun bool) error {
 	if s.json() {
 		return s.print(r)
 	}
-	text := fmt.Sprintf("%d messages were waiting; %d submitted", r.Waiting, r.Submitted)
+	text := message.Sprintf("%d messages were waiting; %d submitted", r.Waiting, r.Submitted)
 	if dryRun {
-		text = fmt.Sprintf("%d messages are waiting; of the first %d, %d would be submitted", r.Waiting, r.Looked, r.Submitted)
+		text = message.Sprintf("%d messages are waiting; of the first %d, %d would be submitted", r.Waiting, r.Looked, r.Submitted)
 	}
 	if r.Foreign > 0 {
-		text += fmt.Sprintf("; %d are no events of this function and stay", r.Foreign)
+		text += message.Sprintf("; %d are no events of this function and stay", r.Foreign)
 	}
 	if r.Twice > 0 {
-		text += fmt.Sprintf("; %d submitted, but still in the queue", r.Twice)
+		text += message.Sprintf("; %d submitted, but still in the queue", r.Twice)
 	}
 	if !dryRun && r.Submitted > 0 {
-		text += "\nThe function is at work now; `ocrctl status` shows what becomes of them."
+		text += message.Text("\nThe function is at work now; `ocrctl status` shows what becomes of them.")
 	}
 	_, err := fmt.Fprintln(s.stdout, text)
 	return err

@@ -2,17 +2,17 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"fc-idcard-ocr/internal/ctl/billing"
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/export"
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/spf13/cobra"
 )
@@ -42,7 +42,7 @@ was forced, of images sent by HTTP, and of ocrctl recognize. ocrctl reconcile co
 		Example: `  ocrctl report -b cards -r cn-hangzhou --month 2026-11 --price 0.05
   ocrctl report -b cards -r cn-hangzhou --month 2026-11 --by day --format csv > november.csv
   ocrctl report --sandbox --month 2026-11 --output json`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	s.listingFlags(c, &f.Prefix, &f.Parallel)
@@ -57,13 +57,13 @@ was forced, of images sent by HTTP, and of ocrctl recognize. ocrctl reconcile co
 		month, err := billing.ParseMonth(f.month)
 		switch {
 		case err != nil:
-			return usageError{fmt.Errorf("--month %w", err)}
+			return usageError{message.Errorf("--month %w", err)}
 		case f.by != "prefix" && f.by != "day":
-			return usageError{fmt.Errorf("--by %q: accepted are prefix and day", f.by)}
+			return usageError{message.Errorf("--by %q: accepted are prefix and day", f.by)}
 		case !(f.price >= 0 && f.price < 1e6):
-			return usageError{fmt.Errorf("--price %v: accepted is 0 or more, such as 0.05", f.price)}
+			return usageError{message.Errorf("--price %v: accepted is 0 or more, such as 0.05", f.price)}
 		case !slices.Contains([]string{"text", "csv", "json"}, f.format):
-			return usageError{fmt.Errorf("--format %q: accepted are text, csv and json", f.format)}
+			return usageError{message.Errorf("--format %q: accepted are text, csv and json", f.format)}
 		}
 		return s.report(c.Context(), f, month)
 	}
@@ -177,19 +177,21 @@ func (s *settings) printReportCSV(r billing.Report, f reportFlags) error {
 
 func (s *settings) printReport(r billing.Report, f reportFlags, month billing.Month) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s of bucket %s, by date of completion in China\n\n", month, s.bucket)
-	w := tabwriter.NewWriter(&text, 0, 8, 2, ' ', tabwriter.AlignRight)
-	row := func(name string, cells []string) { fmt.Fprintf(w, "%s\t  %s\n", strings.Join(cells, "\t"), name) }
-	row(f.by, f.header("images", "charged", "extra", "recognized", "unrecognized", "failed", "reused", "yuan", "at most"))
+	message.Fprintf(&text, "%s of bucket %s, by date of completion in China\n\n", month, s.bucket)
+	by := message.Key("prefix")
+	if f.by == "day" {
+		by = "day"
+	}
+	rows := [][]string{append(f.header(message.Text("images"), message.Text("charged"), message.Text("extra"), message.Text("recognized"), message.Text("unrecognized"), message.Text("failed"), message.Text("reused"), message.Text("yuan"), message.Text("at most")), message.Text(by))}
 	for _, g := range r.Groups {
 		name := onOneLine(s.key(g.Name))
 		if name == "" {
-			name = "(no folder)"
+			name = message.Text("(no folder)")
 		}
-		row(name, f.cells(g.Totals))
+		rows = append(rows, append(f.cells(g.Totals), name))
 	}
-	row("total", f.cells(r.Total))
-	if err := w.Flush(); err != nil {
+	rows = append(rows, append(f.cells(r.Total), message.Text("total")))
+	if err := display.Columns(&text, rows); err != nil {
 		return err
 	}
 	_, err := io.WriteString(s.stdout, text.String())

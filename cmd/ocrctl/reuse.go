@@ -8,6 +8,7 @@ import (
 
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/backfill"
+	"fc-idcard-ocr/internal/message"
 )
 
 // finishReuse writes the documents of images that get the answer of another one. A run that ended early waits for none.
@@ -37,19 +38,19 @@ func describeReuse(b *strings.Builder, r *backfill.Reused) {
 	if r == nil {
 		return
 	}
-	fmt.Fprintf(b, "\n%d documents written from those of images with equal bytes, without a call", r.Written)
+	message.Fprintf(b, "\n%d documents written from those of images with equal bytes, without a call", r.Written)
 	for _, left := range []struct {
 		n    int64
-		text string
+		text message.Key
 	}{
-		{r.Waiting, "images wait for the document of one with equal bytes; the same command goes on"},
-		{r.NoAnswer, "images got none, as the one with equal bytes failed; the next run submits one of them"},
-		{r.Changed, "images were replaced or removed meanwhile, or the one with equal bytes was"},
-		{r.Different, "images have the same ETag and other bytes; without --reuse they are submitted"},
-		{r.Present, "images had a document by then"},
+		{r.Waiting, "%d images wait for the document of one with equal bytes; the same command goes on"},
+		{r.NoAnswer, "%d images got none, as the one with equal bytes failed; the next run submits one of them"},
+		{r.Changed, "%d images were replaced or removed meanwhile, or the one with equal bytes was"},
+		{r.Different, "%d images have the same ETag and other bytes; without --reuse they are submitted"},
+		{r.Present, "%d images had a document by then"},
 	} {
 		if left.n > 0 {
-			fmt.Fprintf(b, "\n%d %s", left.n, left.text)
+			fmt.Fprintf(b, "\n"+message.Text(left.text), left.n)
 		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -19,6 +17,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/fcclient"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
 
@@ -79,7 +78,7 @@ func (s *settings) listingFlags(c *cobra.Command, prefix *string, parallel *int)
 	flags := c.Flags()
 	flags.StringVarP(prefix, "prefix", "p", "", "only keys that begin with this `prefix`")
 	*parallel = 16
-	flags.Var(number{parallel, 1, maxParallel}, "parallel", fmt.Sprintf("`number` of requests at a time, 1 to %d", maxParallel))
+	flags.Var(number{parallel, 1, maxParallel}, "parallel", "`number` of requests at a time, 1 to 256")
 }
 
 // completeBuckets names the buckets that the credentials may list, or nothing if that cannot be found out soon.
@@ -116,7 +115,7 @@ func (s *settings) functionFlags(flags *pflag.FlagSet) {
 // check resolves what is the same for all commands.
 func (s *settings) check(c *cobra.Command) error {
 	if !slices.Contains([]string{"text", "json"}, s.output) {
-		return usageError{fmt.Errorf("--output %q: accepted are text and json", s.output)}
+		return usageError{message.Errorf("--output %q: accepted are text and json", s.output)}
 	}
 	if c.Flags().Changed("show") { // cobra's own notice of a deprecated flag goes to standard output
 		s.note("--show is deprecated; use --no-mask")
@@ -135,7 +134,7 @@ func (s *settings) findSandbox() error {
 		return configurationError{err}
 	}
 	if err := checkReachable(found.OSS); err != nil {
-		return configurationError{fmt.Errorf("no sandbox runs there: it has ended without taking its note %s away, as nothing answers at %s; start it with `go run ./cmd/sandbox`", where, found.OSS)}
+		return configurationError{message.Errorf("no sandbox runs there: it has ended without taking its note %s away, as nothing answers at %s; start it with `go run ./cmd/sandbox`", where, found.OSS)}
 	}
 	s.sandboxInfo = &found
 	return nil
@@ -212,9 +211,9 @@ func (s *settings) resolveTarget() error {
 	s.region = strings.TrimPrefix(s.region, "oss-")
 	switch {
 	case s.bucket == "":
-		return usageError{errors.New("no bucket; name it with --bucket or OCRCTL_BUCKET")}
+		return usageError{message.Errorf("no bucket; name it with --bucket or OCRCTL_BUCKET")}
 	case s.region == "":
-		return usageError{errors.New("no region; name it with --region or OCRCTL_REGION, such as cn-hangzhou")}
+		return usageError{message.Errorf("no region; name it with --region or OCRCTL_REGION, such as cn-hangzhou")}
 	}
 	return nil
 }
@@ -264,12 +263,12 @@ func (s *settings) functions() (*fcclient.Client, error) {
 	if endpoint == "" {
 		id := first(s.accountID, os.Getenv("OCRCTL_ACCOUNT"))
 		if id == "" || strings.Trim(id, "0123456789") != "" {
-			return nil, usageError{errors.New("no account ID (a number), of which the address of Function Compute is made; name it with --account or OCRCTL_ACCOUNT, or give --fc-endpoint")}
+			return nil, usageError{message.Errorf("no account ID (a number), of which the address of Function Compute is made; name it with --account or OCRCTL_ACCOUNT, or give --fc-endpoint")}
 		}
 		endpoint = fcclient.Endpoint(id, s.region)
 	}
 	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !config.Loopback(u.Hostname())) {
-		return nil, usageError{fmt.Errorf("--fc-endpoint %q: accepted are an https:// URL, and http:// for loopback (127.0.0.1, [::1], localhost)", endpoint)}
+		return nil, usageError{message.Errorf("--fc-endpoint %q: accepted are an https:// URL, and http:// for loopback (127.0.0.1, [::1], localhost)", endpoint)}
 	}
 	return &fcclient.Client{Endpoint: endpoint, Function: s.functionName(), Qualifier: s.qualifier, Credentials: s.credentials()}, nil
 }
@@ -311,5 +310,5 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 			return at.UTC(), nil
 		}
 	}
-	return time.Time{}, usageError{fmt.Errorf("--since %q: accepted are a date (2026-11-23), a time (2026-11-23T08:00:00Z) and a duration back from now (48h)", text)}
+	return time.Time{}, usageError{message.Errorf("--since %q: accepted are a date (2026-11-23), a time (2026-11-23T08:00:00Z) and a duration back from now (48h)", text)}
 }

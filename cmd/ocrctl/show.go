@@ -13,6 +13,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/inventory"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,12 @@ func newShow(s *settings) *cobra.Command {
 With --open the picture itself is opened in the browser ($BROWSER, else the system's), by a signed URL that is good for five minutes and is not printed.`,
 		Example: `  ocrctl show -b cards -r cn-hangzhou 2026/a.jpg
   ocrctl show --sandbox a.jpg --no-mask --open`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return message.Errorf("%d arguments; expected is the key of one image", len(args))
+			}
+			return nil
+		},
 	}
 	s.bucketFlags(c)
 	claimAgeFlag(c.Flags(), &age)
@@ -47,11 +53,11 @@ func (s *settings) show(ctx context.Context, key string, age time.Duration, open
 		return err
 	}
 	if !keys(conf).IsImage(key) {
-		return usageError{fmt.Errorf("%q is no image: its key ends with none of %s (IMAGE_SUFFIXES)", s.key(key), strings.Join(conf.ImageSuffixes, ", "))}
+		return usageError{message.Errorf("%q is no image: its key ends with none of %s (IMAGE_SUFFIXES)", s.key(key), strings.Join(conf.ImageSuffixes, ", "))}
 	}
 	image, err := inventory.Find(ctx, bucket, inventory.Options{Keys: keys(conf), ClaimAge: age, Read: true}, key, time.Now())
 	if errors.Is(err, inventory.ErrNoImage) {
-		return exitError{exitFailed, "there is no such image in the bucket"}
+		return exitError{exitFailed, message.Text("there is no such image in the bucket")}
 	}
 	if err != nil {
 		return err
@@ -78,15 +84,11 @@ func (s *settings) printImage(i inventory.Image) error {
 		}{i.Key, i.State, i.Cause, i.Image, i.Document, help})
 	}
 	var b strings.Builder
-	row := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "  %-10s %s\n", name, display.Printable(value))
-		}
-	}
-	fmt.Fprintf(&b, "%s: %s\n", display.Printable(s.key(i.Key)), stateWords[i.State])
-	row("image", fmt.Sprintf("%d bytes, %s, ETag %s", i.Image.Size, i.Image.LastModified.UTC().Format(time.RFC3339), i.Image.ETag))
+	row := cardRow(&b)
+	fmt.Fprintf(&b, "%s: %s\n", display.Printable(s.key(i.Key)), message.Text(stateWords[i.State]))
+	row("image", message.Sprintf("%d bytes, %s, ETag %s", i.Image.Size, i.Image.LastModified.UTC().Format(time.RFC3339), i.Image.ETag))
 	if i.Cause != "" {
-		row("document", "cannot be read: "+explain(i.Cause))
+		row("document", message.Sprintf("cannot be read: %s", explain(i.Cause)))
 	}
 	if d := i.Document; d != nil {
 		s.printDocument(&b, row, *d)
@@ -97,7 +99,7 @@ func (s *settings) printImage(i inventory.Image) error {
 }
 
 // stateWords say where an image stands.
-var stateWords = map[inventory.State]string{
+var stateWords = map[inventory.State]message.Key{
 	inventory.Missing: "no document", inventory.Outdated: "its document is older than it is", inventory.Stale: "its document is about another version",
 	inventory.InProgress: "in work", inventory.StaleClaim: "its work broke off", inventory.Unreadable: "its document cannot be read", inventory.Documented: "has a document",
 }
@@ -115,7 +117,7 @@ func (s *settings) openPicture(ctx context.Context, bucket *ossclient.Bucket, ke
 		command = []string{"xdg-open"}
 	}
 	if err := exec.CommandContext(ctx, command[0], append(command[1:], url)...).Run(); err != nil {
-		return fmt.Errorf("the picture could not be opened with %s; name a browser in BROWSER", command[0])
+		return message.Errorf("the picture could not be opened with %s; name a browser in BROWSER", command[0])
 	}
 	return nil
 }

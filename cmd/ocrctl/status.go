@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/spf13/cobra"
@@ -38,7 +39,7 @@ With --list the images themselves are printed, one a line: those of a status, an
   ocrctl status -b cards -r cn-hangzhou --prefix 2026/ --watch 30s
   ocrctl status -b cards -r cn-hangzhou --list contradictory --no-mask
   ocrctl status --sandbox --output json`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	s.listingFlags(c, &f.Prefix, &f.Parallel)
 	claimAgeFlag(c.Flags(), &f.ClaimAge)
@@ -49,11 +50,11 @@ With --list the images themselves are printed, one a line: those of a status, an
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch {
 		case f.watch != 0 && f.watch < time.Second:
-			return usageError{fmt.Errorf("--watch %s: accepted is 1s or more", f.watch)}
+			return usageError{message.Errorf("--watch %s: accepted is 1s or more", f.watch)}
 		case f.list != "" && !slices.Contains(listKinds(), f.list):
-			return usageError{fmt.Errorf("--list %q: accepted are %s", f.list, strings.Join(listKinds(), ", "))}
+			return usageError{message.Errorf("--list %q: accepted are %s", f.list, strings.Join(listKinds(), ", "))}
 		case f.list != "" && (f.listingOnly || f.watch != 0):
-			return usageError{fmt.Errorf("--list does not go with --listing-only or --watch")}
+			return usageError{message.Errorf("--list does not go with --listing-only or --watch")}
 		}
 		f.Read = !f.listingOnly
 		return s.status(c.Context(), f)
@@ -124,7 +125,7 @@ func (s *settings) status(ctx context.Context, f statusFlags) error {
 				listed++
 				lost = s.printListed(i)
 			case f.list == "" && i.State == inventory.Unreadable:
-				failed.add(i.Key, "read", i.Cause)
+				failed.unread(i.Key, i.Cause)
 			}
 			bar.at(r.Images)
 		})
@@ -141,7 +142,7 @@ func (s *settings) status(ctx context.Context, f statusFlags) error {
 				s.note("%s", help)
 			}
 			if report.Unreadable > 0 && f.list != string(inventory.Unreadable) {
-				return exitError{exitFailed, fmt.Sprintf("%d documents could not be read, so images may be missing here; `ocrctl status --list unreadable` names them", report.Unreadable)}
+				return exitError{exitFailed, message.Sprintf("%d documents could not be read, so images may be missing here; `ocrctl status --list unreadable` names them", report.Unreadable)}
 			}
 			return nil
 		}
@@ -176,12 +177,12 @@ func (s *settings) printStamp() {
 func kindHint(kind string) string {
 	switch kind {
 	case listRetryable:
-		return "`ocrctl backfill --retry-failed retryable` submits them again (" + onePaidCall + ")"
+		return message.Text("`ocrctl backfill --retry-failed retryable` submits them again (" + onePaidCall + ")")
 	case listContradictory:
-		return "`ocrctl show KEY --open` shows one beside its picture (free)"
+		return message.Text("`ocrctl show KEY --open` shows one beside its picture (free)")
 	}
 	if help, ok := stateHints[inventory.State(kind)]; ok {
-		return help
+		return message.Text(help)
 	}
 	return hintFor(result.Code(kind))
 }
@@ -226,15 +227,15 @@ func (s *settings) printStatus(r inventory.Report, read bool) error {
 			inventory.Report
 		}{s.bucket, time.Now().UTC().Truncate(time.Second), r})
 	}
-	w := tabwriter.NewWriter(s.stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
+	var rows [][]string
 	line := func(indent, name string, count int64, remark string) {
 		if remark != "" {
 			remark = "  " + remark
 		}
-		fmt.Fprintf(w, "%d\t  %s%s%s\n", count, indent, name, remark)
+		rows = append(rows, []string{strconv.FormatInt(count, 10), indent + name + remark})
 	}
-	line("", "images", r.Images, fmt.Sprintf("(%.1f MB)", float64(r.ImageBytes)/1e6))
-	line("  ", "with a document", r.Documents, "")
+	line("", message.Text("images"), r.Images, message.Sprintf("(%.1f MB)", float64(r.ImageBytes)/1e6))
+	line("  ", message.Text("with a document"), r.Documents, "")
 	for _, status := range slices.Sorted(maps.Keys(r.Statuses)) {
 		line("    ", string(status), r.Statuses[status], "")
 	}
@@ -242,35 +243,35 @@ func (s *settings) printStatus(r inventory.Report, read bool) error {
 		line("      ", string(code), r.Codes[code], hintFor(code))
 	}
 	if r.Unreadable > 0 {
-		line("    ", "unreadable", r.Unreadable, "`ocrctl status --list unreadable` names them")
+		line("    ", message.Text("unreadable"), r.Unreadable, message.Text("`ocrctl status --list unreadable` names them"))
 	}
-	line("  ", "without a document", r.Missing, fixFor(r.Missing, "lost events, or on their way; `ocrctl backfill` submits them"))
-	line("  ", "document older than the image", r.Outdated, fixFor(r.Outdated, "`ocrctl backfill` submits them"))
+	line("  ", message.Text("without a document"), r.Missing, fixFor(r.Missing, "lost events, or on their way; `ocrctl backfill` submits them"))
+	line("  ", message.Text("document older than the image"), r.Outdated, fixFor(r.Outdated, "`ocrctl backfill` submits them"))
 	if read {
-		line("  ", "document of another version", r.Stale, fixFor(r.Stale, "`ocrctl backfill --retry-failed stale` submits them"))
+		line("  ", message.Text("document of another version"), r.Stale, fixFor(r.Stale, "`ocrctl backfill --retry-failed stale` submits them"))
 	}
-	line("  ", "in work", r.InProgress, "")
-	line("  ", "stale claim", r.StaleClaims, fixFor(r.StaleClaims, "work broke off; `ocrctl backfill` submits them"))
+	line("  ", message.Text("in work"), r.InProgress, "")
+	line("  ", message.Text("stale claim"), r.StaleClaims, fixFor(r.StaleClaims, "work broke off; `ocrctl backfill` submits them"))
 	if r.EqualImages > 0 {
-		line("", "with the bytes of another image", r.EqualImages, fmt.Sprintf("in %d groups; `ocrctl backfill --reuse` pays for one image of each", r.EqualGroups))
+		line("", message.Text("with the bytes of another image"), r.EqualImages, message.Sprintf("in %d groups; `ocrctl backfill --reuse` pays for one image of each", r.EqualGroups))
 	}
 	if r.OrphanDocuments+r.OrphanClaims > 0 {
-		line("", "documents without image", r.OrphanDocuments, "")
-		line("", "claims without image", r.OrphanClaims, "")
+		line("", message.Text("documents without image"), r.OrphanDocuments, "")
+		line("", message.Text("claims without image"), r.OrphanClaims, "")
 	}
 	if read {
-		line("", "charged", r.Charged, "")
-		line("", "took two calls or more", r.MoreCalls, fixFor(r.MoreCalls, "retries, or pictures without a front; OCR_SECOND_LOOK=false saves the second call of those"))
-		line("", "possible extra charges", r.Extra, fixFor(r.Extra, "`ocrctl status --list twice-called` names the images"))
-		line("", "retryable failures", r.Retryable, fixFor(r.Retryable, "`ocrctl backfill --retry-failed retryable`"))
-		line("", "cards that contradict themselves", r.Invalid, fixFor(r.Invalid, "`ocrctl status --list contradictory` names them"))
+		line("", message.Text("charged"), r.Charged, "")
+		line("", message.Text("took two calls or more"), r.MoreCalls, fixFor(r.MoreCalls, "retries, or pictures without a front; OCR_SECOND_LOOK=false saves the second call of those"))
+		line("", message.Text("possible extra charges"), r.Extra, fixFor(r.Extra, "`ocrctl status --list twice-called` names the images"))
+		line("", message.Text("retryable failures"), r.Retryable, fixFor(r.Retryable, "`ocrctl backfill --retry-failed retryable`"))
+		line("", message.Text("cards that contradict themselves"), r.Invalid, fixFor(r.Invalid, "`ocrctl status --list contradictory` names them"))
 	}
-	return w.Flush()
+	return display.Columns(s.stdout, rows)
 }
 
-func fixFor(n int64, fix string) string {
+func fixFor(n int64, fix message.Key) string {
 	if n == 0 {
 		return ""
 	}
-	return fix
+	return message.Text(fix)
 }

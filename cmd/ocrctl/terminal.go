@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"fc-idcard-ocr/internal/ctl/display"
+	"fc-idcard-ocr/internal/message"
 
 	"golang.org/x/term"
 )
@@ -55,7 +56,7 @@ func (s *settings) note(format string, args ...any) {
 			args[i] = display.Lines(arg.Error())
 		}
 	}
-	fmt.Fprintf(s.stderr, format+"\n", args...)
+	fmt.Fprintln(s.stderr, message.Sprintf(format, args...))
 }
 
 // isTerminal reports whether w is one.

@@ -1,9 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -16,10 +15,17 @@ type troubles struct {
 	n int
 }
 
-// add names one. done says what could not be done with its document.
-func (t *troubles) add(key, done, cause string) {
+// unread names an image whose document cannot be read.
+func (t *troubles) unread(key, cause string) {
 	if t.n++; t.n <= maxTroubles {
-		t.s.note("%s: its document cannot be %s: %s", t.s.key(key), done, explain(cause))
+		t.s.note("%s: its document cannot be read: %s", t.s.key(key), explain(cause))
+	}
+}
+
+// unremoved names an image whose document cannot be removed.
+func (t *troubles) unremoved(key, cause string) {
+	if t.n++; t.n <= maxTroubles {
+		t.s.note("%s: its document cannot be removed: %s", t.s.key(key), explain(cause))
 	}
 }
 
@@ -31,12 +37,12 @@ func (t *troubles) err() error {
 	if t.n > maxTroubles {
 		t.s.note("... and %d more; `ocrctl status --list unreadable` names them all", t.n-maxTroubles)
 	}
-	return exitError{exitFailed, fmt.Sprintf("%d documents could not be read or removed; everything else is done", t.n)}
+	return exitError{exitFailed, message.Sprintf("%d documents could not be read or removed; everything else is done", t.n)}
 }
 
 // explain says in words what is wrong with a document, and keeps the code by which it can be looked up.
 func explain(cause string) string {
-	text, ok := map[string]string{
+	text, ok := map[string]message.Key{
 		inventory.NoDocument:       "it is none of this program",
 		inventory.UnknownCode:      "its error code is none of this version; a newer ocrctl may know it",
 		"InvalidObjectState":       "it is archived; restore it first (ossutil restore)",
@@ -49,5 +55,5 @@ func explain(cause string) string {
 	if !ok {
 		return cause
 	}
-	return text + " (" + cause + ")"
+	return message.Sprintf("%s (%s)", message.Text(text), cause)
 }

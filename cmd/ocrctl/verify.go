@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/verify"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/testdata/cards"
 
 	"github.com/spf13/cobra"
@@ -35,7 +37,7 @@ The key is that of this machine, else the function's (fc:GetFunction). The repor
 		Example: `  ocrctl verify -b cards -r cn-hangzhou --account 1234567890123456 --max-charge 3
   ocrctl verify -b cards -r cn-hangzhou --account 1234567890123456 -o json > report.json
   ocrctl verify --sandbox --max-charge 3`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	s.bucketFlags(c)
 	s.functionFlags(c.Flags())
@@ -76,8 +78,8 @@ func (s *settings) verify(ctx context.Context, o verifyOptions) error {
 	if s.json() {
 		err = s.print(report)
 	} else {
-		_, err = fmt.Fprintf(s.stdout, "\nOCR calls: %d made, %d charged as their answers tell. Region %s, versioning %s, encryption %s, class %s, runtime %s, key %s.\n", report.Calls.Made, report.Calls.Charged,
-			first(report.Setup.Region, "unknown"), report.Setup.Versioning, report.Setup.Encryption, report.Setup.StorageClass, first(report.Setup.Runtime, "unknown"), report.Setup.Auth)
+		_, err = message.Fprintf(s.stdout, "\nOCR calls: %d made, %d charged as their answers tell. Region %s, versioning %s, encryption %s, class %s, runtime %s, key %s.\n", report.Calls.Made, report.Calls.Charged,
+			first(report.Setup.Region, message.Text("unknown")), verify.Word(report.Setup.Versioning), verify.Word(report.Setup.Encryption), verify.Word(report.Setup.StorageClass), first(report.Setup.Runtime, message.Text("unknown")), report.Setup.Auth)
 	}
 	if err != nil {
 		return err
@@ -105,7 +107,7 @@ func (s *settings) learnFunction(ctx context.Context, t *verify.Target, o verify
 	}
 	theirs, err := config.Parse(environ)
 	if err != nil {
-		return configurationError{fmt.Errorf("the function's variables: %w", err)}
+		return configurationError{message.Errorf("the function's variables: %w", err)}
 	}
 	if t.Config.AppCode != "" || t.Config.AppKey != "" {
 		theirs.AppKey, theirs.AppSecret, theirs.AppCode = t.Config.AppKey, t.Config.AppSecret, t.Config.AppCode
@@ -128,8 +130,7 @@ func (s *settings) learnFunction(ctx context.Context, t *verify.Target, o verify
 }
 
 func (s *settings) printAssumption(f verify.Finding) {
-	sign := map[verify.Verdict]string{verify.Holds: "holds         ", verify.Fails: "DOES NOT HOLD ", verify.NotTested: "not tested    "}[f.Verdict]
-	fmt.Fprintf(s.stdout, "%s %-20s %s\n", sign, f.ID, f.Assumption)
+	fmt.Fprintf(s.stdout, "%s  %-20s %s\n", display.Pad(f.Verdict.Title(), 13), f.ID, f.Assumption)
 	if f.Detail != "" {
 		fmt.Fprintf(s.stdout, "%36s%s\n", "", f.Detail)
 	}

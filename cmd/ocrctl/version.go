@@ -39,7 +39,7 @@ func versionText() string {
 
 func newVersion(s *settings) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print version, commit and date", Args: cobra.NoArgs,
+		Use: "version", Short: "Print version, commit and date", Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprint(s.stdout, versionText())
 			return err

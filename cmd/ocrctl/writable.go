@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/message"
 )
 
 // openWritable opens the bucket with the function's own client, which appends and writes. An empty name is that of --bucket.
@@ -36,7 +36,7 @@ func writableError(err error) error {
 		}
 	}
 	if errors.Is(err, bucket.ErrNotAppendable) {
-		return fmt.Errorf("%w; something else was written under this key: remove that object", err)
+		return message.Errorf("%w; something else was written under this key: remove that object", err)
 	}
 	return err
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/gateway"
@@ -54,6 +55,7 @@ type usageError struct{ error }
 
 // run is the command. reader replaces the OCR engine in tests; nil is the engine.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, reader gateway.Reader) int {
+	message.Use(message.FromEnvironment(os.Getenv))
 	var f flags
 	s := &session{flags: &f, stdout: stdout, stderr: stderr, reader: reader}
 	command := &cobra.Command{
@@ -71,19 +73,19 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 		Args: func(_ *cobra.Command, files []string) error {
 			switch {
 			case f.once && len(files) == 0:
-				return usageError{errors.New("--once needs at least one picture")}
+				return usageError{message.Errorf("--once needs at least one picture")}
 			case !f.once && len(files) > 0:
-				return usageError{fmt.Errorf("unexpected argument %q: pictures come after --once", files[0])}
+				return usageError{message.Errorf("unexpected argument %q: pictures come after --once", files[0])}
 			case f.once && f.demo != "":
-				return usageError{errors.New("--once and --demo exclude each other")}
+				return usageError{message.Errorf("--once and --demo exclude each other")}
 			case f.port < 0 || f.port > 65532:
-				return usageError{fmt.Errorf("--port %d: accepted are 0 (free ports) to 65532", f.port)}
+				return usageError{message.Errorf("--port %d: accepted are 0 (free ports) to 65532", f.port)}
 			case f.chaos != "" && f.chaos != randomSeed && !isSeed(f.chaos):
-				return usageError{fmt.Errorf("--chaos=%s: accepted is a whole number from 0 to 18446744073709551615, or nothing (a seed is drawn and shown)", f.chaos)}
+				return usageError{message.Errorf("--chaos=%s: accepted is a whole number from 0 to 18446744073709551615, or nothing (a seed is drawn and shown)", f.chaos)}
 			case !isSpeedup(f.asyncSpeedup):
-				return usageError{fmt.Errorf("--async-speedup %s: accepted is a number from 1 (as on Function Compute) to %d (a day takes a second)", f.asyncSpeedup, fcfake.MaxSpeedup)}
+				return usageError{message.Errorf("--async-speedup %s: accepted is a number from 1 (as on Function Compute) to %d (a day takes a second)", f.asyncSpeedup, fcfake.MaxSpeedup)}
 			case !slices.Contains([]string{"go1", "custom"}, f.runtime):
-				return usageError{fmt.Errorf("--runtime %q: accepted are go1 and custom", f.runtime)}
+				return usageError{message.Errorf("--runtime %q: accepted are go1 and custom", f.runtime)}
 			}
 			return nil
 		},
@@ -97,7 +99,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	command.SetArgs(args)
 	command.SetOut(stdout)
 	command.SetErr(stderr)
-	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	command.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{message.FlagError(c, err)} })
 	command.CompletionOptions.DisableDefaultCmd = true
 	set := command.Flags()
 	set.StringVar(&f.dir, "dir", ".sandbox", "folder for objects and everything else that is kept")
@@ -109,11 +111,12 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	set.BoolVar(&f.once, "once", false, "recognise the pictures named as arguments, print their documents as a JSON array, and end")
 	set.StringVar(&f.chaos, "chaos", "", "let things go wrong at random, the same with the same seed:\n5% throttles, 5% duplicate events, 1% lost answers")
 	set.Lookup("chaos").NoOptDefVal = randomSeed
-	set.StringVar(&f.asyncSpeedup, "async-speedup", "1", fmt.Sprintf("`factor`, 1 to %d, by which events are retried and grow old faster than on Function Compute", fcfake.MaxSpeedup))
+	set.StringVar(&f.asyncSpeedup, "async-speedup", "1", "`factor`, 1 to 86400, by which events are retried and grow old faster than on Function Compute")
 	set.BoolVar(&f.freeze, "freeze", false, "stop idle instances between invocations, as Function Compute freezes them")
 	set.BoolVar(&f.noMask, "no-mask", false, "do not mask names, addresses and ID numbers in what is shown (documents of --once never are)")
 	set.BoolVar(&f.logs, "logs", false, "show what the function logs, on stderr")
 
+	message.Help(command)
 	err := command.ExecuteContext(ctx)
 	var usage usageError
 	switch {
@@ -122,10 +125,10 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	case errors.Is(err, errNotRecognized):
 		return exitFailed
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "sandbox: %v\nsandbox --help lists the flags.\n", err)
+		message.Fprintf(stderr, "sandbox: %v\nsandbox --help lists the flags.\n", err)
 		return exitUsage
 	case ctx.Err() != nil && !s.served: // the cancelled step returns an error of its own
-		fmt.Fprintln(stderr, "sandbox: stopped before it was done")
+		fmt.Fprintln(stderr, "sandbox:", message.Text("stopped before it was done"))
 		return exitFailed
 	}
 	fmt.Fprintln(stderr, "sandbox:", explain(err))
@@ -133,22 +136,22 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 }
 
 // errNotRecognized says that a picture of --once was not recognised; the reason has been printed.
-var errNotRecognized = errors.New("not all pictures were recognised")
+var errNotRecognized = message.Error("not all pictures were recognised")
 
 // explain adds the fix to an error that has a usual one.
 func explain(err error) string {
 	text := strings.TrimPrefix(err.Error(), "sandbox: ")
 	switch {
 	case errors.Is(err, sandbox.ErrPortBusy):
-		return text + ": stop the program that listens there, or choose other ports with --port (0 takes free ones)"
+		return text + message.Text(": stop the program that listens there, or choose other ports with --port (0 takes free ones)")
 	case errors.Is(err, ocrengine.ErrNotInstalled) && !strings.Contains(text, "make engine"):
-		return text + ": run make engine"
+		return text + message.Text(": run make engine")
 	case errors.Is(err, sandbox.ErrFolderBusy):
-		return text + ": use that one, or choose another folder with --dir"
+		return text + message.Text(": use that one, or choose another folder with --dir")
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
-		return text + ": choose a folder you may write to with --dir"
+		return text + message.Text(": choose a folder you may write to with --dir")
 	case errors.Is(err, syscall.ENOSPC):
-		return text + ": make room, or choose a folder on another disk with --dir (--once takes the system's for temporary files, TMPDIR)"
+		return text + message.Text(": make room, or choose a folder on another disk with --dir (--once takes the system's for temporary files, TMPDIR)")
 	}
 	return text
 }
@@ -190,7 +193,7 @@ func (s *session) start(ctx context.Context, dir string, port int, change func(*
 			seed = uint64(rand.Uint32())
 		}
 		options.Chaos = management.DefaultChaos(seed)
-		fmt.Fprintf(s.stderr, "Chaos: 5 %% throttles, 5 %% duplicate events, 1 %% lost answers. The same again: --chaos=%d\n", seed)
+		message.Fprintf(s.stderr, "Chaos: 5 %% throttles, 5 %% duplicate events, 1 %% lost answers. The same again: --chaos=%d\n", seed)
 	}
 	options.Async.Speedup, _ = strconv.ParseFloat(s.flags.asyncSpeedup, 64) // checked before
 	if change != nil {
@@ -201,14 +204,14 @@ func (s *session) start(ctx context.Context, dir string, port int, change func(*
 			return nil, err
 		}
 		options.Function = filepath.Join(dir, "function")
-		done := s.step("Building the function")
+		done := s.step(message.Text("Building the function"))
 		err := gobuild.Build(ctx, gobuild.Function, options.Function)
 		done(err)
 		if err != nil {
 			return nil, err
 		}
 	}
-	done := s.step("Starting the local cloud")
+	done := s.step(message.Text("Starting the local cloud"))
 	cloud, err := sandbox.Start(ctx, options)
 	done(err)
 	return cloud, err
@@ -221,13 +224,13 @@ func (s *session) step(what string) (done func(error)) {
 	return func(err error) {
 		switch {
 		case errors.Is(err, context.Canceled):
-			fmt.Fprintln(s.stderr, "stopped")
+			fmt.Fprintln(s.stderr, message.Text("stopped"))
 			return
 		case err != nil:
-			fmt.Fprintln(s.stderr, "failed")
+			fmt.Fprintln(s.stderr, message.Text("failed"))
 			return
 		}
-		fmt.Fprintf(s.stderr, "%.1f s\n", time.Since(began).Seconds())
+		message.Fprintf(s.stderr, "%.1f s\n", time.Since(began).Seconds())
 	}
 }
 

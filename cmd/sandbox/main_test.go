@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"fc-idcard-ocr/internal/ctl/display"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/gobuild"
 	"fc-idcard-ocr/internal/sandbox/ocrengine"
@@ -25,7 +27,10 @@ import (
 
 var function string // the function binary of this module
 
-func TestMain(m *testing.M) { sandboxtest.Main(m, gobuild.Function, &function) }
+func TestMain(m *testing.M) {
+	os.Setenv("LC_ALL", "C") // the tests compare English texts
+	sandboxtest.Main(m, gobuild.Function, &function)
+}
 
 // reader stands for the OCR engine: it reads a card from everything but the word cat.
 type reader struct{}
@@ -95,7 +100,7 @@ func TestMistakesAreToldWithTheirFix(t *testing.T) {
 		code int
 		text string
 	}{
-		"an unknown flag":         {[]string{"--runtme", "go1"}, exitUsage, "unknown flag: --runtme"},
+		"an unknown flag":         {[]string{"--runtme", "go1"}, exitUsage, "there is no flag --runtme; did you mean --runtime?"},
 		"a wrong runtime":         {[]string{"--runtime", "go2"}, exitUsage, `--runtime "go2": accepted are go1 and custom`},
 		"a wrong port":            {[]string{"--port", "70000"}, exitUsage, "accepted are 0 (free ports) to 65532"},
 		"a wrong seed":            {[]string{"--chaos=x"}, exitUsage, "--chaos=x: accepted is a whole number"},
@@ -186,6 +191,56 @@ func (s *stopper) Write(p []byte) (int, error) {
 		s.stop()
 	}
 	return n, err
+}
+
+// speakChinese has the command use Chinese until the test ends.
+func speakChinese(t *testing.T) {
+	t.Setenv("LC_ALL", "zh_CN.UTF-8") // so not parallel
+	t.Cleanup(func() { message.Use(message.English) })
+}
+
+func TestOnceSpeaksTheReadersLanguageAndPrintsTheSameDocuments(t *testing.T) {
+	once := []string{"--function", function, "--once", file(t, "a.jpg", "card"), file(t, "cat.jpg", "cat")}
+	documents := func(output string) (documents []sandbox.Document) {
+		require.NoError(t, json.Unmarshal([]byte(output), &documents))
+		for i := range documents {
+			documents[i].CompletedAt = time.Time{}
+		}
+		return documents
+	}
+	var english, chinese, ignored, stderr sandboxtest.Output
+	require.Equal(t, exitFailed, run(t.Context(), once, &english, &ignored, reader{}), &ignored)
+	speakChinese(t)
+	assert.Equal(t, exitFailed, run(t.Context(), once, &chinese, &stderr, reader{}))
+	assert.Equal(t, documents(english.String()), documents(chinese.String()))
+	assert.Regexp(t, `启动本地云 \.\.\. \d+\.\d 秒`, stderr.String())
+	assert.Contains(t, stderr.String(), "cat.jpg：未识别：NotRecognized: ")
+	for line := range strings.Lines(stderr.String()) {
+		assert.Regexp(t, `\p{Han}`, line)
+	}
+}
+
+func TestDemoSpeaksTheReadersLanguageInAlignedColumns(t *testing.T) {
+	picture := file(t, "specimen.jpg", "card")
+	speakChinese(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var stdout, stderr sandboxtest.Output
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"--function", function, "--dir", t.TempDir(), "--port", "0", "--demo", picture}, &stdout, &stderr, reader{})
+	}()
+	require.Eventually(t, func() bool { return strings.Contains(stdout.String(), "按 Ctrl-C 停止") }, 20*time.Second, 5*time.Millisecond, "%s", &stderr)
+	stop()
+	assert.Equal(t, exitOK, <-ended)
+	for _, row := range []string{"  ✔ 姓名        张*\n", "  ✘ 性别        女\n", "  ✘ 住址        \n", "  ✔ 身份证号    110", "\n  图片      /", "\n  结果文档  /"} {
+		assert.Contains(t, stdout.String(), row)
+	}
+	columns := map[int]bool{}
+	for _, row := range regexp.MustCompile(`(?m)^  (结果文档在|函数计算放弃|OCR API：|故障、账本)[^/]*/`).FindAllString(stdout.String(), -1) {
+		columns[display.Width(row[:strings.LastIndex(row, " ")+1])] = true
+	}
+	assert.Len(t, columns, 1, "the addresses stand below each other:\n%s", stdout.String())
+	assert.Contains(t, stderr.String(), "正在停止 ...")
 }
 
 func TestCtrlCEndsEveryStageQuicklyAndClearly(t *testing.T) {

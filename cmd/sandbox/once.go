@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/sync/errgroup"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/sandbox"
 )
 
@@ -21,7 +21,7 @@ func (s *session) once(ctx context.Context, files []string) (err error) {
 	contents := make([][]byte, len(files))
 	for n, file := range files {
 		if !sandbox.IsImage(file) {
-			return usageError{fmt.Errorf("%s: pictures end in one of %s", file, strings.Join(sandbox.ImageSuffixes, ", "))}
+			return usageError{message.Errorf("%s: pictures end in one of %s", file, strings.Join(sandbox.ImageSuffixes, ", "))}
 		}
 		if contents[n], err = os.ReadFile(file); err != nil {
 			return usageError{err}
@@ -52,7 +52,7 @@ func (s *session) once(ctx context.Context, files []string) (err error) {
 		group.Go(func() error {
 			defer bar.Add(1) //nolint:errcheck // a display
 			if err := cloud.Upload(ctx, key, contents[n]); err != nil {
-				return fmt.Errorf("upload %s: %w", files[n], err)
+				return message.Errorf("upload %s: %w", files[n], err)
 			}
 			raw, document, err := cloud.Await(ctx, key)
 			switch {
@@ -80,7 +80,7 @@ func (s *session) once(ctx context.Context, files []string) (err error) {
 	}
 	for n := range files {
 		if !recognized[n] {
-			fmt.Fprintf(s.stderr, "%s: not recognised: %s\n", files[n], problems[n])
+			message.Fprintf(s.stderr, "%s: not recognised: %s\n", files[n], problems[n])
 			err = errNotRecognized
 		}
 	}
@@ -106,7 +106,7 @@ func keys(files []string) []string {
 // bar shows how many pictures are done, on a terminal only.
 func (s *session) bar(n int) *progressbar.ProgressBar {
 	return progressbar.NewOptions(n, progressbar.OptionSetWriter(s.stderr), progressbar.OptionSetVisibility(isTerminal(s.stderr)),
-		progressbar.OptionSetDescription("Recognising"), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+		progressbar.OptionSetDescription(message.Text("Recognising")), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
 }
 
 func isTerminal(w any) bool {

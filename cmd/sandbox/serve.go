@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"fc-idcard-ocr/internal/ctl/display"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/ossfake"
@@ -20,7 +22,7 @@ func (s *session) serve(ctx context.Context) error {
 	var demo []byte
 	if s.flags.demo != "" {
 		if !sandbox.IsImage(s.flags.demo) {
-			return usageError{fmt.Errorf("--demo %s: pictures end in one of %s", s.flags.demo, strings.Join(sandbox.ImageSuffixes, ", "))}
+			return usageError{message.Errorf("--demo %s: pictures end in one of %s", s.flags.demo, strings.Join(sandbox.ImageSuffixes, ", "))}
 		}
 		var err error
 		if demo, err = os.ReadFile(s.flags.demo); err != nil {
@@ -41,7 +43,7 @@ func (s *session) serve(ctx context.Context) error {
 		}
 		o.OnIgnored = func(key, why string) {
 			select {
-			case ignored <- fmt.Sprintf("%s - %s is not taken: %s", time.Now().Format(time.TimeOnly), result.MaskKey(key), why):
+			case ignored <- message.Sprintf("%s - %s is not taken: %s", time.Now().Format(time.TimeOnly), result.MaskKey(key), why):
 			default:
 			}
 		}
@@ -66,7 +68,7 @@ func (s *session) serve(ctx context.Context) error {
 	s.served = true
 	<-ctx.Done()
 	display.Wait()
-	fmt.Fprintln(s.stderr, "\nStopping ...")
+	fmt.Fprintln(s.stderr, message.Text("\nStopping ..."))
 	return cloud.Close()
 }
 
@@ -77,7 +79,7 @@ func (s *session) demo(ctx context.Context, cloud *sandbox.Cloud, key string, co
 	if err != nil {
 		return err
 	}
-	done := s.step("Uploading " + s.flags.demo + " and waiting for its document (the OCR engine loads its models first)")
+	done := s.step(message.Sprintf("Uploading %s and waiting for its document (the OCR engine loads its models first)", s.flags.demo))
 	if err := cloud.Upload(ctx, key, content); err != nil {
 		done(err)
 		return err
@@ -95,22 +97,21 @@ func (s *session) demo(ctx context.Context, cloud *sandbox.Cloud, key string, co
 	}
 	_, shown := s.masked(key, document)
 	picture := filepath.Join(cloud.Folder, filepath.FromSlash(key))
-	fmt.Fprintf(s.stdout, "\n  picture   %s\n  document  %s\n\n%s\n", picture, picture+sandbox.ResultSuffix, cardTable(shown))
+	message.Fprintf(s.stdout, "\n  picture   %s\n  document  %s\n\n%s\n", picture, picture+sandbox.ResultSuffix, cardTable(shown))
 	if previous != nil {
-		fmt.Fprintln(s.stdout, "  (recognised in an earlier run: the picture has not changed, so nothing was paid again)")
+		fmt.Fprintln(s.stdout, message.Text("  (recognised in an earlier run: the picture has not changed, so nothing was paid again)"))
 	}
 	return nil
 }
 
 // howTo says where things are and what can be done with them.
 func (s *session) howTo(c *sandbox.Cloud) {
-	fmt.Fprintf(s.stdout, `The sandbox is running. Drop in a picture of an ID card's front:
+	message.Fprintf(s.stdout, `The sandbox is running. Drop in a picture of an ID card's front:
 
   browser   %[14]s
   copy      cp card.jpg %[1]s/
   HTTP      curl --data-binary @card.jpg -H 'Content-Type: image/jpeg' %[2]s/recognitions
-  ossutil   ossutil cp card.jpg oss://%[3]s/ -e %[4]s --force-path-style \
-              --region %[5]s -i %[6]s -k %[7]s
+  ossutil   ossutil cp card.jpg oss://%[3]s/ -e %[4]s --force-path-style --region %[5]s -i %[6]s -k %[7]s
   OSS SDK   endpoint %[4]s (path style, region %[5]s, V4 or V1),
             bucket %[3]s, AccessKey ID %[6]s, AccessKey secret %[7]s
 
@@ -131,9 +132,9 @@ Ctrl-C stops it.
 // pace says how fast events are retried and grow old.
 func pace(speedup float64) string {
 	if speedup == 1 {
-		return "as on FC"
+		return message.Text("as on FC")
 	}
-	return fmt.Sprintf("%g times as fast as on FC", speedup)
+	return message.Sprintf("%g times as fast as on FC", speedup)
 }
 
 // showResults prints a line for each document that is written, and for each file that is not taken.
@@ -175,7 +176,7 @@ func cardLine(key string, d sandbox.Document) string {
 	if !d.Recognized() {
 		again := ""
 		if d.Error.Retryable {
-			again = " (FC tries again)"
+			again = message.Text(" (FC tries again)")
 		}
 		return fmt.Sprintf("%s ✘ %s  %s: %s%s", when, key, d.Error.Code, d.Error.Message, again)
 	}
@@ -199,8 +200,9 @@ func cardTable(d sandbox.Document) string {
 		return !slices.ContainsFunc(checks, func(check *bool) bool { return check != nil && !*check })
 	}
 	for _, row := range []struct {
-		label, value string
-		consistent   bool
+		label      message.Key
+		value      string
+		consistent bool
 	}{
 		{"name", d.Card.Name, true},
 		{"sex", d.Card.Sex, passed(d.Validation.Sex)},
@@ -213,7 +215,7 @@ func cardTable(d sandbox.Document) string {
 		if row.value == "" || !row.consistent {
 			mark = "✘"
 		}
-		fmt.Fprintf(&b, "  %s %-11s %s\n", mark, row.label, row.value)
+		fmt.Fprintf(&b, "  %s %s %s\n", mark, display.Pad(message.Text(row.label), 11), row.value)
 	}
 	return b.String()
 }

@@ -117,6 +117,7 @@ func (r release) manual(symbols string) (pages []entry, err error) {
 		return nil, err
 	}
 	make := exec.Command("go", "run", "-tags", "man", "-ldflags", symbols, "./cmd/ocrctl", "man", dir)
+	make.Env = append(os.Environ(), "LC_ALL=C") // English, whoever makes the release
 	if output, err := make.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("making the manual pages: %w\n%s", err, output)
 	}

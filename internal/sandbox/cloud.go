@@ -21,6 +21,7 @@ import (
 
 	"fc-idcard-ocr/deploy"
 	"fc-idcard-ocr/internal/loopback"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/console"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
@@ -99,7 +100,7 @@ type Cloud struct {
 // Start starts a sandbox. ctx bounds the start only; Close ends the sandbox.
 func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 	if options.Dir == "" {
-		return nil, errors.New("sandbox: Options.Dir is missing")
+		return nil, message.Errorf("sandbox: Options.Dir is missing")
 	}
 	if options.Bucket == "" {
 		options.Bucket = "cards"
@@ -132,7 +133,7 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.FailureDir, 0o700); err != nil {
-		return nil, fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
+		return nil, message.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
 	}
 	listeners, err := listen(options.Port)
 	if err != nil {
@@ -170,10 +171,10 @@ func Start(ctx context.Context, options Options) (_ *Cloud, err error) {
 		}
 	})
 	if err := c.Runtime.Warm(ctx); err != nil {
-		return nil, fmt.Errorf("sandbox: the function does not start: %w", err)
+		return nil, message.Errorf("sandbox: the function does not start: %w", err)
 	}
 	if err := c.info().Write(c.dir()); err != nil {
-		return nil, fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
+		return nil, message.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
 	}
 	c.infoWritten = true
 	return c, nil

@@ -2,21 +2,21 @@ package sandbox
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/sandbox/sandboxinfo"
 )
 
 // ErrFolderBusy is in the error of Start when another sandbox runs in the folder. Two would deliver each file that is copied in
 // twice, and remove each other's uploads under way.
-var ErrFolderBusy = errors.New("another sandbox runs in the folder")
+var ErrFolderBusy = message.Error("another sandbox runs in the folder")
 
 // CheckFolder makes the folder and returns an error if no sandbox can run in it: another one does, or it cannot be written.
 // Start does so too; a caller that has something to put there first, such as the function binary, asks before.
 func CheckFolder(dir string) error {
 	if other, ok := sandboxinfo.Running(dir); ok {
-		return fmt.Errorf("sandbox: %w %s (its console is at %s)", ErrFolderBusy, dir, other.Console)
+		return message.Errorf("sandbox: %w %s (its console is at %s)", ErrFolderBusy, dir, other.Console)
 	}
 	// What is below is of people's cards, and its own permissions do not matter in a folder that nobody else may enter.
 	err := os.MkdirAll(dir, 0o700)
@@ -27,7 +27,7 @@ func CheckFolder(dir string) error {
 		err = probe(dir)
 	}
 	if err != nil {
-		return fmt.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
+		return message.Errorf("sandbox: the folder cannot be written, choose another one: %w", err)
 	}
 	return nil
 }

@@ -12,15 +12,16 @@ import (
 
 	aliyun "github.com/aliyun/aliyun-oss-go-sdk/oss"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/ossfake"
 )
 
 // ErrNoDocument says that FC gave an image up without a document.
-var ErrNoDocument = errors.New("sandbox: the function left no document")
+var ErrNoDocument = message.Error("sandbox: the function left no document")
 
 // ErrStalled is in the error of Await when nothing happens any more.
-var ErrStalled = errors.New("sandbox: nothing happens any more")
+var ErrStalled = message.Error("sandbox: nothing happens any more")
 
 // bucket opens the watched bucket over HTTP with the official SDK, like any program beside the sandbox would.
 func (c *Cloud) bucket() (*aliyun.Bucket, error) {
@@ -110,7 +111,7 @@ func (c *Cloud) Document(ctx context.Context, key string) (document Document, er
 		return Document{}, ErrNoDocument
 	}
 	if err := json.Unmarshal(raw, &document); err != nil {
-		return Document{}, fmt.Errorf("sandbox: the document of an image is no JSON: %w", err)
+		return Document{}, message.Errorf("sandbox: the document of an image is no JSON: %w", err)
 	}
 	return document, nil
 }
@@ -132,7 +133,7 @@ func (c *Cloud) Await(ctx context.Context, key string) (raw []byte, document Doc
 		}
 		if raw != nil {
 			if err := json.Unmarshal(raw, &document); err != nil {
-				return nil, Document{}, fmt.Errorf("sandbox: the document of an image is no JSON: %w", err)
+				return nil, Document{}, message.Errorf("sandbox: the document of an image is no JSON: %w", err)
 			}
 			if document.Final() || failed {
 				return raw, document, nil
@@ -160,20 +161,20 @@ func (c *Cloud) stalled(ctx context.Context, key string, document Document) erro
 	if err != nil {
 		return err
 	}
-	state := "the image is in the bucket"
+	state := message.Text("the image is in the bucket")
 	if image == nil {
-		state = "there is no image"
+		state = message.Text("there is no image")
 	}
 	if document.Error.Code != "" {
-		state += ", its document says " + document.Error.Code
+		state += message.Sprintf(", its document says %s", document.Error.Code)
 	}
 	c.mu.Lock()
 	watchErr := c.watchErr
 	c.mu.Unlock()
 	if watchErr != nil {
-		state += ", files copied into the folder are not noticed (" + watchErr.Error() + ")"
+		state += message.Sprintf(", files copied into the folder are not noticed (%v)", watchErr)
 	}
-	return fmt.Errorf("%w: for %v the document of %s did not come; %s, and Function Compute has %d events under way",
+	return message.Errorf("%w: for %v the document of %s did not come; %s, and Function Compute has %d events under way",
 		ErrStalled, c.quietTime, result.MaskKey(key), state, c.Runtime.Pending())
 }
 

@@ -6,10 +6,12 @@ import (
 	"net"
 	"strconv"
 	"syscall"
+
+	"fc-idcard-ocr/internal/message"
 )
 
 // ErrPortBusy is in the error of Start when another program has one of the ports.
-var ErrPortBusy = errors.New("the port is in use")
+var ErrPortBusy = message.Error("the port is in use")
 
 // listen opens the four ports on loopback, counted from first, or free ones if it is 0.
 func listen(first int) ([]net.Listener, error) {

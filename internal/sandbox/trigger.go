@@ -2,12 +2,12 @@ package sandbox
 
 import (
 	"errors"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
 	"fc-idcard-ocr/internal/sandbox/ossfake"
@@ -59,9 +59,9 @@ const maxName = 255
 func untaken(key string) string {
 	switch name := path.Base(key); {
 	case !IsImage(key):
-		return "its name ends in none of " + strings.Join(ImageSuffixes, ", ")
+		return message.Sprintf("its name ends in none of %s", strings.Join(ImageSuffixes, ", "))
 	case len(name)+len(ClaimSuffix) > maxName:
-		return fmt.Sprintf("its name has %d bytes, and the file beside it would have more than %d; shorten it to %d", len(name), maxName, maxName-len(ClaimSuffix))
+		return message.Sprintf("its name has %d bytes, and the file beside it would have more than %d; shorten it to %d", len(name), maxName, maxName-len(ClaimSuffix))
 	}
 	return ""
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -17,6 +16,7 @@ import (
 
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/pause"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/safetext"
 
 	"github.com/cenkalti/backoff/v5"
@@ -33,9 +33,9 @@ const (
 
 // Client calls one API. It is safe for concurrent use.
 type Client struct {
-	API      string // its name in errors, such as Function Compute
-	Version  string // such as 2023-03-30
-	Endpoint string // scheme and host
+	API      message.Key // its name in errors, such as Function Compute
+	Version  string      // such as 2023-03-30
+	Endpoint string      // scheme and host
 	// Credentials sign the requests.
 	Credentials credentials.Provider
 	// HTTP sends the requests; nil means a client of its own kind. Redirects are never followed: they would carry the
@@ -61,7 +61,7 @@ type Response struct {
 	Date      time.Time // of the API's clock; zero if the response has none
 	Header    http.Header
 
-	api string
+	api message.Key
 }
 
 // Decode reads the body as JSON.
@@ -79,9 +79,9 @@ func (r Response) Refused(code string) error {
 
 // Error is a call that failed. Its text holds the API's code, status and request ID.
 type Error struct {
-	API       string // whose it is, such as Function Compute
-	Status    int    // HTTP status, 0 if no answer came
-	Code      string // the API's, such as FunctionNotFound
+	API       message.Key // whose it is, such as Function Compute
+	Status    int         // HTTP status, 0 if no answer came
+	Code      string      // the API's, such as FunctionNotFound
 	RequestID string
 
 	err error
@@ -90,20 +90,19 @@ type Error struct {
 // Error returns code, status and request ID.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString(e.API + ": ")
 	if e.err != nil {
-		fmt.Fprintf(&b, "no answer: %v", e.err)
+		message.Fprintf(&b, "%s: no answer: %v", message.Text(e.API), e.err)
 	} else {
-		fmt.Fprintf(&b, "the request was refused")
+		message.Fprintf(&b, "%s: the request was refused", message.Text(e.API))
 	}
 	if e.Code != "" {
-		fmt.Fprintf(&b, ", code %s", e.Code)
+		message.Fprintf(&b, ", code %s", e.Code)
 	}
 	if e.Status != 0 {
-		fmt.Fprintf(&b, ", status %d", e.Status)
+		message.Fprintf(&b, ", status %d", e.Status)
 	}
 	if e.RequestID != "" {
-		fmt.Fprintf(&b, ", request %s", e.RequestID)
+		message.Fprintf(&b, ", request %s", e.RequestID)
 	}
 	return b.String()
 }
@@ -154,12 +153,12 @@ func (c *Client) once(ctx context.Context, r Request) (Response, error) {
 	}
 	u, err := url.Parse(strings.TrimSuffix(c.Endpoint, "/") + r.Path)
 	if err != nil || u.Host == "" {
-		return Response{}, fmt.Errorf("%q is no endpoint of %s; expected scheme and host, such as https://123456789.cn-hangzhou.fc.aliyuncs.com", c.Endpoint, c.API)
+		return Response{}, message.Errorf("%q is no endpoint of %s; expected scheme and host, such as https://123456789.cn-hangzhou.fc.aliyuncs.com", c.Endpoint, message.Text(c.API))
 	}
 	u.RawQuery = r.Query.Encode()
 	request, err := http.NewRequestWithContext(ctx, r.Method, u.String(), bytes.NewReader(r.Body))
 	if err != nil {
-		return Response{}, c.failure(0, "", "", errors.New("the request cannot be made"))
+		return Response{}, c.failure(0, "", "", message.Errorf("the request cannot be made"))
 	}
 	for name, value := range r.Header {
 		request.Header.Set(name, value)

@@ -6,7 +6,6 @@ package backfill
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/inventory"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/ctl/parallel"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"golang.org/x/time/rate"
@@ -363,7 +363,7 @@ func (j *Job) submit(ctx context.Context, e inventory.Entry, failed *result.Docu
 		}
 	}
 	if _, err := j.Invoker.InvokeAsync(ctx, uploadEvent(j.Bucket, j.Region, *e.Image, j.Now())); err != nil {
-		return "", "", fmt.Errorf("an image could not be submitted: %w", err)
+		return "", "", message.Errorf("an image could not be submitted: %w", err)
 	}
 	return "", "", nil
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"sync"
 
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -85,16 +85,16 @@ func Open(path string, job Identity) (*Checkpoint, error) {
 		return c, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the checkpoint cannot be read: %w", err)
+		return nil, message.Errorf("the checkpoint cannot be read: %w", err)
 	}
 	lines := bufio.NewReader(bytes.NewReader(text))
 	first, err := lines.ReadBytes('\n')
 	var found header
 	if err != nil || json.Unmarshal(first, &found) != nil || found.Version != 1 {
-		return nil, fmt.Errorf("%s is no checkpoint of a backfill; name another file with --checkpoint, or remove it", path)
+		return nil, message.Errorf("%s is no checkpoint of a backfill; name another file with --checkpoint, or remove it", path)
 	}
 	if !same(found.Job, job) {
-		return nil, fmt.Errorf("%s is the checkpoint of another backfill (other bucket, prefix, function, suffixes, --since, --retry-failed or --reuse); name another file with --checkpoint, or remove it", path)
+		return nil, message.Errorf("%s is the checkpoint of another backfill (other bucket, prefix, function, suffixes, --since, --retry-failed or --reuse); name another file with --checkpoint, or remove it", path)
 	}
 	c.header = found
 	for {
@@ -104,7 +104,7 @@ func Open(path string, job Identity) (*Checkpoint, error) {
 		}
 		var n entry
 		if json.Unmarshal(line, &n) != nil {
-			return nil, fmt.Errorf("%s is damaged; remove it to begin anew: what has its document is skipped anyway", path)
+			return nil, message.Errorf("%s is damaged; remove it to begin anew: what has its document is skipped anyway", path)
 		}
 		c.submitted[n.Key] = n
 	}
@@ -213,10 +213,10 @@ func (c *Checkpoint) close() error {
 }
 
 // ErrCheckpoint is in the errors of a checkpoint that cannot be written. What it remembered before stays.
-var ErrCheckpoint = errors.New("the checkpoint cannot be written")
+var ErrCheckpoint = message.Error("the checkpoint cannot be written")
 
 func unwritable(err error) error {
-	return fmt.Errorf("%w: %w; make room, or name a file elsewhere with --checkpoint. Images that it does not hold are submitted again by the next run, and paid once all the same", ErrCheckpoint, err)
+	return message.Errorf("%w: %w; make room, or name a file elsewhere with --checkpoint. Images that it does not hold are submitted again by the next run, and paid once all the same", ErrCheckpoint, err)
 }
 
 // save writes the file anew, beside the old one and then in its place.

@@ -3,10 +3,11 @@ package backfill
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
+
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/gofrs/flock"
 )
@@ -26,11 +27,11 @@ type LockedError struct {
 
 // Error names the holder of the checkpoint and the remedy.
 func (e *LockedError) Error() string {
-	who := "another ocrctl"
-	if e.holder.Process != 0 {
-		who = fmt.Sprintf("another ocrctl (process %d on %s, since %s)", e.holder.Process, e.holder.Host, e.holder.Since.Format(time.DateTime))
+	if e.holder.Process == 0 {
+		return message.Sprintf("another ocrctl is at work with the checkpoint %s; wait for it or stop it, or name another file with --checkpoint", e.Path)
 	}
-	return fmt.Sprintf("%s is at work with the checkpoint %s; wait for it or stop it, or name another file with --checkpoint", who, e.Path)
+	return message.Sprintf("another ocrctl (process %d on %s, since %s) is at work with the checkpoint %s; wait for it or stop it, or name another file with --checkpoint",
+		e.holder.Process, e.holder.Host, e.holder.Since.Format(time.DateTime), e.Path)
 }
 
 // Lock keeps other runs from working with the checkpoint at path until unlock is called or the process ends, however it ends. It

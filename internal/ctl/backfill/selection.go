@@ -1,10 +1,10 @@
 package backfill
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -35,7 +35,7 @@ func ParseSelection(text string) (s Selection, err error) {
 		case slices.Contains(result.Codes, result.Code(word)):
 			s.codes = append(s.codes, result.Code(word))
 		default:
-			return Selection{}, fmt.Errorf("%q is no error code; accepted: %s", word, strings.Join(Words(), ", "))
+			return Selection{}, message.Errorf("%q is no error code; accepted: %s", word, strings.Join(Words(), ", "))
 		}
 	}
 	slices.Sort(s.codes)

@@ -4,7 +4,6 @@ package billing
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"fc-idcard-ocr/internal/budget"
 	"fc-idcard-ocr/internal/ctl/inventory"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -26,7 +26,7 @@ type Month struct{ first time.Time }
 func ParseMonth(text string) (Month, error) {
 	first, err := time.ParseInLocation("2006-01", text, budget.Zone)
 	if err != nil {
-		return Month{}, fmt.Errorf("%q: accepted is a month such as 2026-11", text)
+		return Month{}, message.Errorf("%q: accepted is a month such as 2026-11", text)
 	}
 	return Month{first}, nil
 }

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"fc-idcard-ocr/internal/ctl/marketclient"
+	"fc-idcard-ocr/internal/message"
 )
 
 // Snapshot is what the provider's meter said at a time.
@@ -26,7 +26,7 @@ func ReadSnapshots(path string) (list []Snapshot, err error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the meter's snapshots cannot be read: %w", err)
+		return nil, message.Errorf("the meter's snapshots cannot be read: %w", err)
 	}
 	for line := range bytes.Lines(text) {
 		var s Snapshot
@@ -34,7 +34,7 @@ func ReadSnapshots(path string) (list []Snapshot, err error) {
 		case json.Unmarshal(line, &s) == nil && !s.At.IsZero():
 			list = append(list, s)
 		case line[len(line)-1] == '\n': // else the end of a write that broke off
-			return nil, fmt.Errorf("%s is no file of meter snapshots; name another file with --snapshots, or remove it", path)
+			return nil, message.Errorf("%s is no file of meter snapshots; name another file with --snapshots, or remove it", path)
 		}
 	}
 	return list, nil
@@ -44,7 +44,7 @@ func ReadSnapshots(path string) (list []Snapshot, err error) {
 func AppendSnapshot(path string, s Snapshot) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("the meter's snapshot cannot be written: %w", err)
+			err = message.Errorf("the meter's snapshot cannot be written: %w", err)
 		}
 	}()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

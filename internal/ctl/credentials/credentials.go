@@ -4,9 +4,9 @@ package credentials
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
+
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/aliyun/credentials-go/credentials/providers"
 )
@@ -26,7 +26,7 @@ func (c Credentials) GoString() string { return c.String() }
 type Provider func(context.Context) (Credentials, error)
 
 // ErrNotFound is wrapped by errors that say that no credentials were found.
-var ErrNotFound = errors.New("no credentials of Alibaba Cloud found")
+var ErrNotFound = message.Error("no credentials of Alibaba Cloud found")
 
 // Static is a Provider of credentials that are known.
 func Static(c Credentials) Provider {
@@ -39,9 +39,9 @@ func Static(c Credentials) Provider {
 func Chain(profile string) Provider {
 	if profile == "" {
 		return newProvider(func() (providers.CredentialsProvider, error) { return providers.NewDefaultCredentialsProvider(), nil },
-			"set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, run `aliyun configure`, or name a profile with --profile")
+			message.Text("set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, run `aliyun configure`, or name a profile with --profile"))
 	}
-	fix := fmt.Sprintf("there is no usable profile %q in ~/.aliyun/config.json or ~/.alibabacloud/credentials; run `aliyun configure --profile %s`", profile, profile)
+	fix := message.Sprintf("there is no usable profile %q in ~/.aliyun/config.json or ~/.alibabacloud/credentials; run `aliyun configure --profile %s`", profile, profile)
 	return newProvider(func() (providers.CredentialsProvider, error) {
 		cli, err := providers.NewCLIProfileCredentialsProviderBuilder().WithProfileName(profile).Build()
 		if err == nil {
@@ -68,13 +68,13 @@ func newProvider(build func() (providers.CredentialsProvider, error), fix string
 		if provider == nil {
 			p, err := build()
 			if err != nil {
-				return Credentials{}, fmt.Errorf("%w; %s", ErrNotFound, fix)
+				return Credentials{}, message.Errorf("%w; %s", ErrNotFound, fix)
 			}
 			provider = p
 		}
 		c, err := provider.GetCredentials()
 		if err != nil || strings.TrimSpace(c.AccessKeyId) == "" {
-			return Credentials{}, fmt.Errorf("%w; %s", ErrNotFound, fix)
+			return Credentials{}, message.Errorf("%w; %s", ErrNotFound, fix)
 		}
 		return Credentials{AccessKeyID: c.AccessKeyId, AccessKeySecret: c.AccessKeySecret, SecurityToken: c.SecurityToken}, nil
 	}

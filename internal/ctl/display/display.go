@@ -78,6 +78,32 @@ func JSON(text []byte) []byte {
 // Width is how many columns of a terminal s takes.
 func Width(s string) int { return uniseg.StringWidth(s) }
 
+// Pad fills s up with blanks to width columns.
+func Pad(s string, width int) string { return s + strings.Repeat(" ", max(0, width-Width(s))) }
+
+// Columns prints a table: the last cell of each row as it is, the others aligned to the right, each column as wide as its widest
+// cell and two blanks.
+func Columns(w io.Writer, rows [][]string) error {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row[:len(row)-1] {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], Width(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row[:len(row)-1] {
+			b.WriteString(strings.Repeat(" ", 2+widths[i]-Width(cell)) + cell)
+		}
+		b.WriteString("  " + row[len(row)-1] + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 // Fit returns Printable(s) in exactly width columns: filled up with blanks, or cut off with an ellipsis in the middle, as both ends
 // of an object key tell something.
 func Fit(s string, width int) string {

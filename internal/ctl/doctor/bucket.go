@@ -14,6 +14,7 @@ import (
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -46,7 +47,7 @@ func storeFailure(err error, action string) Finding {
 	if errors.Is(err, credentials.ErrNotFound) || !errors.As(err, &e) {
 		return fail("set up credentials of Alibaba Cloud", "%v", err)
 	}
-	fix := "try again later"
+	fix := tryLater
 	switch {
 	case e.Code == "NoSuchBucket":
 		fix = "correct --bucket and --region"
@@ -59,14 +60,14 @@ func storeFailure(err error, action string) Finding {
 	case e.Code == "RequestTimeTooSkewed":
 		fix = setClock
 	case e.Status == http.StatusForbidden:
-		fix = "allow the RAM user or role " + action + " on the bucket; if it is, the region or endpoint is another bucket's"
+		return fail("", "%v", err).fixedBy("allow the RAM user or role %s on the bucket; if it is, the region or endpoint is another bucket's", action)
 	case e.Status == 0:
 		fix = "check --region and --oss-endpoint, and the way out to them"
 	}
 	return fail(fix, "%v", err)
 }
 
-const customDomain = "accounts newer than 2025-03-20 cannot use the default public endpoint in mainland regions: bind a domain of your own to the bucket and set " +
+const customDomain message.Key = "accounts newer than 2025-03-20 cannot use the default public endpoint in mainland regions: bind a domain of your own to the bucket and set " +
 	"OSS_PUBLIC_ENDPOINT=https://<domain> and OSS_PUBLIC_CNAME=true; or set OCR_IMAGE_SOURCE=data for the function, which needs no public address"
 
 // unread is the finding if a setting of the bucket cannot be read.
@@ -207,16 +208,19 @@ func (e *examination) uploader(ctx context.Context) Finding {
 	if e.Uploader == nil {
 		return skip("name the uploader's credentials with --uploader-profile")
 	}
-	const fix = "give whoever uploads deploy/uploader-policy.json"
-	for _, own := range []struct{ what, suffix string }{{"documents", e.config.ResultSuffix}, {"claims", e.config.ClaimSuffix}, {"reviews", result.ReviewSuffix}} {
+	const fix message.Key = "give whoever uploads deploy/uploader-policy.json"
+	for _, own := range []struct {
+		what   message.Key
+		suffix string
+	}{{"documents", e.config.ResultSuffix}, {"claims", e.config.ClaimSuffix}, {"reviews", result.ReviewSuffix}} {
 		key := scratch + ".jpg" + own.suffix
 		if _, err := e.Uploader.Read(ctx, key, 1); err == nil || ossclient.NotFound(err) {
-			return fail(fix, "the uploader can read %s (*%s)", own.what, own.suffix)
+			return fail(fix, "the uploader can read %s (*%s)", message.Text(own.what), own.suffix)
 		} else if ossclient.Configuration(err) && !refusedRight(err) || ossclient.Transient(err) {
 			return storeFailure(err, "")
 		}
 		if err := e.Uploader.TryAppend(ctx, key); err == nil || !refusedRight(err) {
-			return fail(fix, "the uploader can write %s (*%s), and so forge or block them", own.what, own.suffix)
+			return fail(fix, "the uploader can write %s (*%s), and so forge or block them", message.Text(own.what), own.suffix)
 		}
 	}
 	return ok("the uploader can neither read nor write documents, claims and reviews")

@@ -4,13 +4,13 @@ package doctor
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/fcclient"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 )
 
 // Result is how a check ended.
@@ -26,11 +26,14 @@ const (
 
 // Finding is one check's outcome.
 type Finding struct {
-	Check  string `json:"check"`
-	Result Result `json:"result"`
-	Detail string `json:"detail"`
-	Fix    string `json:"fix,omitempty"` // unless OK
+	Check  message.Key `json:"check"` // a name for programs, which is not translated; Title is
+	Result Result      `json:"result"`
+	Detail string      `json:"detail"`
+	Fix    string      `json:"fix,omitempty"` // unless OK
 }
+
+// Title is the check's name in the language in use.
+func (f Finding) Title() string { return message.Text(f.Check) }
 
 // Target is what is checked. Nil members are skipped.
 type Target struct {
@@ -84,7 +87,7 @@ func (t Target) Run(ctx context.Context, report func(Finding)) {
 	e := &examination{Target: t}
 	e.learn(ctx)
 	for _, c := range []struct {
-		name  string
+		name  message.Key
 		check func(context.Context) Finding
 	}{
 		{"configuration", e.configuration}, {"function", e.function}, {"variables", e.variables},
@@ -132,27 +135,34 @@ func (e *examination) learn(ctx context.Context) {
 }
 
 func ok(format string, args ...any) Finding {
-	return Finding{Result: OK, Detail: fmt.Sprintf(format, args...)}
+	return Finding{Result: OK, Detail: message.Sprintf(format, args...)}
 }
 
-func fail(fix, format string, args ...any) Finding {
-	return Finding{Result: Failure, Detail: fmt.Sprintf(format, args...), Fix: fix}
+func fail(fix message.Key, format string, args ...any) Finding {
+	return Finding{Result: Failure, Detail: message.Sprintf(format, args...), Fix: message.Text(fix)}
 }
 
-func warn(fix, format string, args ...any) Finding {
-	return Finding{Result: Warning, Detail: fmt.Sprintf(format, args...), Fix: fix}
+func warn(fix message.Key, format string, args ...any) Finding {
+	return Finding{Result: Warning, Detail: message.Sprintf(format, args...), Fix: message.Text(fix)}
 }
 
 func skip(format string, args ...any) Finding {
-	return Finding{Result: Skipped, Detail: fmt.Sprintf(format, args...)}
+	return Finding{Result: Skipped, Detail: message.Sprintf(format, args...)}
+}
+
+// fixedBy returns the finding with a fix that names what was found.
+func (f Finding) fixedBy(format string, args ...any) Finding {
+	f.Fix = message.Sprintf(format, args...)
+	return f
 }
 
 // What puts right what OSS, Function Compute and the OCR gateway refuse alike. Those of Function Compute's API have a part
 // after a dot, such as InvalidTimeStamp.Expired (help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and-signature).
 const (
-	correct  = "correct the credentials: AccessKey ID and secret do not belong together, or are no longer valid"
-	renew    = "renew the credentials: they are temporary (STS) and have ended, or token and AccessKey do not belong together"
-	setClock = "set this machine's clock (NTP)"
+	correct  message.Key = "correct the credentials: AccessKey ID and secret do not belong together, or are no longer valid"
+	renew    message.Key = "renew the credentials: they are temporary (STS) and have ended, or token and AccessKey do not belong together"
+	setClock message.Key = "set this machine's clock (NTP)"
+	tryLater message.Key = "try again later"
 )
 
 const (

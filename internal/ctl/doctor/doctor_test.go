@@ -12,6 +12,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/fcclient"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -55,7 +56,7 @@ func patient(t *testing.T, c cloud) Target {
 func examine(t *testing.T, p Target) map[string]Finding {
 	found := make(map[string]Finding)
 	p.Run(t.Context(), func(f Finding) {
-		found[f.Check] = f
+		found[string(f.Check)] = f
 		assert.Equal(t, f.Result == Warning || f.Result == Failure, f.Fix != "", "a fix for each finding, and only for those: %+v", f)
 		assert.NotContains(t, f.Detail+f.Fix, "canary")
 	})
@@ -83,23 +84,37 @@ func TestEventBridgeFiltersAreRead(t *testing.T) {
 }
 
 func TestRefusedCredentialsAreToldApart(t *testing.T) {
-	for code, fix := range map[string]string{
+	for code, fix := range map[string]message.Key{
 		"SecurityTokenExpired": renew, "InvalidSecurityToken": renew, "RequestTimeTooSkewed": setClock,
 		"InvalidAccessKeyId": correct, "SignatureDoesNotMatch": correct, "AccessDenied": "allow the RAM user or role oss:ListObjects",
 	} {
 		found := examine(t, patient(t, cloud{}.answer("/cards/", 403, "<Error><Code>"+code+"</Code></Error>")))
 		assert.Equal(t, Failure, found["bucket"].Result, code)
-		assert.Contains(t, found["bucket"].Fix, fix, code)
+		assert.Contains(t, found["bucket"].Fix, string(fix), code)
 	}
 	found := examine(t, patient(t, cloud{}.answer("/2023-03-30/functions/f", 403, `{"Code":"AccessDenied","Message":"canary"}`)))
 	assert.Contains(t, found["function"].Fix, "fc:GetFunction")
-	for code, fix := range map[string]string{
+	for code, fix := range map[string]message.Key{
 		"InvalidSecurityToken.Expired": renew, "InvalidTimeStamp.Expired": setClock, "InvalidAccessKeyId.NotFound": correct,
 		"SignatureDoesNotMatch": correct,
 	} {
 		found := examine(t, patient(t, cloud{}.answer("/2023-03-30/functions/f", 400, `{"Code":"`+code+`"}`)))
 		assert.Equal(t, Failure, found["function"].Result, code)
-		assert.Equal(t, fix, found["function"].Fix, code)
+		assert.EqualValues(t, fix, found["function"].Fix, code)
+	}
+}
+
+// Programs read the names of checks and their results; people read Title.
+func TestFindingsNameTheirCheckAlikeInEveryLanguage(t *testing.T) {
+	p := patient(t, cloud{})
+	english := examine(t, p)
+	message.Use(message.Chinese)
+	defer message.Use(message.English)
+	chinese := examine(t, p)
+	assert.Len(t, chinese, len(english))
+	for check, f := range english {
+		assert.Equal(t, f.Result, chinese[check].Result, check)
+		assert.Equal(t, message.Text(f.Check), f.Title())
 	}
 }
 

@@ -31,8 +31,8 @@ func (e *examination) configuration(context.Context) Finding {
 	}
 	if len(differ) > 0 {
 		slices.Sort(differ)
-		return warn("set for ocrctl what the function has: "+strings.Join(differ, " "),
-			"ocrctl takes other keys for images, results or claims than the function, so status and backfill count wrongly")
+		return warn("", "ocrctl takes other keys for images, results or claims than the function, so status and backfill count wrongly").
+			fixedBy("set for ocrctl what the function has: %s", strings.Join(differ, " "))
 	}
 	return ok("the variables here are valid, and name the same images and results as the function's")
 }
@@ -65,7 +65,7 @@ func functionFailure(err error, action string) Finding {
 	if !errors.As(err, &e) {
 		return fail("set up credentials of Alibaba Cloud, and name account and region", "%v", err)
 	}
-	fix := "try again later"
+	fix := tryLater
 	switch {
 	case e.Code == "FunctionNotFound":
 		fix = "correct --function, --region and --account, or deploy the function"
@@ -76,7 +76,7 @@ func functionFailure(err error, action string) Finding {
 	case strings.HasPrefix(e.Code, "InvalidAccessKeyId") || e.Code == "SignatureDoesNotMatch":
 		fix = correct
 	case e.Status == http.StatusForbidden:
-		fix = "allow the RAM user or role " + action + " on the function"
+		return fail("", "%v", err).fixedBy("allow the RAM user or role %s on the function", action)
 	case e.Status == 0:
 		fix = "check --account, --region and --fc-endpoint, and the way out to them"
 	}
@@ -171,7 +171,7 @@ func (e *examination) region(context.Context) Finding {
 	case functions != "" && e.info.Region != functions:
 		return fail("put function and bucket into one region: triggers and internal endpoints work within one only", "the bucket is in %s, the function in %s", e.info.Region, functions)
 	case e.Region != "" && e.info.Region != e.Region:
-		return fail("set --region "+e.info.Region, "the bucket is in %s, not in %s", e.info.Region, e.Region)
+		return fail("", "the bucket is in %s, not in %s", e.info.Region, e.Region).fixedBy("set --region %s", e.info.Region)
 	}
 	return ok("bucket and function are in %s", e.info.Region)
 }

@@ -180,7 +180,7 @@ func TestEachMisconfigurationIsFoundAndItsFixNamed(t *testing.T) {
 		"another key here":              {before: func(s *site) { s.local = append(s.local, "OCR_APP_CODE="+appCode) }, check: "function's key", result: Warning, detail: "AppCode …0123", fix: "deploy the key"},
 		"a wrong key here":              {before: func(s *site) { s.local = append(s.local, "OCR_APP_CODE=canary-none") }, check: "OCR key", result: Failure, fix: "take the AppCode"},
 		"a host without an address":     {before: func(s *site) { s.env["OCR_ENDPOINT"] = "https://no-such-host.invalid/ocrIdCard" }, check: "OCR address", result: Failure, detail: "no-such-host.invalid", fix: "OCR_ENDPOINT"},
-		"a key and no host":             {before: func(s *site) { s.env["OCR_ENDPOINT"] = "https://no-such-host.invalid/ocrIdCard" }, check: "function's key", result: Failure, fix: resolve},
+		"a key and no host":             {before: func(s *site) { s.env["OCR_ENDPOINT"] = "https://no-such-host.invalid/ocrIdCard" }, check: "function's key", result: Failure, fix: string(resolve)},
 		"a closed port":                 {before: func(s *site) { s.env["OCR_ENDPOINT"] = "http://127.0.0.1:1/ocrIdCard" }, check: "OCR address", result: Failure, detail: "port 1", fix: "firewall"},
 		"a key and a closed port":       {before: func(s *site) { s.env["OCR_ENDPOINT"] = "http://127.0.0.1:1/ocrIdCard" }, check: "function's key", result: Failure, fix: "way out"},
 		"another path":                  {before: func(s *site) { s.env["OCR_ENDPOINT"] += "2" }, check: "function's key", result: Failure, fix: "correct OCR_ENDPOINT"},

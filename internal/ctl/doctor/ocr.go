@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/config"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/ocrclient"
 )
 
@@ -30,7 +31,7 @@ func (e *examination) address(ctx context.Context) Finding {
 	case errors.As(err, &dns):
 		return fail(resolve, "the name %s cannot be resolved", u.Hostname())
 	case err != nil:
-		return fail("open the way out to port "+port+" (firewall, proxy, VPC without NAT)", "%s takes no connection on port %s", u.Hostname(), port)
+		return fail("", "%s takes no connection on port %s", u.Hostname(), port).fixedBy("open the way out to port %s (firewall, proxy, VPC without NAT)", port)
 	}
 	defer connection.Close()
 	if u.Scheme == "https" {
@@ -42,7 +43,7 @@ func (e *examination) address(ctx context.Context) Finding {
 	return ok("%s answers", u.Hostname())
 }
 
-const resolve = "check the name server and OCR_ENDPOINT"
+const resolve message.Key = "check the name server and OCR_ENDPOINT"
 
 // clock compares this machine's with a server's.
 func (e *examination) clock(ctx context.Context) Finding {
@@ -65,7 +66,7 @@ func (e *examination) clock(ctx context.Context) Finding {
 		return skip("the server told no time")
 	}
 	skew := before.Sub(theirs).Truncate(time.Second)
-	const fix = setClock + "; signatures are refused when it is more than 15 minutes off"
+	const fix message.Key = "set this machine's clock (NTP); signatures are refused when it is more than 15 minutes off"
 	switch {
 	case skew.Abs() >= allowedSkew:
 		return fail(fix, "this machine's clock is %s off", skew)
@@ -115,7 +116,7 @@ func ending(c config.Config) string {
 // checked key, signature and quota by then.
 func (e *examination) try(ctx context.Context, c config.Config) Finding {
 	var auth ocrclient.Auth = ocrclient.AppKey{Key: string(c.AppKey), Secret: string(c.AppSecret)}
-	take := "take AppKey and AppSecret of one application from 云市场 > 已购买的服务 (not those of a RAM user), and see that the application is authorised for the API"
+	take := message.Key("take AppKey and AppSecret of one application from 云市场 > 已购买的服务 (not those of a RAM user), and see that the application is authorised for the API")
 	if c.AppCode != "" {
 		auth = ocrclient.AppCode(c.AppCode)
 		take = "take the AppCode from 云市场 > 已购买的服务, without the word APPCODE before it, and see that simple authentication is on for the API"
@@ -132,7 +133,7 @@ func (e *examination) try(ctx context.Context, c config.Config) Finding {
 	case !errors.As(err, &failed):
 		return fail("correct the variables", "%v", err)
 	}
-	fix := map[ocrclient.Code]string{
+	fix := map[ocrclient.Code]message.Key{
 		ocrclient.Unauthorized:   take,
 		ocrclient.QuotaExhausted: "buy more calls in the cloud market, and see that the account is not in arrears",
 		ocrclient.ClockSkew:      setClock,

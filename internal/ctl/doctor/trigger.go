@@ -3,11 +3,11 @@ package doctor
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
 	"fc-idcard-ocr/internal/ctl/fcclient"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -145,11 +145,11 @@ func (e *examination) httpTrigger(ctx context.Context) Finding {
 		if config.AuthType == "function" || config.AuthType == "jwt" {
 			return ok("callers of trigger %s sign their requests (%s)", t.Name, config.AuthType)
 		}
-		reach := "send pictures, and each is paid"
+		const fix message.Key = "set its authType to function"
 		if len(e.config.HTTPAllow) > 0 {
-			reach = fmt.Sprintf("read cards of %s, send pictures, and have them paid", strings.Join(e.config.HTTPAllow, ", "))
+			return warn(fix, "HTTP trigger %s is open: whoever knows its address can read cards of %s, send pictures, and have them paid", t.Name, strings.Join(e.config.HTTPAllow, ", "))
 		}
-		return warn("set its authType to function", "HTTP trigger %s is open: whoever knows its address can %s", t.Name, reach)
+		return warn(fix, "HTTP trigger %s is open: whoever knows its address can send pictures, and each is paid", t.Name)
 	}
 	return ok("there is none")
 }

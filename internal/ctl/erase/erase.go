@@ -9,13 +9,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"fc-idcard-ocr/internal/claim"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -74,11 +74,11 @@ type BusyError struct {
 
 // Error says until when.
 func (e *BusyError) Error() string {
-	what := "nothing of it was erased"
+	until := e.Until.UTC().Format(time.RFC3339)
 	if e.ImageRemoved {
-		what = "its picture is erased, its document and claim are not"
+		return message.Sprintf("an invocation may be at work on the image until %s; its picture is erased, its document and claim are not: run the command again then, or with --wait", until)
 	}
-	return fmt.Sprintf("an invocation may be at work on the image until %s; %s: run the command again then, or with --wait", e.Until.UTC().Format(time.RFC3339), what)
+	return message.Sprintf("an invocation may be at work on the image until %s; nothing of it was erased: run the command again then, or with --wait", until)
 }
 
 // Find lists what there is of an image.
@@ -169,7 +169,7 @@ func (e *Eraser) Erase(ctx context.Context, key string) (Receipt, error) {
 	}
 	left, err := e.Find(ctx, key)
 	if err == nil && left.Objects() > 0 {
-		err = fmt.Errorf("%d objects or versions of the image are there again: somebody writes them; run the command again", left.Objects())
+		err = message.Errorf("%d objects or versions of the image are there again: somebody writes them; run the command again", left.Objects())
 	}
 	return receipt, err
 }

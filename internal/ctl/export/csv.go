@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -106,7 +107,7 @@ func (c *csvWriter) Write(key string, d *result.Document) error {
 
 func (c *csvWriter) End() error { return c.buffer.Flush() }
 
-var errForeign = errors.New("the file is no export of this kind, so nothing can be added to it")
+var errForeign = message.Error("the file is no export of this kind, so nothing can be added to it")
 
 // lastCSV returns the key of the last complete row of a file that was written before, and where that row ends.
 func lastCSV(r io.Reader) (key string, end int64, err error) {

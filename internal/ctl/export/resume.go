@@ -66,7 +66,7 @@ func Resume(path string, format Format, masked bool) (f *File, err error) {
 	var end int64
 	switch {
 	case format == Table || masked:
-		return f, f.checkBeginning(map[Format]string{CSV: csvHeader, JSONLines: beginning, Table: tableHeader}[format])
+		return f, f.checkBeginning(map[Format]string{CSV: csvHeader, JSONLines: beginning, Table: tableHeader()}[format])
 	case format == CSV:
 		f.After, end, err = lastCSV(file)
 		f.Headed = end > 0

@@ -97,7 +97,7 @@ func TestAReplayFollowsTheBucket(t *testing.T) {
 func TestNothingIsAddedToAForeignFile(t *testing.T) {
 	for _, format := range []Format{CSV, JSONLines, Table} {
 		for _, text := range []string{"hello\n", "a,b\r\n1,2\r\n", bom + "a,b\r\n", "{}\n", "hello", "\xff\xff\xff\xff", csvHeader + "a,b\r\n", csvHeader + "\"a\"b\r\n", beginning + "\n", beginning + "1}\n"} {
-			if format == Table && strings.HasPrefix(text, tableHeader) || format == CSV && strings.HasPrefix(csvHeader, text) {
+			if format == Table && strings.HasPrefix(text, tableHeader()) || format == CSV && strings.HasPrefix(csvHeader, text) {
 				continue
 			}
 			path := filepath.Join(t.TempDir(), "mine")

@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"fc-idcard-ocr/internal/ctl/display"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
 // tableColumns have fixed widths, so that one long key pads no other row and rows can be written as they come.
 var tableColumns = []struct {
-	name  string
+	name  message.Key
 	width int
 }{{"KEY", 40}, {"STATUS", 12}, {"NAME", 16}, {"ID NUMBER", 18}, {"VALID", 5}, {"CODE", 0}}
 
@@ -23,18 +24,18 @@ func NewTable(w io.Writer) Writer {
 	t := &tableWriter{bufio.NewWriter(w)}
 	names := make([]string, len(tableColumns))
 	for i, c := range tableColumns {
-		names[i] = c.name
+		names[i] = message.Text(c.name)
 	}
 	t.row(names...) //nolint:errcheck // End returns the error
 	return t
 }
 
-// tableHeader is how every table begins.
-var tableHeader = func() string {
+// tableHeader is how every table begins, in the language in use.
+func tableHeader() string {
 	var b strings.Builder
 	NewTable(&b).End() //nolint:errcheck // a builder takes everything
 	return b.String()
-}()
+}
 
 func (t *tableWriter) row(cells ...string) error {
 	var b strings.Builder
@@ -55,9 +56,9 @@ func (t *tableWriter) Write(key string, d *result.Document) error {
 		c = *d.Card
 	}
 	if d.Validation != nil {
-		valid = "no"
+		valid = message.Text("no")
 		if d.Validation.Valid {
-			valid = "yes"
+			valid = message.Text("yes")
 		}
 	}
 	if d.Error != nil {

@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"fc-idcard-ocr/internal/ctl/acsapi"
 	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/message"
 )
 
 // Version is that of the API, and the first part of its paths.
@@ -64,7 +64,7 @@ func (c *Client) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 			Type string `json:"errorType"`
 		}
 		json.Unmarshal(response.Body, &e) //nolint:errcheck // the header says enough
-		return nil, fmt.Errorf("the function failed: %w", response.Refused(cmp.Or(e.Type, kind)))
+		return nil, message.Errorf("the function failed: %w", response.Refused(cmp.Or(e.Type, kind)))
 	}
 	return response.Body, nil
 }

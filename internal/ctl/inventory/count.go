@@ -10,6 +10,7 @@ import (
 
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/ctl/parallel"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -121,7 +122,7 @@ func Count(ctx context.Context, b Bucket, o Options, now time.Time, each func(Im
 }
 
 // ErrNoImage is returned by Find for an image that is not there.
-var ErrNoImage = errors.New("there is no such image")
+var ErrNoImage = message.Error("there is no such image")
 
 // Find returns one image and the objects beside it.
 func Find(ctx context.Context, b Bucket, o Options, key string, now time.Time) (Image, error) {

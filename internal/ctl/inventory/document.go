@@ -9,6 +9,7 @@ import (
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -31,7 +32,9 @@ type UnreadableError struct {
 }
 
 // Error names the cause.
-func (e *UnreadableError) Error() string { return "the document cannot be read: " + e.Cause }
+func (e *UnreadableError) Error() string {
+	return message.Sprintf("the document cannot be read: %s", e.Cause)
+}
 
 // maxFailures is how many documents in a row may fail for reasons that pass, such as a 503, before that counts as an outage.
 const maxFailures = 20

@@ -1,11 +1,11 @@
 package inventory
 
 import (
-	"fmt"
 	"iter"
 	"strings"
 
 	"fc-idcard-ocr/internal/ctl/ossclient"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -45,7 +45,7 @@ type Pairer struct {
 // A key that is not greater than the one before is an error: pairing would go wrong unnoticed, and cost money.
 func (p *Pairer) Add(o ossclient.Object) ([]Entry, error) {
 	if p.Position.After != "" && o.Key <= p.Position.After {
-		return nil, fmt.Errorf("the bucket's listing is not in the order of keys")
+		return nil, message.Errorf("the bucket's listing is not in the order of keys")
 	}
 	p.Position.After = o.Key
 	pending := p.Position.Pending

@@ -5,7 +5,6 @@ package ossclient
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/message"
 
 	"github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss"
 	sdk "github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss/credentials"
@@ -41,7 +41,7 @@ type Bucket struct {
 // Open returns the bucket. It makes no request.
 func Open(c Config) (*Bucket, error) {
 	if !config.ValidBucket(c.Bucket) {
-		return nil, fmt.Errorf("%q is not a bucket name; expected 3 to 63 lower-case letters, digits and dashes", c.Bucket)
+		return nil, message.Errorf("%q is not a bucket name; expected 3 to 63 lower-case letters, digits and dashes", c.Bucket)
 	}
 	client, err := newClient(c)
 	if err != nil {
@@ -69,10 +69,10 @@ func Buckets(ctx context.Context, c Config) (names []string, err error) {
 func newClient(c Config) (*oss.Client, error) {
 	c.Region = strings.TrimPrefix(c.Region, "oss-")
 	if c.Region == "" || strings.ContainsFunc(c.Region, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) {
-		return nil, fmt.Errorf("%q is not a region; expected one like cn-hangzhou", c.Region)
+		return nil, message.Errorf("%q is not a region; expected one like cn-hangzhou", c.Region)
 	}
 	if scheme, rest, ok := strings.Cut(c.Endpoint, "://"); ok && (scheme != "https" && scheme != "http" || rest == "" || scheme == "http" && !pathStyle(c.Endpoint)) {
-		return nil, fmt.Errorf("%q is no endpoint; expected an https:// URL, as a request's signature and an object's content must not be readable on the way", c.Endpoint)
+		return nil, message.Errorf("%q is no endpoint; expected an https:// URL, as a request's signature and an object's content must not be readable on the way", c.Endpoint)
 	}
 	if c.Endpoint == "" {
 		c.Endpoint = "https://oss-" + c.Region + ".aliyuncs.com"

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/safetext"
 
 	"github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss"
@@ -17,10 +18,10 @@ import (
 
 // Error is a request to OSS that failed. Its text holds OSS's code, status and request ID, never a key, URL or secret.
 type Error struct {
-	Op        string // what was tried, such as "list the bucket"
-	Status    int    // HTTP status, 0 if no answer came
-	Code      string // OSS's, such as NoSuchKey
-	EC        string // OSS's finer code, such as 0048-00000401
+	Op        message.Key // what was tried, such as "list the bucket"
+	Status    int         // HTTP status, 0 if no answer came
+	Code      string      // OSS's, such as NoSuchKey
+	EC        string      // OSS's finer code, such as 0048-00000401
 	RequestID string
 
 	err error
@@ -29,17 +30,21 @@ type Error struct {
 // Error returns the operation, and OSS's code, status and request ID.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "OSS: could not %s", e.Op)
+	message.Fprintf(&b, "OSS: could not %s", message.Text(e.Op))
 	if e.err != nil {
 		fmt.Fprintf(&b, ": %v", e.err)
 	}
-	for _, part := range []struct{ name, value string }{{"code", e.Code}, {"EC", e.EC}, {"request", e.RequestID}} {
-		if part.value != "" {
-			fmt.Fprintf(&b, ", %s %s", part.name, part.value)
-		}
+	if e.Code != "" {
+		message.Fprintf(&b, ", code %s", e.Code)
+	}
+	if e.EC != "" {
+		message.Fprintf(&b, ", EC %s", e.EC)
+	}
+	if e.RequestID != "" {
+		message.Fprintf(&b, ", request %s", e.RequestID)
 	}
 	if e.Status != 0 {
-		fmt.Fprintf(&b, ", status %d", e.Status)
+		message.Fprintf(&b, ", status %d", e.Status)
 	}
 	return b.String()
 }
@@ -88,7 +93,7 @@ func Transient(err error) bool {
 		(e.Status == 0 || e.Status == http.StatusRequestTimeout || e.Status == http.StatusTooManyRequests || e.Status >= 500)
 }
 
-func failure(op string, err error) error {
+func failure(op message.Key, err error) error {
 	e := &Error{Op: op}
 	var service *oss.ServiceError
 	var address *url.Error
@@ -104,7 +109,7 @@ func failure(op string, err error) error {
 	case errors.As(err, &address): // its address holds the key, and its text may hold a query
 		e.err = address.Err
 	default:
-		e.err = errors.New("the answer is not understood, or the connection broke")
+		e.err = message.Errorf("the answer is not understood, or the connection broke")
 	}
 	return e
 }

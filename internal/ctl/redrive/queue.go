@@ -7,13 +7,13 @@ import (
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
+
+	"fc-idcard-ocr/internal/message"
 )
 
 const (
@@ -56,18 +56,18 @@ type QueueError struct {
 
 // Error returns code, status and request ID.
 func (e *QueueError) Error() string {
-	text := fmt.Sprintf("the queue: the request was refused, status %d", e.Status)
+	text := message.Sprintf("the queue: the request was refused, status %d", e.Status)
 	if e.Code != "" {
-		text += ", code " + e.Code
+		text += message.Sprintf(", code %s", e.Code)
 	}
 	if e.RequestID != "" {
-		text += ", request " + e.RequestID
+		text += message.Sprintf(", request %s", e.RequestID)
 	}
 	return text
 }
 
 // errEmpty is that no message can be received now.
-var errEmpty = errors.New("redrive: the queue is empty")
+var errEmpty = message.Error("redrive: the queue is empty")
 
 // Waiting is the number of messages that can be received. (GetQueueAttributes)
 func (q *Queue) Waiting(ctx context.Context) (int64, error) {
@@ -112,7 +112,7 @@ func (q *Queue) call(ctx context.Context, method, resource string, into any) err
 	resource = "/queues/" + url.PathEscape(q.Name) + resource
 	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(q.Endpoint, "/")+resource, nil)
 	if err != nil || r.URL.Host == "" {
-		return fmt.Errorf("%q is no endpoint of SMQ; expected one like https://123456789.mns.cn-hangzhou.aliyuncs.com", q.Endpoint)
+		return message.Errorf("%q is no endpoint of SMQ; expected one like https://123456789.mns.cn-hangzhou.aliyuncs.com", q.Endpoint)
 	}
 	r.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	r.Header.Set("Content-Type", "text/xml")
@@ -127,12 +127,12 @@ func (q *Queue) call(ctx context.Context, method, resource string, into any) err
 		if errors.As(err, &u) {
 			err = u.Err // without the address, which holds a receipt
 		}
-		return fmt.Errorf("the queue: no answer: %w", err)
+		return message.Errorf("the queue: no answer: %w", err)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("the queue: no whole answer: %w", err)
+		return message.Errorf("the queue: no whole answer: %w", err)
 	}
 	if response.StatusCode >= 300 {
 		var refused struct{ Code, RequestId string }
@@ -182,4 +182,4 @@ func word(s string) string {
 func (m Message) at() time.Time { return time.UnixMilli(m.Enqueued) }
 
 // String names a message without its body, which names images.
-func (m Message) String() string { return "message " + strconv.Quote(m.ID) }
+func (m Message) String() string { return message.Sprintf("message %q", m.ID) }

@@ -1,11 +1,13 @@
 package verify
 
+import "fc-idcard-ocr/internal/message"
+
 // Assumption is something about OSS, the API gateway, the provider or Function Compute on which docs/guarantees.md rests.
 type Assumption struct {
 	ID      string
-	Says    string
-	Source  string
-	Follows string // what follows where it does not hold
+	Says    message.Key
+	Source  message.Key
+	Follows message.Key // what follows where it does not hold
 }
 
 // Assumptions are all of them, in the order in which they are checked. docs/assumptions.md lists them; a test compares.

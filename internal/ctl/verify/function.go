@@ -3,13 +3,13 @@ package verify
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/ctl/pause"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -34,9 +34,10 @@ type answer struct {
 	} `json:"images"`
 }
 
+// status is empty if the function says nothing of the image.
 func (a answer) status() string {
 	if len(a.Images) != 1 {
-		return "nothing"
+		return ""
 	}
 	return a.Images[0].Status
 }
@@ -48,7 +49,7 @@ func (r *run) invoke(ctx context.Context, name string) (a answer, err error) {
 		return a, err
 	}
 	if json.Unmarshal(body, &a) != nil {
-		return a, errors.New("the function's answer is not understood: it is not this project's, or an old one")
+		return a, message.Errorf("the function's answer is not understood: it is not this project's, or an old one")
 	}
 	return a, nil
 }
@@ -128,12 +129,12 @@ func (r *run) deliveries(ctx context.Context) {
 		r.skip("duplicate-free", "%v", err)
 		return
 	}
-	r.judge("duplicate-free", again.status() == "unchanged", "the function says %q of an image that has its document", again.status())
+	r.judge("duplicate-free", again.status() == "unchanged", "the function says %q of an image that has its document", or(again.status(), message.Text("nothing")))
 }
 
 func codeOf(d *result.Document) string {
 	if d.Error == nil {
-		return "no code"
+		return message.Text("no code")
 	}
 	return string(d.Error.Code)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/ocrclient"
 )
 
@@ -49,12 +50,12 @@ func (r *run) gateway(ctx context.Context) {
 		wrong = ocrclient.AppCode("ocrctl-verify")
 	}
 	_, err := r.call(ctx, wrong, nil, ocrclient.Request{Image: noPicture})
-	r.judge("signature-refused", errors.As(err, &failed) && failed.Code == ocrclient.Unauthorized, "%s", or(text(err), "a wrong key was accepted"))
+	r.judge("signature-refused", errors.As(err, &failed) && failed.Code == ocrclient.Unauthorized, "%s", told(err, "a wrong key was accepted"))
 	if r.Config.AppCode != "" {
 		r.skip("clock-refused", "an AppCode signs no time")
 	} else {
 		_, err = r.call(ctx, r.auth(), func() time.Time { return time.Now().Add(-20 * time.Minute) }, ocrclient.Request{Image: noPicture})
-		r.judge("clock-refused", errors.As(err, &failed) && failed.Code == ocrclient.ClockSkew, "%s", or(text(err), "an old time stamp was accepted"))
+		r.judge("clock-refused", errors.As(err, &failed) && failed.Code == ocrclient.ClockSkew, "%s", told(err, "an old time stamp was accepted"))
 	}
 	mine, other := "nonce-signature", "nonce-appcode"
 	if r.Config.AppCode != "" {
@@ -67,7 +68,7 @@ func (r *run) gateway(ctx context.Context) {
 		r.skip("refused-free", "the call failed: %v", err)
 	} else {
 		_, err = r.call(ctx, r.auth(), nil, ocrclient.Request{Image: noPicture, Nonce: nonce})
-		r.judge(mine, ocrclient.OutcomeOf(err) == ocrclient.NonceUsed, "%s", or(text(err), "the same nonce was accepted twice"))
+		r.judge(mine, ocrclient.OutcomeOf(err) == ocrclient.NonceUsed, "%s", told(err, "the same nonce was accepted twice"))
 		r.judge("refused-free", !first.Charged, "the answer about no picture says charged=%t", first.Charged)
 	}
 	r.skip(other, "the other way to authenticate is configured")
@@ -124,6 +125,6 @@ func (r *run) paid(ctx context.Context) {
 		if err == nil {
 			answer, err = r.call(ctx, r.auth(), nil, ocrclient.Request{ImageURL: signed, Details: true})
 		}
-		r.judge("provider-fetches", err == nil && answer.Recognized, "%s", or(text(err), map[bool]string{true: "the card was read", false: "no card was read"}[err == nil && answer.Recognized]))
+		r.judge("provider-fetches", err == nil && answer.Recognized, "%s", told(err, map[bool]message.Key{true: "the card was read", false: "no card was read"}[err == nil && answer.Recognized]))
 	}
 }

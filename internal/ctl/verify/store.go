@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
+	"fc-idcard-ocr/internal/message"
 )
 
 // racers is how many appends are sent at once.
@@ -53,7 +54,11 @@ func (r *run) store(ctx context.Context) {
 	length := told.Length
 	won, told, err = r.race(ctx, key, length)
 	_, wrong := r.Store.Append(ctx, key, length+1000, []byte("x\n"))
-	r.judge("append-continues-once", won == 1 && err == nil && errors.Is(wrong, bucket.ErrPositionMismatch), "%d of %d appends at the length succeeded, and %s beyond it%s", won, racers, one(wrong == nil), because(err))
+	if wrong == nil {
+		r.fails("append-continues-once", "%d of %d appends at the length succeeded, and one beyond it%s", won, racers, because(err))
+	} else {
+		r.judge("append-continues-once", won == 1 && err == nil && errors.Is(wrong, bucket.ErrPositionMismatch), "%d of %d appends at the length succeeded, and none beyond it%s", won, racers, because(err))
+	}
 	body, _, err := r.Store.Read(ctx, key, bucket.ReadOptions{Limit: 1 << 16})
 	switch {
 	case err != nil:
@@ -67,13 +72,13 @@ func (r *run) store(ctx context.Context) {
 	switch setup := r.report.Setup; {
 	case r.Config.ResultEncryption != "":
 		r.holds("append-encrypted", "with RESULT_ENCRYPTION %s", encryptionKind(r.Config.ResultEncryption))
-	case setup.Encryption != "none" && setup.Encryption != "unknown":
+	case setup.encrypted():
 		r.holds("append-encrypted", "under the bucket's default encryption %s", setup.Encryption)
 	default:
-		r.skip("append-encrypted", "the bucket has no default encryption (%s), and RESULT_ENCRYPTION is empty", setup.Encryption)
+		r.skip("append-encrypted", "the bucket has no default encryption (%s), and RESULT_ENCRYPTION is empty", Word(setup.Encryption))
 	}
-	if class := r.report.Setup.StorageClass; class == "Standard" || class == "IA" || class == "unknown" {
-		r.skip("append-archive", "the bucket's class is %s", class)
+	if class := r.report.Setup.StorageClass; class == "Standard" || class == "IA" || class == string(unknown) {
+		r.skip("append-archive", "the bucket's class is %s", Word(class))
 	} else {
 		r.judge("append-archive", len(body) > 0, "in a bucket of class %s, %d bytes were read", class, len(body))
 	}
@@ -84,9 +89,9 @@ func (r *run) store(ctx context.Context) {
 func (r *run) refusedAppends(err error) {
 	id := "append-creates-once"
 	switch setup := r.report.Setup; {
-	case setup.StorageClass != "Standard" && setup.StorageClass != "IA" && setup.StorageClass != "unknown":
+	case setup.StorageClass != "Standard" && setup.StorageClass != "IA" && setup.StorageClass != string(unknown):
 		id = "append-archive"
-	case r.Config.ResultEncryption != "" || setup.Encryption != "none" && setup.Encryption != "unknown":
+	case r.Config.ResultEncryption != "" || setup.encrypted():
 		id = "append-encrypted"
 	}
 	for _, each := range []string{"append-creates-once", "append-continues-once", "append-crc", "append-versioned", "append-encrypted", "append-archive", "class-standard", "etag-changes", "delete-missing"} {
@@ -100,7 +105,7 @@ func (r *run) refusedAppends(err error) {
 
 func encryptionKind(text string) string {
 	if len(text) > 3 && text[:3] == "KMS" {
-		return "KMS with a key of one's own"
+		return message.Text("KMS with a key of one's own")
 	}
 	return text
 }
@@ -109,20 +114,13 @@ func because(err error) string {
 	if err == nil {
 		return ""
 	}
-	return fmt.Sprintf("; another failed: %v", err)
-}
-
-func one(yes bool) string {
-	if yes {
-		return "one"
-	}
-	return "none"
+	return message.Sprintf("; another failed: %v", err)
 }
 
 // versioned appends to an object that was deleted before: behind it is a delete marker now.
 func (r *run) versioned(ctx context.Context, key string) {
-	if state := r.report.Setup.Versioning; state == "off" || state == "unknown" {
-		r.skip("append-versioned", "versioning is %s", state)
+	if state := r.report.Setup.Versioning; state == string(off) || state == string(unknown) {
+		r.skip("append-versioned", "versioning is %s", Word(state))
 		return
 	}
 	if err := r.Store.Delete(ctx, key); err != nil {
@@ -148,25 +146,19 @@ func (r *run) objects(ctx context.Context) {
 		r.fails("class-standard", "%v", err)
 		r.fails("etag-changes", "%v", err)
 	} else {
-		r.judge("class-standard", second.StorageClass == "Standard", "the class is %s", or(second.StorageClass, "not told"))
-		r.judge("etag-changes", first.ETag != "" && second.ETag != "" && first.ETag != second.ETag && second.Meta["verify"] == "one", "two contents, %s; metadata %s",
-			map[bool]string{true: "two ETags", false: "one ETag"}[first.ETag != second.ETag], map[bool]string{true: "came back", false: "did not come back"}[second.Meta["verify"] == "one"])
+		r.judge("class-standard", second.StorageClass == "Standard", "the class is %s", or(second.StorageClass, message.Text("not told")))
+		r.judge("etag-changes", first.ETag != "" && second.ETag != "" && first.ETag != second.ETag && second.Meta["verify"] == "one", "%s; %s",
+			message.Text(map[bool]message.Key{true: "two contents, two ETags", false: "two contents, one ETag"}[first.ETag != second.ETag]),
+			message.Text(map[bool]message.Key{true: "metadata came back", false: "metadata did not come back"}[second.Meta["verify"] == "one"]))
 	}
 	err = r.Store.Delete(ctx, r.scratch+"nothing")
-	r.judge("delete-missing", err == nil, "%s", or(text(err), "it succeeded"))
-}
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
+	r.judge("delete-missing", err == nil, "%s", told(err, "it succeeded"))
 }
 
 // heads looks for what is not there.
 func (r *run) heads(ctx context.Context) {
 	_, err := r.Store.Head(ctx, r.scratch+"nothing")
-	r.judge("head-missing", errors.Is(err, bucket.ErrNotFound), "%s", or(text(err), "an object was found"))
+	r.judge("head-missing", errors.Is(err, bucket.ErrNotFound), "%s", told(err, "an object was found"))
 	if r.Function == nil {
 		r.skip("head-missing-role", "no function was named")
 		return
@@ -176,7 +168,7 @@ func (r *run) heads(ctx context.Context) {
 		r.fails("head-missing-role", "%v", err)
 		return
 	}
-	r.judge("head-missing-role", answer.status() == "missing", "the function says %q of an image that is not there", answer.status())
+	r.judge("head-missing-role", answer.status() == "missing", "the function says %q of an image that is not there", or(answer.status(), message.Text("nothing")))
 }
 
 // urls fetches signed URLs without credentials.
@@ -193,9 +185,17 @@ func (r *run) urls(ctx context.Context) {
 		return
 	}
 	body, err := r.fetch(ctx, key, "")
-	r.judge("signed-url", err == nil && bytes.Equal(body, r.Picture), "%s", or(text(err), fmt.Sprintf("%d of %d bytes came", len(body), len(r.Picture))))
+	if err != nil {
+		r.fails("signed-url", "%v", err)
+	} else {
+		r.judge("signed-url", bytes.Equal(body, r.Picture), "%d of %d bytes came", len(body), len(r.Picture))
+	}
 	body, err = r.fetch(ctx, key, "image/resize,l_64/format,jpg")
-	r.judge("signed-process", err == nil && bytes.HasPrefix(body, []byte("\xff\xd8")) && len(body) < len(r.Picture), "%s", or(text(err), fmt.Sprintf("%d bytes came of %d", len(body), len(r.Picture))))
+	if err != nil {
+		r.fails("signed-process", "%v", err)
+	} else {
+		r.judge("signed-process", bytes.HasPrefix(body, []byte("\xff\xd8")) && len(body) < len(r.Picture), "%d bytes came of %d", len(body), len(r.Picture))
+	}
 }
 
 func (r *run) fetch(ctx context.Context, key, process string) ([]byte, error) {
@@ -205,16 +205,16 @@ func (r *run) fetch(ctx context.Context, key, process string) ([]byte, error) {
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, signed, nil)
 	if err != nil {
-		return nil, errors.New("no request can be made of the signed URL")
+		return nil, message.Errorf("no request can be made of the signed URL")
 	}
 	response, err := r.HTTP.Do(request)
 	if err != nil {
-		return nil, errors.New("the address of signed URLs does not answer")
+		return nil, message.Errorf("the address of signed URLs does not answer")
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
 	if err != nil || response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the signed URL was answered with status %d", response.StatusCode)
+		return nil, message.Errorf("the signed URL was answered with status %d", response.StatusCode)
 	}
 	return body, nil
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"fc-idcard-ocr/internal/ctl/fcclient"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/ctl/pause"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 )
 
@@ -30,6 +30,11 @@ const (
 	Fails     Verdict = "does not hold"
 	NotTested Verdict = "not tested"
 )
+
+// Title is the verdict as it is shown to people, in the language in use.
+func (v Verdict) Title() string {
+	return message.Text(map[Verdict]message.Key{Holds: "holds", Fails: "DOES NOT HOLD", NotTested: "not tested"}[v])
+}
 
 // Finding is one assumption with its verdict.
 type Finding struct {
@@ -56,6 +61,28 @@ type Setup struct {
 	StorageClass string `json:"storageClass"`
 	Runtime      string `json:"runtime,omitempty"`
 	Auth         string `json:"auth"` // signature or appcode
+}
+
+// encrypted reports whether the bucket is known to encrypt new objects.
+func (s Setup) encrypted() bool {
+	return s.Encryption != string(none) && s.Encryption != string(unknown)
+}
+
+// The values of a Setup that are words, and not names of OSS.
+const (
+	off     message.Key = "off"
+	none    message.Key = "none"
+	unknown message.Key = "unknown"
+)
+
+// Word returns a value of a Setup as it is shown to people, in the language in use.
+func Word(value string) string {
+	for _, word := range []message.Key{off, none, unknown} {
+		if value == string(word) {
+			return message.Text(word)
+		}
+	}
+	return value
 }
 
 // Calls are the OCR calls of the run, to be compared with the provider's meter.
@@ -128,9 +155,9 @@ func token() string {
 
 func (r *run) add(id string, v Verdict, format string, args ...any) {
 	i := slices.IndexFunc(Assumptions, func(a Assumption) bool { return a.ID == id })
-	f := Finding{ID: id, Assumption: Assumptions[i].Says, Verdict: v, Detail: fmt.Sprintf(format, args...)}
+	f := Finding{ID: id, Assumption: message.Text(Assumptions[i].Says), Verdict: v, Detail: message.Sprintf(format, args...)}
 	if v == Fails {
-		f.Follows = Assumptions[i].Follows
+		f.Follows = message.Text(Assumptions[i].Follows)
 	}
 	r.report.Findings = append(r.report.Findings, f)
 	if r.tell != nil {
@@ -154,15 +181,23 @@ func (r *run) judge(id string, good bool, format string, args ...any) {
 func (r *run) setup(ctx context.Context) {
 	info, err := r.Bucket.Info(ctx)
 	s := &r.report.Setup
-	s.Versioning, s.Encryption, s.StorageClass = "unknown", "unknown", "unknown"
+	s.Versioning, s.Encryption, s.StorageClass = string(unknown), string(unknown), string(unknown)
 	if err == nil {
-		s.Region, s.Versioning, s.Encryption, s.StorageClass = info.Region, or(info.Versioning, "off"), or(info.Encryption, "none"), or(info.StorageClass, "Standard")
+		s.Region, s.Versioning, s.Encryption, s.StorageClass = info.Region, or(info.Versioning, string(off)), or(info.Encryption, string(none)), or(info.StorageClass, "Standard")
 	}
 	if r.Function != nil {
 		if f, err := r.Function.Describe(ctx); err == nil {
 			s.Runtime = f.Runtime
 		}
 	}
+}
+
+// told is what became of a request: its error, or what follows if there is none.
+func told(err error, otherwise message.Key) string {
+	if err != nil {
+		return err.Error()
+	}
+	return message.Text(otherwise)
 }
 
 func or(s, otherwise string) string {

@@ -4,13 +4,13 @@ package gobuild
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"fc-idcard-ocr/internal/message"
 )
 
 // Function is the import path of the function: the main package in the module's root.
@@ -20,7 +20,7 @@ const Function = "fc-idcard-ocr"
 // context's, and nothing is left behind.
 func Build(ctx context.Context, importPath, target string) error {
 	if _, err := exec.LookPath("go"); err != nil {
-		return errors.New("sandbox: building the function needs the Go toolchain: install Go (https://go.dev/dl/), or name a built function with --function")
+		return message.Errorf("sandbox: building the function needs the Go toolchain: install Go (https://go.dev/dl/), or name a built function with --function")
 	}
 	target, err := filepath.Abs(target) // the build runs in the module's root
 	if err != nil {
@@ -31,14 +31,14 @@ func Build(ctx context.Context, importPath, target string) error {
 	path, dir, _ := strings.Cut(strings.TrimSpace(string(output)), " ")
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("sandbox: build the function: %w", ctx.Err())
+		return message.Errorf("sandbox: build the function: %w", ctx.Err())
 	case err != nil || path != Function:
-		return errors.New("sandbox: the function is built from its sources: run this in a checkout of " + Function + ", or name a built function with --function")
+		return message.Errorf("sandbox: the function is built from its sources: run this in a checkout of %s, or name a built function with --function", Function)
 	}
 	// The toolchain leaves its temporary files behind when it is interrupted, so they get a folder of their own.
 	temporary, err := os.MkdirTemp("", "fc-idcard-ocr-build-")
 	if err != nil {
-		return fmt.Errorf("sandbox: build the function: %w", err)
+		return message.Errorf("sandbox: build the function: %w", err)
 	}
 	defer os.RemoveAll(temporary)
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", target, importPath)
@@ -50,9 +50,9 @@ func Build(ctx context.Context, importPath, target string) error {
 	output, err = build.CombinedOutput()
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("sandbox: build the function: %w", ctx.Err())
+		return message.Errorf("sandbox: build the function: %w", ctx.Err())
 	case err != nil:
-		return fmt.Errorf("sandbox: build the function: %w\n%s", err, bytes.TrimSpace(output))
+		return message.Errorf("sandbox: build the function: %w\n%s", err, bytes.TrimSpace(output))
 	}
 	return nil
 }

