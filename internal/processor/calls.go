@@ -28,6 +28,7 @@ type callLoop struct {
 
 	current  claim.Call // the nonce that is next, or was last, and what is known of it
 	consumed bool       // its outcome is known: it is not to be sent again
+	answered bool       // the document rests on an answer, or on a part of one
 
 	free     *ocrclient.Response // the answer before, if it was free
 	freeTook time.Duration
@@ -68,6 +69,7 @@ func (l *callLoop) run(ctx context.Context, d *result.Document) error {
 		d.Fail(failure)
 		d.KeepAnswer(l.unread)
 	}
+	l.answered = answer != nil || d.RawText != "" || d.Error.Code == result.BadAnswer
 	l.p.options.Retention.Apply(d)
 	return nil
 }

@@ -199,6 +199,7 @@ type attempt struct {
 	document *result.Document
 	call     claim.Call // the state of the next call
 	consumed bool       // the nonce of call must not be sent again
+	answered bool       // document rests on an answer of the provider, or on a part of one
 	pinned   bool       // the response is certainly about the version that was inspected
 	sum      string     // SHA-256 of the picture, if it was needed
 }
@@ -220,7 +221,7 @@ func (t *imageTask) recognize(ctx context.Context, c *claim.Claim, seen inspecti
 	d := &result.Document{Image: t.image}
 	err := loop.run(ctx, d)
 	t.ocr = d.OCR
-	return attempt{document: d, call: loop.current, consumed: loop.consumed, pinned: loop.input.pinned}, err
+	return attempt{document: d, call: loop.current, consumed: loop.consumed, answered: loop.answered, pinned: loop.input.pinned}, err
 }
 
 // checkSize refuses images that cannot be recognised, before anything is paid.
@@ -238,7 +239,7 @@ func (t *imageTask) checkSize() *result.Error {
 // unless the call named a version the image must be the same before and after. Otherwise it is unknown which version was read:
 // the document records the call, but makes no statement about either version.
 func (t *imageTask) checkVersion(ctx context.Context, seen inspection, done *attempt) error {
-	if done.pinned || done.document.Status == result.Failed {
+	if done.pinned || !done.answered {
 		return nil
 	}
 	defer t.timings.start("check")()
@@ -252,7 +253,7 @@ func (t *imageTask) checkVersion(ctx context.Context, seen inspection, done *att
 	ocr.RequestID, ocr.Message = "", ""
 	d := &result.Document{Image: t.image, OCR: ocr}
 	d.Fail(result.Errorf(result.ImageReplaced, true, "the image was replaced during the call; its present version is recognised by its own event"))
-	done.document, done.consumed = d, true
+	done.document, done.consumed = d, !done.call.Indeterminate
 	return nil
 }
 
@@ -406,10 +407,10 @@ func (t *imageTask) saveResult(ctx context.Context, c *claim.Claim, seen inspect
 	return Outcome{Status: result.Failed, Err: e}
 }
 
-// saveUnchecked ends an image about which OSS refuses to say more, after a call or before it. A result that was paid is
+// saveUnchecked ends an image about which OSS refuses to say more, after a call or before it. A final document about an answer is
 // saved: the next delivery writes it if the image is still of the version that was inspected.
 func (t *imageTask) saveUnchecked(ctx context.Context, c *claim.Claim, seen inspection, done attempt, err error) Outcome {
-	if done.document == nil || done.document.Status == result.Failed {
+	if !done.answered || !done.document.Final() {
 		return t.finish(ctx, c, seen, attempt{document: t.failedResult(imageError(err)), call: done.call, consumed: done.consumed})
 	}
 	done.document.Stamp(t.inv.RequestID, time.Now())

@@ -39,12 +39,26 @@ func TestADocumentIsAboutTheVersionThatWasRead(t *testing.T) {
 		"replaced, and put back":         func(f *ocrtest.Fixture) { f.Upload("version 2"); f.Upload("version 1") },
 		"the same bytes, uploaded again": func(f *ocrtest.Fixture) { f.Upload("version 1") },
 	} {
-		for answered, plan := range map[string][]ocrtest.Outcome{"recognized": nil, "unrecognized": {ocrtest.PaidNotRecognized}} {
+		for answered, test := range map[string]struct {
+			plan  []ocrtest.Outcome
+			calls int // 1 if omitted
+			extra int // possible extra charges; else the call is known to be charged
+		}{
+			"recognized":          {},
+			"unrecognized":        {plan: []ocrtest.Outcome{ocrtest.PaidNotRecognized}},
+			"a paid failure":      {plan: []ocrtest.Outcome{ocrtest.PaidFailure}},
+			"not understood":      {plan: []ocrtest.Outcome{ocrtest.Garbled}, extra: 1},
+			"broken off, parking": {plan: []ocrtest.Outcome{ocrtest.BrokenOff}, calls: 2, extra: 1},
+		} {
 			t.Run(name+", "+answered, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					f := ocrtest.NewFixture(t, plan...)
+					f := ocrtest.NewFixture(t, test.plan...)
+					f.Options.OnLostAnswer = config.Park
 					before := f.ETag()
-					duringCall(f, func() { replace(f) })
+					duringCall(f, func() {
+						replace(f)
+						f.OCR.OnCall = nil // a second call is for the version before
+					})
 					o := f.Process(ocrtest.First("r1"))
 					require.True(t, o.Retry())
 					d := f.Document()
@@ -56,8 +70,10 @@ func TestADocumentIsAboutTheVersionThatWasRead(t *testing.T) {
 					assert.Nil(t, d.Raw)
 					assert.Empty(t, d.OCR.RequestID)
 					assert.Empty(t, d.OCR.Message)
-					assert.True(t, d.OCR.Charged, "and the call is told")
-					assert.Equal(t, 1, d.OCR.Attempts)
+					assert.Empty(t, d.RawText)
+					assert.Equal(t, test.extra == 0, d.OCR.Charged, "and the call is told")
+					assert.Equal(t, test.extra, d.OCR.PossibleExtraCharges)
+					assert.Equal(t, max(test.calls, 1), d.OCR.Attempts)
 
 					o = f.Process(ocrtest.First("r2"))
 					require.False(t, o.Retry(), o.Err)
@@ -65,8 +81,8 @@ func TestADocumentIsAboutTheVersionThatWasRead(t *testing.T) {
 					assert.True(t, f.Version().LastModified.Equal(f.Document().Image.LastModified))
 					assert.Equal(t, result.Recognized, f.Document().Status)
 					assert.Equal(t, 2, f.OCR.Charged(), "the new version has its own call")
-					assert.Equal(t, "12", f.OCR.Nonces())
-					assert.Zero(t, f.Document().OCR.PossibleExtraCharges)
+					assert.Equal(t, strings.Repeat("1", max(test.calls, 1))+"2", f.OCR.Nonces())
+					assert.Equal(t, test.extra, f.Document().OCR.PossibleExtraCharges)
 					assert.Equal(t, ocrtest.NoClaim, f.ClaimState())
 				})
 			})
@@ -299,20 +315,33 @@ func TestACallForTheURLThatCostNothingIsRepeatedForTheVersionThatIsThere(t *test
 // Whether an answer is about the image's version cannot be known: it is paid, and kept until it can.
 func TestAnAnswerThatCannotBeCheckedWaitsInTheClaim(t *testing.T) {
 	for name, test := range map[string]struct {
+		plan     []ocrtest.Outcome
 		replaced bool
 		charged  int
-	}{"the same version": {false, 1}, "another version": {true, 2}} {
+		status   result.Status
+	}{
+		"the same version":                  {charged: 1, status: result.Recognized},
+		"another version":                   {replaced: true, charged: 2, status: result.Recognized},
+		"not understood, the same version":  {plan: []ocrtest.Outcome{ocrtest.Garbled}, charged: 1, status: result.Failed},
+		"not understood, another version":   {plan: []ocrtest.Outcome{ocrtest.Garbled}, replaced: true, charged: 2, status: result.Recognized},
+		"a paid failure, the same version":  {plan: []ocrtest.Outcome{ocrtest.PaidFailure}, charged: 1, status: result.Failed},
+		"an answer for now, the same image": {plan: []ocrtest.Outcome{ocrtest.Busy, ocrtest.Busy, ocrtest.Busy}, charged: 1, status: result.Recognized},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := ocrtest.NewFixture(t)
+				f := ocrtest.NewFixture(t, test.plan...)
 				f.Fail(bucket.ErrUnavailable, func(op, key string) bool {
-					return op == "HEAD" && key == ocrtest.ImageKey && f.OCR.Accepted() == 1
+					return op == "HEAD" && key == ocrtest.ImageKey && f.OCR.Accepted() > 0
 				})
 				o := f.Process(ocrtest.First("r1"))
 				require.True(t, o.Retry())
 				assert.Equal(t, result.Unavailable, o.Err.Code)
-				assert.Nil(t, f.Document())
-				assert.Equal(t, true, f.LogLine("image done")["charged"])
+				if f.OCR.Charged() > 0 {
+					assert.Nil(t, f.Document())
+				}
+				if test.plan == nil {
+					assert.Equal(t, true, f.LogLine("image done")["charged"])
+				}
 				f.Bucket.Fail = nil
 				if test.replaced {
 					time.Sleep(2 * time.Second)
@@ -321,7 +350,7 @@ func TestAnAnswerThatCannotBeCheckedWaitsInTheClaim(t *testing.T) {
 				o = f.Process(ocrtest.Retry("r1", 1))
 				require.False(t, o.Retry(), o.Err)
 				assert.Equal(t, test.charged, f.OCR.Charged())
-				assert.Equal(t, result.Recognized, f.Document().Status)
+				assert.Equal(t, test.status, f.Document().Status)
 				assert.True(t, f.Version().LastModified.Equal(f.Document().Image.LastModified))
 			})
 		})
