@@ -256,6 +256,9 @@ func lostCode(err error) Code {
 	return Unavailable
 }
 
+// statusBusinessFailure is a status that no gateway or proxy sends, only the provider.
+const statusBusinessFailure = 450
+
 // answerError sorts an answer that is not the provider's. Order: what the gateway says in its headers, then the status.
 func (c *Client) answerError(resp *http.Response, body []byte, parseErr error, signed *canonicalRequest) *Error {
 	e := &Error{StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header)}
@@ -273,13 +276,13 @@ func (c *Client) answerError(resp *http.Response, body []byte, parseErr error, s
 		e.set(Refused, Throttled, "too many requests")
 	case resp.StatusCode == http.StatusRequestEntityTooLarge:
 		e.set(Configuration, ImageTooLarge, "the request is larger than the gateway takes")
-	case resp.StatusCode == http.StatusGatewayTimeout || resp.StatusCode == http.StatusRequestTimeout:
+	case timedOut(resp.StatusCode):
 		e.set(Indeterminate, Timeout, "the gateway waited in vain for the provider")
 	case resp.StatusCode >= 500:
 		e.set(Indeterminate, Unavailable, "an error status without the gateway's explanation")
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		e.set(Configuration, Unauthorized, "refused without the gateway's explanation")
-	case resp.StatusCode >= 300:
+	case resp.StatusCode >= 300 && resp.StatusCode != statusBusinessFailure:
 		e.set(Configuration, BadRequest, "this is not the answer of the API; is the endpoint right? (redirects are not followed)")
 	case resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && errors.Is(parseErr, io.ErrUnexpectedEOF):
 		e.set(Indeterminate, Unavailable, "the answer broke off") // delimited by the end of the connection only: a cut looks like an end

@@ -166,9 +166,14 @@ func (e *Error) gateway(code, text string) {
 	if e.Outcome == 0 {
 		e.byGatewayCode()
 	}
-	if e.StatusCode == http.StatusGatewayTimeout {
+	if timedOut(e.StatusCode) {
 		e.Outcome, e.Code = Indeterminate, Timeout // whatever the words: the provider may have been reached
 	}
+}
+
+// timedOut reports whether a status says that somebody on the way waited in vain.
+func timedOut(status int) bool {
+	return status == http.StatusGatewayTimeout || status == http.StatusRequestTimeout
 }
 
 // byGatewayCode uses the scheme of the six-character codes: a letter for the area, three digits for the status.

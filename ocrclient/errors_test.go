@@ -44,10 +44,12 @@ func TestGatewayTextsAreSortedWhateverTheStatus(t *testing.T) {
 			assert.Equal(t, want.class.String(), e.Outcome.String(), form)
 			assert.Equal(t, want.code, e.Code, form)
 			assert.NotContains(t, e.Error(), "canary")
-			e = &Error{StatusCode: http.StatusGatewayTimeout}
-			e.gateway("", form)
-			assert.Equal(t, Indeterminate, e.Outcome, "504: the provider may have been reached")
-			assert.Equal(t, Timeout, e.Code)
+			for _, timeout := range []int{http.StatusGatewayTimeout, http.StatusRequestTimeout} {
+				e = &Error{StatusCode: timeout}
+				e.gateway("", form)
+				assert.Equal(t, Indeterminate, e.Outcome, "a time-out: the provider may have been reached")
+				assert.Equal(t, Timeout, e.Code)
+			}
 		}
 	}
 }
