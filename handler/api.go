@@ -86,9 +86,7 @@ type invocationKey struct{}
 
 // WithInvocation returns a context that carries inv to the API.
 func WithInvocation(ctx context.Context, inv processor.Invocation) context.Context {
-	if inv.Deadline.IsZero() {
-		inv.Deadline = time.Now().Add(defaultTimeout)
-	}
+	inv.Deadline = deadlineOr(inv.Deadline, defaultTimeout)
 	return context.WithValue(ctx, invocationKey{}, inv)
 }
 

@@ -147,7 +147,8 @@ func (h *Handler) invokeBody(r *http.Request, inv processor.Invocation) (answer 
 	return h.Invoke(r.Context(), inv, payload)
 }
 
-// invocationOf reads FC's headers. Missing ones, and numbers that are none, leave their part empty.
+// invocationOf reads FC's headers. Missing ones, and numbers that are none, leave their part empty. The time-out counts where the
+// deadline cannot be FC's.
 func invocationOf(header http.Header) processor.Invocation {
 	inv := processor.Invocation{
 		RequestID: header.Get("x-fc-request-id"), Region: header.Get("x-fc-region"),
@@ -159,8 +160,9 @@ func invocationOf(header http.Header) processor.Invocation {
 	}
 	if ms, err := strconv.ParseInt(header.Get("x-fc-function-deadline"), 10, 64); err == nil && ms > 0 {
 		inv.Deadline = time.UnixMilli(ms)
-	} else if seconds, err := strconv.Atoi(header.Get("x-fc-function-timeout")); err == nil && seconds > 0 {
-		inv.Deadline = time.Now().Add(time.Duration(seconds) * time.Second)
+	}
+	if seconds, err := strconv.Atoi(header.Get("x-fc-function-timeout")); err == nil && seconds > 0 && seconds <= int(maxTimeout.Seconds()) {
+		inv.Deadline = deadlineOr(inv.Deadline, time.Duration(seconds)*time.Second)
 	}
 	return inv
 }

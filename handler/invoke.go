@@ -21,6 +21,9 @@ const (
 	maxReportBytes  = 32 << 10
 	// defaultTimeout is the length of an invocation without a deadline from the platform.
 	defaultTimeout = time.Minute
+	// maxTimeout is FC's longest time-out of a function, and maxClock how far two clocks may be apart.
+	maxTimeout = 86400 * time.Second
+	maxClock   = 15 * time.Minute
 )
 
 // Report is the answer to the platform, which may pass it on to a destination: keys and statuses, never a card.
@@ -44,9 +47,7 @@ type ImageReport struct {
 // is a success here.
 func (h *Handler) Invoke(ctx context.Context, inv processor.Invocation, payload []byte) ([]byte, error) {
 	h.processor.DropStaleConnections()
-	if inv.Deadline.IsZero() {
-		inv.Deadline = time.Now().Add(defaultTimeout)
-	}
+	inv.Deadline = deadlineOr(inv.Deadline, defaultTimeout)
 	e, bad := h.decode(payload)
 	if bad != nil {
 		h.processor.Logger(inv, result.Image{}).Warn("event refused", "code", string(bad.Code), "reason", bad.Message)
@@ -60,6 +61,15 @@ func (h *Handler) Invoke(ctx context.Context, inv processor.Invocation, payload 
 		return nil, err
 	}
 	return marshalJSON(e.report(outcomes)), nil
+}
+
+// deadlineOr returns the deadline, or one after the given time if there is none, or one that no function has: a claim with a lease
+// until then would not be believed, and its holder's call would be paid by others, too.
+func deadlineOr(deadline time.Time, timeout time.Duration) time.Time {
+	if deadline.IsZero() || time.Until(deadline) > maxTimeout+maxClock {
+		return time.Now().Add(timeout)
+	}
+	return deadline
 }
 
 // report lists as many images as a destination takes.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -188,15 +189,30 @@ func TestBucketThatCannotBeOpenedIsRetried(t *testing.T) {
 	assert.Contains(t, answer.Body.String(), "no credentials")
 }
 
-func TestInvocationWithoutDeadlineHasAMinute(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, ocrtest.LostAfterCharge)
-		f.OCR.Slow = 19500 * time.Millisecond
-		inv := ocrtest.First("r1")
-		inv.Deadline = time.Time{}
-		_, err := f.handler().Invoke(t.Context(), inv, f.Event())
-		require.Error(t, err)
-		assert.Len(t, f.OCR.Requests(), 2, "a third would begin after the 38th second")
-		assert.Equal(t, result.Timeout, f.Document().Error.Code, "the time is over; what is lost is lost for a next call only")
-	})
+func TestInvocationWithoutItsDeadlineHasAMinute(t *testing.T) {
+	for name, deadline := range map[string]time.Time{"none": {}, "one that no function has": time.UnixMilli(math.MaxInt64)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, ocrtest.LostAfterCharge)
+				f.OCR.Slow = 19500 * time.Millisecond
+				inv := ocrtest.First("r1")
+				inv.Deadline = deadline
+				_, err := f.handler().Invoke(t.Context(), inv, f.Event())
+				require.Error(t, err)
+				assert.Len(t, f.OCR.Requests(), 2, "a third would begin after the 38th second")
+				assert.Equal(t, result.Timeout, f.Document().Error.Code, "the time is over; what is lost is lost for a next call only")
+			})
+		})
+	}
+}
+
+func TestInvocationWhoseDeadlineHasPassedPaysNothing(t *testing.T) {
+	f := newFixture(t)
+	inv := ocrtest.First("r1")
+	inv.Deadline = time.UnixMilli(1)
+	_, err := f.handler().Invoke(t.Context(), inv, f.Event())
+	require.Error(t, err)
+	assert.Equal(t, result.Timeout, result.AsError(err).Code)
+	assert.Empty(t, f.OCR.Requests())
+	assert.Equal(t, ocrtest.NoClaim, f.ClaimState())
 }

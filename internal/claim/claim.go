@@ -87,8 +87,10 @@ type Claim struct {
 // Acquire creates the claim or takes it over. ErrHeld means that somebody else works on the image.
 func Acquire(ctx context.Context, o Object, h Holder) (*Claim, error) {
 	c := &Claim{object: o}
-	own := line{Incarnation: randomToken(), Owner: randomToken(), RequestID: h.RequestID, RetryCount: h.RetryCount, LeaseEnd: h.LeaseEnd.UTC(),
-		State: State{Since: time.Now().UTC()}}
+	now := time.Now().UTC()
+	h.RetryCount, h.LeaseEnd = min(h.RetryCount, maxCount), minTime(h.LeaseEnd, now.Add(maxLease-maxClock)) // a line with more is not believed
+	own := line{Incarnation: randomToken(), Owner: randomToken(), RequestID: h.RequestID, RetryCount: h.RetryCount, LeaseEnd: h.LeaseEnd,
+		State: State{Since: now}}
 	for range 3 {
 		created := own
 		err := c.create(ctx, &created)

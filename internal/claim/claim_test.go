@@ -139,6 +139,21 @@ func TestAHolderPastItsLeaseIsTakenOverAndStopped(t *testing.T) {
 	})
 }
 
+// What a platform says is kept within what readers believe, on a clock that is a little behind, too.
+func TestAHolderWithValuesOutOfBoundsHoldsItsClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &buckettest.Memory{}
+		mustAcquire(t, store, Holder{RequestID: "r1", RetryCount: 1 << 40, LeaseEnd: time.Now().AddDate(100, 0, 0)})
+		_, err := acquireOn(t, store, first("r2"))
+		require.ErrorIs(t, err, ErrHeld)
+		behind := auth.parse(store.Content(claimKey), image, time.Now().Add(-maxClock+time.Second))
+		require.NotNil(t, behind.last)
+		assert.False(t, behind.last.leaseOver(time.Now().Add(-maxClock)))
+		time.Sleep(maxLease)
+		mustAcquire(t, store, first("r3"))
+	})
+}
+
 func TestOneOfManyTakersWins(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, store *buckettest.Memory){
 		"nothing there": func(*testing.T, *buckettest.Memory) {},
