@@ -31,6 +31,9 @@ import (
 
 const (
 	maxBytes = 4 << 20
+	// repeatBytes is the size of a claim up to which each line repeats the saved result, for readers of an earlier release. The lines
+	// after it refer to the last one that does.
+	repeatBytes = 1 << 20
 	// nonceWindow is how long the gateway remembers a nonce, less a minute for clocks and the way.
 	nonceWindow = nonceMemory - time.Minute
 	nonceMemory = 15 * time.Minute
@@ -54,6 +57,8 @@ var (
 	ErrHeld = errors.New("another invocation is working on this image")
 	// ErrForeign: the object in the place of the claim is not one of this program, and is not changed.
 	ErrForeign = errors.New("the object in the claim's place is not one of this program")
+	// ErrTooLarge: the object in the place of the claim is too large to be read. It may be a claim, and hold a paid result.
+	ErrTooLarge = errors.New("the object in the claim's place is larger than a claim becomes")
 )
 
 // Object names a claim object, and who authenticates its lines.
@@ -106,7 +111,7 @@ func Acquire(ctx context.Context, o Object, h Holder) (*Claim, error) {
 		case errors.Is(err, bucket.ErrNotFound):
 			continue // released between the two requests
 		case errors.Is(err, bucket.ErrTooLarge):
-			return nil, ErrForeign
+			return nil, ErrTooLarge
 		case err != nil:
 			return nil, err
 		case found.last == nil && !found.ours:
@@ -131,6 +136,7 @@ func Acquire(ctx context.Context, o Object, h Holder) (*Claim, error) {
 
 // create writes the first line of a claim that is not there. If OSS's checksum is not that of the line, the object has to be read.
 func (c *Claim) create(ctx context.Context, own *line) error {
+	own.ResultAt = 0 // a line of the claim that was there before
 	data := c.object.Auth.encode(own, c.object.Image)
 	done, err := c.object.Store.Append(ctx, c.object.Key, 0, data)
 	if err != nil {
@@ -174,7 +180,17 @@ func (c *Claim) next(s State) line {
 // append writes the next line of the claim and verifies that it is part of the chain. ErrHeld means that it is not: another
 // invocation took the claim over or removed it.
 func (c *Claim) append(ctx context.Context, next line) error {
-	encoded := c.object.Auth.encode(&next, c.object.Image)
+	written := next
+	if written.ResultAt != 0 && c.length > repeatBytes {
+		written.Result = nil
+	} else {
+		written.ResultAt = 0
+	}
+	encoded := c.object.Auth.encode(&written, c.object.Image)
+	next.MAC = written.MAC
+	if written.Result != nil {
+		next.ResultAt = next.Sequence
+	}
 	for range appendTries {
 		data := encoded
 		if c.torn {

@@ -450,10 +450,8 @@ func TestAForeignObjectInTheClaimsPlaceIsRefusedAndLeftAlone(t *testing.T) {
 		"empty":                  appendable(""),
 		"words":                  appendable("hello"),
 		"JSON":                   appendable("{}"),
-		"too large":              appendable(strings.Repeat("x", maxBytes+1)),
 		"not appendable":         written("mine"),
 		"not appendable, empty":  written(""),
-		"not appendable, large":  written(strings.Repeat("x", maxBytes+1)),
 		"not appendable, JSON":   written(`{"name":"x"}`),
 		"JSON without an owner":  appendable(`{"incarnation":"x","sequence":0,"requestId":"r"}`),
 		"an owner that is empty": appendable(`{"owner":""}`),
@@ -703,4 +701,80 @@ func TestAClaimWithoutResultsStaysOneChain(t *testing.T) {
 	c.ForgetResults()
 	require.NoError(t, c.Return(t.Context()))
 	assert.Zero(t, count(store, "DELETE"))
+}
+
+func TestAnObjectThatIsTooLargeToBeReadMayBeAClaim(t *testing.T) {
+	for name, appendable := range map[string]bool{"appendable": true, "not appendable": false} {
+		t.Run(name, func(t *testing.T) {
+			store := &buckettest.Memory{}
+			mustAcquire(t, store, first("r1"))
+			put(t, store, append(store.Content(claimKey), make([]byte, maxBytes)...))
+			if !appendable {
+				copied(t, store)
+			}
+			before := store.Content(claimKey)
+			_, err := acquireOn(t, store, first("r2"))
+			assert.ErrorIs(t, err, ErrTooLarge)
+			assert.NotErrorIs(t, err, ErrForeign)
+			assert.Equal(t, before, store.Content(claimKey))
+		})
+	}
+}
+
+// A result waits for as many deliveries as come, whatever its size and whatever they leave.
+func TestAClaimKeepsAResultWithoutRepeatingItForEver(t *testing.T) {
+	for name, body := range map[string]string{"small": `{"card":"x"}`, "large": `{"card":"` + strings.Repeat("x", 300_000) + `"}`} {
+		t.Run(name, func(t *testing.T) {
+			store := &buckettest.Memory{}
+			saved := json.RawMessage(body)
+			require.NoError(t, mustAcquire(t, store, first("r0")).SaveAndRelease(t.Context(), v1, Call{PossibleExtraCharges: 1}, true, saved))
+			for i := range 40 {
+				c := mustAcquire(t, store, first(fmt.Sprint("r", i+1)))
+				result, version := c.Result()
+				require.Equal(t, body, string(result))
+				require.True(t, version.Equal(v1))
+				require.True(t, c.HoldsResults)
+				if i%2 == 0 {
+					losing(store, "APPEND", bucket.ErrPositionMismatch) // the line is found by reading back
+				}
+				require.NoError(t, c.Return(t.Context()))
+			}
+			assert.Less(t, len(store.Content(claimKey)), 2<<20)
+
+			copied(t, store) // the state of the copy begins a chain of its own
+			c := mustAcquire(t, store, first("r50"))
+			result, _ := c.Result()
+			require.Equal(t, body, string(result))
+			require.NoError(t, c.Return(t.Context()))
+			other := json.RawMessage(`{"card":"another"}`)
+			require.NoError(t, mustAcquire(t, store, first("r51")).SaveAndRelease(t.Context(), v1, Call{}, true, other))
+			c = mustAcquire(t, store, first("r52"))
+			result, _ = c.Result()
+			assert.Equal(t, string(other), string(result), "the last one counts")
+			require.NoError(t, c.SaveAndRelease(t.Context(), v1, Call{}, true, nil))
+			result, _ = mustAcquire(t, store, first("r53")).Result()
+			assert.Nil(t, result)
+		})
+	}
+}
+
+// A reference is followed to a result of the same version, whoever signed it.
+func TestALineRefersToTheLastResultOfItsVersion(t *testing.T) {
+	result := json.RawMessage(`{"card":"x"}`)
+	save := func(l *line) { l.Version, l.Result, l.LeaseEnd = v1, result, time.Time{} }
+	for name, test := range map[string]struct {
+		change func(*line)
+		found  bool
+	}{
+		"the line before":        {func(l *line) { l.ResultAt = 1 }, true},
+		"none":                   {func(*line) {}, false},
+		"another line":           {func(l *line) { l.ResultAt = 2 }, false},
+		"a line without one":     {func(l *line) { l.ResultAt = -1 }, false},
+		"one of another version": {func(l *line) { l.ResultAt, l.Version.ETag = 1, "E2" }, false},
+	} {
+		change := func(l *line) { l.Result = nil; test.change(l) }
+		c := auth.parse(join(chain(auth, image, "ours", nil, save, change)...), image, moment)
+		require.Equal(t, 2, c.last.Sequence, name)
+		assert.Equal(t, test.found, c.last.Result != nil, name)
+	}
 }

@@ -61,6 +61,8 @@ type State struct {
 	PaidAgain bool `json:"paidAgain,omitempty"`
 	// Result is a paid result of Version that could not be written beside the image, for the holder to understand.
 	Result json.RawMessage `json:"result,omitempty"`
+	// ResultAt is the sequence of the line that holds Result. In an object it stands in place of Result; 0: there is none.
+	ResultAt int `json:"resultAt,omitempty"`
 }
 
 // line is one line of a claim object. The lines of one claim form a chain: each names the chain's incarnation and the line
@@ -203,6 +205,7 @@ func LeaseEnd(body []byte, now time.Time) time.Time {
 // follow follows the chain of the lines that are authentic.
 func follow(body []byte, now time.Time, authentic func(text []byte, l *line) bool) content {
 	c := content{extent: extentOf(body)}
+	var saved State // of the last line with a result
 	for text := range bytes.Lines(body) {
 		var l line
 		if json.Unmarshal(text, &l) != nil || l.Owner == "" {
@@ -213,9 +216,19 @@ func follow(body []byte, now time.Time, authentic func(text []byte, l *line) boo
 		if c.last != nil {
 			fits = l.Incarnation == c.last.Incarnation && l.Sequence == c.last.Sequence+1 && l.Previous == c.last.MAC
 		}
-		if fits && l.believable(now) && authentic(text, &l) {
-			c.last = &l
+		if !fits || !l.believable(now) || !authentic(text, &l) {
+			continue
 		}
+		switch {
+		case l.Result != nil:
+			l.ResultAt = l.Sequence
+			saved = l.State
+		case l.ResultAt == saved.ResultAt && l.Version.Equal(saved.Version):
+			l.Result = saved.Result
+		default:
+			l.ResultAt = 0
+		}
+		c.last = &l
 	}
 	return c
 }

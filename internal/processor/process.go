@@ -422,6 +422,8 @@ func (t *imageTask) failUnclaimed(ctx context.Context, err error) Outcome {
 	switch {
 	case errors.Is(err, claim.ErrHeld):
 		return Outcome{Status: result.Failed, Err: inProgress()}
+	case errors.Is(err, claim.ErrTooLarge):
+		return t.failUnseen(ctx, result.Errorf(result.StorageRefused, true, "%v; a paid result may be in it: move it to a key of its own, or change CLAIM_SUFFIX", err))
 	case errors.Is(err, claim.ErrForeign):
 		return t.failUnseen(ctx, result.Errorf(result.StorageRefused, true, "%v; remove it or change CLAIM_SUFFIX", err))
 	}

@@ -741,6 +741,7 @@ func TestObjectInTheClaimsPlaceIsBlamedAndNotThePicture(t *testing.T) {
 			assert.Equal(t, result.StorageRefused, f.Document().Error.Code)
 			assert.True(t, f.Document().Error.Retryable)
 			assert.Contains(t, f.Document().Error.Message, "CLAIM_SUFFIX")
+			assert.Equal(t, name != "too large", strings.Contains(f.Document().Error.Message, "remove"), "a claim may hold a paid result")
 			assert.Equal(t, before, f.Bucket.Content(ocrtest.ClaimKey))
 			assert.Empty(t, f.OCR.Requests())
 		})

@@ -264,7 +264,7 @@ func (e *Eraser) fence(ctx context.Context, key string) (*claim.Claim, error) {
 		switch {
 		case err == nil:
 			return held, nil
-		case errors.Is(err, claim.ErrForeign):
+		case errors.Is(err, claim.ErrForeign) || errors.Is(err, claim.ErrTooLarge):
 			return nil, nil
 		case !errors.Is(err, claim.ErrHeld):
 			return nil, err
