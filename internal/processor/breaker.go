@@ -3,24 +3,19 @@ package processor
 import (
 	"log/slog"
 	"sync"
-	"time"
 )
 
-const (
-	// breakerThreshold is how many answers in a row have to be lost for the breaker to open.
-	breakerThreshold = 3
-	// probeInterval is how often one call is paid a second time while the breaker is open, to see whether it is answered.
-	probeInterval = time.Minute
-)
+// breakerThreshold is how many answers in a row have to be lost for the breaker to open.
+const breakerThreshold = 3
 
 // breaker keeps a process from paying a second time while the provider answers nothing: that call would be lost, too. First
-// calls go on, since an image's first call is all that its document promises to pay; they show when responses arrive again. Its
-// zero value is closed.
+// calls go on, since an image's first call is all that its document promises to pay, as do forced ones; they show when responses
+// arrive again. A process that gets no such call stays as it is: the images whose calls were lost are for the next process. Its zero
+// value is closed.
 type breaker struct {
-	mu        sync.Mutex
-	lost      int // answers in a row
-	open      bool
-	nextProbe time.Time
+	mu   sync.Mutex
+	lost int // answers in a row
+	open bool
 }
 
 // answered records that a response arrived.
@@ -39,7 +34,7 @@ func (b *breaker) lose(log *slog.Logger) {
 	defer b.mu.Unlock()
 	b.lost++
 	if !b.open && b.lost >= breakerThreshold {
-		b.open, b.nextProbe = true, time.Now().Add(probeInterval)
+		b.open = true
 		log.Warn("breaker open", "reason", "no call is paid a second time until an answer comes", "lostInARow", b.lost)
 	}
 }
@@ -48,15 +43,7 @@ func (b *breaker) lose(log *slog.Logger) {
 func (b *breaker) allowsSecondCall() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.open {
-		return true
-	}
-	now := time.Now()
-	if now.Before(b.nextProbe) {
-		return false
-	}
-	b.nextProbe = now.Add(probeInterval)
-	return true
+	return !b.open
 }
 
 func (b *breaker) health() Health {

@@ -102,6 +102,10 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 			l.consumed = next.consumed
 			continue
 		}
+		if l.retry.paidAgain && !l.retry.indeterminate && !l.p.breaker.allowsSecondCall() { // an earlier delivery left it to this one
+			l.spending.giveBack()
+			return nil, breakerOpen(), nil
+		}
 		started := time.Now()
 		answer, callErr := l.call(ctx, request)
 		l.observe(callErr)

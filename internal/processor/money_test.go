@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,16 +84,24 @@ func TestNothingIsPaidTwiceWhileNoAnswerComes(t *testing.T) {
 			o := p.Process(t.Context(), invocation(fmt.Sprint(i)), image)
 			assert.Equal(t, result.Failed, o.Status)
 		}
-		assert.LessOrEqual(t, f.OCR.Charged(), len(images)+2, "only the first images are paid twice")
+		assert.LessOrEqual(t, f.OCR.Charged(), len(images)+1, "only the first image is paid twice")
 		assert.Equal(t, processor.Health{Breaker: "open", LostInARow: p.Health().LostInARow}, p.Health())
 		last := documentOf(t, f, images[19].Image.Key)
 		assert.True(t, last.Error.Retryable, "its event stays in the queue")
 		assert.Equal(t, 1, last.OCR.PossibleExtraCharges, "the charge is told")
 		charged := f.OCR.Charged()
 
-		// An hour later the provider answers again. What was lost is told, and one answer closes the breaker.
+		// An hour later the provider answers again, which shows with a first call only.
 		time.Sleep(time.Hour)
 		f.OCR.Plan = nil
+		o := p.Process(t.Context(), invocation("still open"), images[19])
+		assert.True(t, o.Retry())
+		assert.Equal(t, charged, f.OCR.Charged())
+		f.Put("first.jpg", "another image")
+		images = append(images, request("first.jpg", ""))
+		o = p.Process(t.Context(), invocation("first"), images[20])
+		require.False(t, o.Retry(), "%v", o.Err)
+		charged++
 		for i, image := range images {
 			o := p.Process(t.Context(), invocation(fmt.Sprint("later", i)), image)
 			require.False(t, o.Retry(), "%v", o.Err)
@@ -110,6 +119,81 @@ func TestNothingIsPaidTwiceWhileNoAnswerComes(t *testing.T) {
 		assert.Greater(t, f.OCR.Charged(), charged)
 		assert.Equal(t, 1, strings.Count(f.Log.String(), `"msg":"breaker open"`))
 		assert.Equal(t, 1, strings.Count(f.Log.String(), `"msg":"breaker closed"`))
+	})
+}
+
+// openBreaker has the answers of three other images be lost.
+func openBreaker(t *testing.T, f *ocrtest.Fixture) {
+	f.OCR.OnCall = nil // it looks for the claim of the fixture's image
+	f.OCR.ForgetRequests()
+	f.OCR.Plan = slices.Repeat([]ocrtest.Outcome{ocrtest.LostAfterCharge}, 100)
+	for i, image := range put(f, 3) {
+		f.Processor().Process(t.Context(), invocation(fmt.Sprint("other", i)), image)
+	}
+	require.Equal(t, "open", f.Processor().Health().Breaker)
+	f.OCR.ForgetRequests()
+}
+
+// The second call that a delivery leaves to the next one is a second call, too.
+func TestASecondCallOfALaterDeliveryWaitsForAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t, ocrtest.LostAfterCharge, ocrtest.LostAfterCharge)
+		f.Options.MaxAttempts = 2
+		require.True(t, f.Process(ocrtest.First("r1")).Retry())
+		assert.Contains(t, f.Document().Error.Message, "the next attempt calls once more")
+		openBreaker(t, f)
+		f.OCR.Plan = nil
+		for i := range 3 {
+			time.Sleep(10 * time.Minute)
+			require.True(t, f.Process(ocrtest.Retry("r1", i+1)).Retry())
+		}
+		assert.Empty(t, f.OCR.Requests())
+		assert.Equal(t, 1, f.Document().OCR.PossibleExtraCharges)
+
+		f.Put("first.jpg", "another image")
+		o := f.Processor().Process(t.Context(), invocation("first"), request("first.jpg", ""))
+		require.False(t, o.Retry(), "%v", o.Err)
+		o = f.Process(ocrtest.Retry("r1", 9))
+		require.False(t, o.Retry(), "%v", o.Err)
+		assert.Equal(t, 1, f.Document().OCR.PossibleExtraCharges)
+		assert.Equal(t, result.Recognized, f.Document().Status)
+	})
+}
+
+// Without another image no call shows that answers come again. The image waits for the next process.
+func TestALoneImageWhoseAnswerIsLostEndsWithTheNextProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t)
+		openBreaker(t, f)
+		for i := range 3 {
+			require.True(t, f.Process(ocrtest.Retry("r1", i)).Retry(), "its first call is made, and its nonce asked about")
+			time.Sleep(6 * time.Minute)
+		}
+		assert.Equal(t, "1111", f.OCR.Nonces())
+		time.Sleep(15 * time.Minute)
+		require.True(t, f.Process(ocrtest.Retry("r1", 4)).Retry())
+		assert.Len(t, f.OCR.Requests(), 4, "the gateway has forgotten the nonce")
+		f.OCR.Plan = nil
+		f.Restart()
+		o := f.Process(ocrtest.First("r2"))
+		require.False(t, o.Retry(), "%v", o.Err)
+		assert.Equal(t, result.Recognized, f.Document().Status)
+		assert.Equal(t, 1, f.Document().OCR.PossibleExtraCharges)
+	})
+}
+
+// A forced call is no second one: somebody asks for it.
+func TestAForcedCallIsMadeWhileNoAnswersCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t)
+		openBreaker(t, f)
+		require.True(t, f.Process(ocrtest.First("r1")).Retry())
+		f.OCR.Plan = nil
+		forced := f.Request()
+		forced.Force = true
+		o := f.Processor().Process(t.Context(), ocrtest.First("r2"), forced)
+		require.False(t, o.Retry(), "%v", o.Err)
+		assert.Equal(t, "closed", f.Processor().Health().Breaker)
 	})
 }
 

@@ -19,7 +19,7 @@ import (
 //	indeterminate            -> the same nonce again, once; then the call counts as a possible extra charge
 //	nonce used               -> the call counts as a possible extra charge; or, if it is not known that the nonce was sent
 //	                            before, another holder is at work: stop for now
-//	possible extra charge    -> park: stop for good; retry: a new nonce, once for the version, unless the breaker is open
+//	possible extra charge    -> park: stop for good; retry: a new nonce, once for the version; stop for now while the breaker is open
 //	no attempt or time left  -> stop for now; an indeterminate call stays in the claim
 type retryState struct {
 	maxAttempts  int
@@ -142,18 +142,23 @@ func (s *retryState) notAccepted(next action, e *ocrclient.Error) decision {
 	return d
 }
 
+// breakerOpen ends an image whose next call would be paid a second time, for now.
+func breakerOpen() *result.Error {
+	return result.Errorf(result.Timeout, true, "the answer to a call that may have been charged never arrived; no call is paid a second time while no answers come")
+}
+
 // nonceConsumed: the call with this nonce may have been charged, and its response is lost.
 func (s *retryState) nonceConsumed(allowsSecondCall func() bool) decision {
 	switch {
 	case s.onLostAnswer == config.Park || s.paidAgain:
 		s.countPossibleCharge()
 		return decision{action: stop, failure: result.Errorf(result.AnswerLost, false, "the answer to a call that may have been charged never arrived"), consumed: true}
+	case !allowsSecondCall(): // the call stays indeterminate in the claim
+		s.indeterminate, s.replayed = true, true
+		return stopWith(breakerOpen())
 	case !s.attemptsLeft():
 		s.countPossibleCharge()
 		return decision{action: stop, failure: result.Errorf(result.Timeout, true, "the answer to a call that may have been charged never arrived; the next attempt calls once more"), consumed: true}
-	case !allowsSecondCall(): // the call stays indeterminate in the claim
-		s.indeterminate, s.replayed = true, true
-		return stopWith(result.Errorf(result.Timeout, true, "the answer to a call that may have been charged never arrived; no call is paid a second time while no answers come"))
 	}
 	s.countPossibleCharge()
 	return decision{action: retryNewNonce, consumed: true}
