@@ -213,6 +213,51 @@ func TestAnswerInMemoryDoesNotCoverTheDocumentOfTheHolderWhoPaidAgain(t *testing
 	})
 }
 
+// What another holder left, which knew of the call and not of its answer.
+func TestAnswerInMemoryIsWorthMoreThanItsLoss(t *testing.T) {
+	for name, test := range map[string]struct {
+		park         bool
+		attempts     int
+		plan         []ocrtest.Outcome // from the second call on
+		left         result.Code
+		retryable    bool
+		paid, extras int
+	}{
+		"parked":                    {park: true, attempts: 3, left: result.AnswerLost, paid: 1},
+		"lost twice":                {attempts: 3, plan: []ocrtest.Outcome{ocrtest.Recognized, ocrtest.LostAfterCharge}, left: result.AnswerLost, paid: 2, extras: 1},
+		"the second call is to be":  {attempts: 1, left: result.Timeout, retryable: true, paid: 1},
+		"the second call has begun": {attempts: 2, plan: []ocrtest.Outcome{ocrtest.Recognized, ocrtest.LostAfterCharge}, left: result.Timeout, retryable: true, paid: 2, extras: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := ocrtest.NewFixture(t)
+				refuseAfterCall(f, bucket.ErrUnavailable)
+				require.True(t, f.Process(ocrtest.First("r1")).Retry())
+				require.Equal(t, 1, f.Processor().PendingCount())
+				f.Bucket.Fail = nil
+				f.OCR.Plan = append([]ocrtest.Outcome{ocrtest.Recognized}, test.plan...)
+				f.Options.MaxAttempts = test.attempts
+				if test.park {
+					f.Options.OnLostAnswer = config.Park
+				}
+				o := f.StartProcessor().Process(t.Context(), ocrtest.Retry("r1", 1), f.Request())
+				require.Equal(t, test.retryable, o.Retry(), o.Err)
+				require.Equal(t, test.left, f.Document().Error.Code)
+				calls := len(f.OCR.Requests())
+
+				o = f.Process(ocrtest.First("r2"))
+				require.False(t, o.Retry(), o.Err)
+				assert.Equal(t, result.Recognized, f.Document().Status)
+				assert.Len(t, f.OCR.Requests(), calls)
+				assert.Equal(t, test.paid, f.OCR.Charged())
+				assert.Equal(t, test.extras, f.Document().OCR.PossibleExtraCharges)
+				assert.Zero(t, f.Processor().PendingCount())
+				assert.Equal(t, ocrtest.NoClaim, f.ClaimState())
+			})
+		})
+	}
+}
+
 func TestForcedAnswerInMemoryReplacesTheDocumentThatItsCallFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := ocrtest.NewFixture(t)

@@ -111,8 +111,9 @@ type inspection struct {
 	missing  bool // no image
 	final    bool // a final document for the image's current version
 	version  claim.Version
-	archived bool           // the image has to be restored before it can be read
-	stored   *bucket.Object // the document; nil if there is none. For a missing image it is also set if the HEAD failed
+	archived bool             // the image has to be restored before it can be read
+	failure  *result.Document // the final document, if it is a failure or without metadata
+	stored   *bucket.Object   // the document; nil if there is none. For a missing image it is also set if the HEAD failed
 }
 
 // inspect sends HEAD for image and document concurrently, and makes the image's current version the one that counts.
@@ -148,7 +149,7 @@ func (t *imageTask) inspect(ctx context.Context) (s inspection, err error) {
 		return s, storedErr
 	}
 	s.stored = &stored
-	s.final, err = t.isFinal(ctx, stored)
+	s.final, s.failure, err = t.isFinal(ctx, stored)
 	return s, err
 }
 
@@ -157,41 +158,58 @@ func versionOf(o bucket.Object) claim.Version {
 }
 
 // isFinal reports whether a document is final and about the current version of the image. It reads documents of failures, and
-// documents without metadata, such as copies by another tool.
-func (t *imageTask) isFinal(ctx context.Context, stored bucket.Object) (bool, error) {
+// documents without metadata, such as copies by another tool, and returns them if they are final.
+func (t *imageTask) isFinal(ctx context.Context, stored bucket.Object) (bool, *result.Document, error) {
 	etag, status := result.FromMetadata(stored.Meta)
 	switch {
 	case etag != "" && bucket.ETag(etag) != t.image.ETag:
-		return false, nil
+		return false, nil, nil
 	case etag != "" && (status == result.Recognized || status == result.Unrecognized):
-		return true, nil
+		return true, nil, nil
 	}
 	body, _, err := t.store.Read(ctx, t.resultKey(), bucket.ReadOptions{Limit: result.MaxBytes})
 	switch {
 	case isNotFound(err) || errors.Is(err, bucket.ErrTooLarge): // gone, or no document
-		return false, nil
+		return false, nil, nil
 	case err != nil:
-		return false, err
+		return false, nil, err
 	}
 	d, err := result.Parse(body)
-	return err == nil && d.Final() && bucket.ETag(d.Image.ETag) == t.image.ETag, nil
+	if err != nil || !d.Final() || bucket.ETag(d.Image.ETag) != t.image.ETag {
+		return false, nil, nil
+	}
+	return true, d, nil
 }
 
 // pendingResult returns the paid document for this version that an earlier invocation could not write; nil if there is none. The
 // claim's is the last word of its holders. But after this process remembered one, another holder may have paid again: its final
-// document, which counts the remembered one's call, stays.
+// document, which counts the remembered one's call, stays, unless it says that the answer was lost.
 func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) *result.Document {
-	remembered := t.p.pending.take(c.Call(seen.version).Nonce, t.image)
+	remembered := t.p.pending.take(t.image)
 	if saved, version := c.Result(); saved != nil && version.Equal(seen.version) {
 		d, err := result.Parse(saved)
 		if err == nil && d.Image.Bucket == t.image.Bucket && d.Image.Key == t.image.Key && d.Image.ETag == t.image.ETag {
 			return d
 		}
 	}
-	if seen.final && !sameObject(seen.stored, remembered.beside) {
+	d := remembered.document
+	lost := seen.failure != nil && seen.failure.Error != nil && seen.failure.Error.Code == result.AnswerLost
+	if d == nil || (seen.final && !lost && !sameObject(seen.stored, remembered.beside)) {
 		return nil
 	}
-	return remembered.document
+	d.OCR.PossibleExtraCharges = max(d.OCR.PossibleExtraCharges, othersCalls(c.Call(seen.version)))
+	if lost {
+		d.OCR.PossibleExtraCharges = max(d.OCR.PossibleExtraCharges, seen.failure.OCR.PossibleExtraCharges-1)
+	}
+	return d
+}
+
+// othersCalls counts the calls that may have been charged beside the one whose answer somebody has, for claims that count that one, too.
+func othersCalls(call claim.Call) int {
+	if call.Indeterminate {
+		return call.PossibleExtraCharges
+	}
+	return call.PossibleExtraCharges - 1
 }
 
 // attempt is the result of the calls for one version.
@@ -358,11 +376,7 @@ func (t *imageTask) release(ctx context.Context, c *claim.Claim, o Outcome) Outc
 // after its own. The claim counts these and its own as possible extra charges: the document includes them from now on.
 func (t *imageTask) endUnchanged(ctx context.Context, c *claim.Claim, seen inspection) Outcome {
 	o := Outcome{Status: Unchanged}
-	call := c.Call(seen.version)
-	extra := call.PossibleExtraCharges - 1 // without the document's own
-	if call.Indeterminate {
-		extra++
-	}
+	extra := othersCalls(c.Call(seen.version))
 	if extra <= 0 {
 		return t.release(ctx, c, o)
 	}
@@ -399,7 +413,7 @@ func (t *imageTask) saveResult(ctx context.Context, c *claim.Claim, seen inspect
 	defer cancel()
 	t.releaseErr = c.SaveAndRelease(ctx, seen.version, done.call, done.consumed, done.document.Encode())
 	if t.releaseErr != nil && done.document.OCR.Attempts > 0 {
-		t.p.pending.put(pendingResult{nonce: c.Call(seen.version).Nonce, document: done.document, beside: seen.stored})
+		t.p.pending.put(pendingResult{document: done.document, beside: seen.stored})
 	}
 	e := StorageError(err)
 	e.Retryable = true
