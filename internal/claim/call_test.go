@@ -44,7 +44,7 @@ func TestAGenerationMovesByAConfirmedLineOnly(t *testing.T) {
 	require.Equal(t, deriveNonce(image, v1, 0), c.Call(v1).Nonce)
 	call, err := c.NextGeneration(t.Context(), v1, Call{PossibleExtraCharges: 1, PaidAgain: true}, "")
 	require.NoError(t, err)
-	assert.Equal(t, deriveNonce(image, v1, 1), call.Nonce)
+	assert.Equal(t, deriveNonce(image, v1, secondCall), call.Nonce, "of no earlier holder's call after a free answer")
 	assert.False(t, call.Indeterminate)
 	assert.Equal(t, 1, call.PossibleExtraCharges)
 	assert.True(t, call.PaidAgain)
@@ -55,7 +55,7 @@ func TestAGenerationMovesByAConfirmedLineOnly(t *testing.T) {
 	assert.Equal(t, call.Nonce, c.Call(v1).Nonce, "not confirmed")
 	next, err := c.NextGeneration(t.Context(), v1, call, "")
 	require.NoError(t, err)
-	assert.Equal(t, deriveNonce(image, v1, 2), next.Nonce)
+	assert.Equal(t, deriveNonce(image, v1, secondCall+1), next.Nonce)
 }
 
 func TestAForcedNonceIsSentInsteadAndRemembered(t *testing.T) {
@@ -90,11 +90,11 @@ func TestWhatIsSavedIsKnownToTheNextHolder(t *testing.T) {
 		wantValidFor      time.Duration // after the next holder has it
 	}{
 		"not sent":                                 {call: Call{}, wantValidFor: nonceWindow},
-		"outcome known":                            {call: Call{}, consumed: true, wantGeneration: 1, wantValidFor: nonceWindow},
-		"outcome known, of a later generation":     {generation: 2, call: Call{}, consumed: true, wantGeneration: 3, wantValidFor: nonceWindow},
+		"outcome known":                            {call: Call{}, consumed: true, wantGeneration: secondCall, wantValidFor: nonceWindow},
+		"outcome known, of a later generation":     {generation: 2, call: Call{}, consumed: true, wantGeneration: secondCall, wantValidFor: nonceWindow},
 		"sent, indeterminate":                      {call: Call{Indeterminate: true}, wantIndeterminate: true, wantValidFor: nonceWindow - 3*time.Minute},
 		"sent, indeterminate, of a later one":      {generation: 2, call: Call{Indeterminate: true}, wantGeneration: 2, wantIndeterminate: true, wantValidFor: nonceWindow - 3*time.Minute},
-		"indeterminate and consumed is determined": {call: Call{Indeterminate: true}, consumed: true, wantGeneration: 1, wantValidFor: nonceWindow},
+		"indeterminate and consumed is determined": {call: Call{Indeterminate: true}, consumed: true, wantGeneration: secondCall, wantValidFor: nonceWindow},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

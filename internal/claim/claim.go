@@ -40,6 +40,9 @@ const (
 	// releaseMargin is the part of the lease that must be left for a DELETE that is sent again: the time that OSS has for
 	// one request, twice.
 	releaseMargin = 10 * time.Second
+	// secondCall is the least generation of the call after a lost answer. Those before it are for what follows answers that cost nothing
+	// and refusals: an earlier holder, whose document and claim are gone, may have used them, and lost no answer.
+	secondCall = 500
 	// appendTries bounds appends that meet somebody else's lines.
 	appendTries = 3
 )
@@ -306,7 +309,7 @@ func (c *Claim) NextGeneration(ctx context.Context, v Version, call Call, forced
 		s.Generation = c.last.Generation
 	}
 	if forced == "" {
-		s.Generation++
+		s.Generation = generationAfter(s.Generation, call)
 	}
 	if err := c.append(ctx, c.next(s)); err != nil {
 		return Call{}, err
@@ -323,9 +326,17 @@ func (c *Claim) SaveAndRelease(ctx context.Context, v Version, call Call, consum
 		s.Generation, s.Nonce = c.last.Generation, c.last.Nonce
 	}
 	if consumed {
-		s.Generation, s.Nonce, s.Indeterminate, s.Since = s.Generation+1, "", false, time.Now().UTC()
+		s.Generation, s.Nonce, s.Indeterminate, s.Since = generationAfter(s.Generation, call), "", false, time.Now().UTC()
 	}
 	return c.save(ctx, s)
+}
+
+// generationAfter returns the generation that follows, for a call of which this is known.
+func generationAfter(generation int, call Call) int {
+	if call.PaidAgain {
+		return max(generation+1, secondCall)
+	}
+	return generation + 1
 }
 
 // Return ends the lease and leaves the claim as it was found, for a holder that learned nothing about the image.

@@ -2,6 +2,7 @@ package processor_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +147,35 @@ func TestANonceThatIsUsedWithoutAClaimWaitsOnce(t *testing.T) {
 				assert.Equal(t, test.status, f.Document().Status)
 				assert.Equal(t, test.charged, f.OCR.Charged())
 				assert.Equal(t, test.extra, f.Document().OCR.PossibleExtraCharges)
+				assert.Equal(t, ocrtest.NoClaim, f.ClaimState())
+			})
+		})
+	}
+}
+
+// The nonces of all calls of an earlier holder are used. It lost no answer, whatever it had to call for.
+func TestAnImageOfSeveralCallsWhoseDocumentIsDeletedIsRecognisedAgain(t *testing.T) {
+	for name, plan := range map[string][]ocrtest.Outcome{
+		"nothing on it":              {ocrtest.NotRecognized, ocrtest.NotRecognized},
+		"recognised without details": {ocrtest.NotRecognized, ocrtest.Recognized},
+		"the URL could not be read":  {ocrtest.Rejected, ocrtest.Recognized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := ocrtest.NewFixture(t, plan...)
+				time.Sleep(time.Hour) // the image has been there for long
+				require.False(t, f.Process(ocrtest.First("r1")).Retry())
+				first := f.Document()
+				require.NoError(t, f.Bucket.Delete(t.Context(), ocrtest.ResultKey))
+				f.OCR.Plan = slices.Concat(plan, []ocrtest.Outcome{ocrtest.Recognized}, plan) // in between the used nonce is sent
+
+				o := f.Process(ocrtest.First("r2"))
+				require.True(t, o.Retry())
+				assert.Equal(t, result.InProgress, o.Err.Code)
+				o = f.Process(ocrtest.Retry("r2", 1))
+				require.False(t, o.Retry(), o.Err)
+				assert.Equal(t, first.Status, f.Document().Status)
+				assert.Equal(t, 1, f.Document().OCR.PossibleExtraCharges, "nobody remembers that the call was free")
 				assert.Equal(t, ocrtest.NoClaim, f.ClaimState())
 			})
 		})
