@@ -79,7 +79,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 // newHandler wires the handler to the real store and the real API.
 func newHandler(c config.Config, log *slog.Logger) *handler.Handler {
 	buckets := bucket.New(bucket.Config{Endpoint: c.OSSEndpoint, PublicEndpoint: c.OSSPublicEndpoint, PublicCNAME: c.OSSPublicCNAME,
-		PutTags: tags(c.ResultTags, false), AppendTags: tags(c.ResultTags, true), Encryption: c.ResultEncryption})
+		PutTags: c.Tags(false), AppendTags: c.Tags(true), Encryption: c.ResultEncryption})
 	api := ocrclient.NewHTTPClient()
 	var auth ocrclient.Auth = ocrclient.AppKey{Key: string(c.AppKey), Secret: string(c.AppSecret)}
 	if c.AppCode != "" {
@@ -95,7 +95,7 @@ func newHandler(c config.Config, log *slog.Logger) *handler.Handler {
 		ImageSource: c.ImageSource, Details: c.Details, Timeout: c.Timeout, MaxAttempts: c.MaxAttempts, RateLimit: c.RateLimit,
 		DailyLimit: c.DailyLimit, BudgetBucket: c.BudgetBucket, PictureBudget: firstBucket(c.HTTPAllow), SecondLook: c.SecondLook, Reuse: c.Reuse,
 		RemoveWithImage: c.RemoveWithImage,
-		Retention:       result.Retention{DropRaw: !c.Raw, Fields: c.ResultFields},
+		Retention:       result.NewRetention(c),
 		OnLostAnswer:    c.OnLostAnswer, URLTTL: c.OSSURLTTL, Keys: keys, MaxImageBytes: c.MaxImageBytes,
 		ClaimKey: claim.NewKey(cmp.Or(string(c.AppSecret), string(c.AppCode))),
 		Region:   os.Getenv("FC_REGION"),
@@ -108,20 +108,6 @@ func newHandler(c config.Config, log *slog.Logger) *handler.Handler {
 		RequireControlPath: os.Getenv("FC_FUNCTION_NAME") != "", // a name that only FC and the sandbox set
 		Version:            version, PublicConfig: c.Public(), Warm: ocr.Warm, Log: log,
 	})
-}
-
-// tags returns RESULT_TAGS as object tags. Those of claims have the value "claim" in place of the first tag's, so that a
-// lifecycle rule can tell both apart.
-func tags(pairs []string, ofClaims bool) map[string]string {
-	tags := make(map[string]string, len(pairs))
-	for i, pair := range pairs {
-		key, value, _ := strings.Cut(pair, "=")
-		if ofClaims && i == 0 {
-			value = "claim"
-		}
-		tags[key] = value
-	}
-	return tags
 }
 
 // firstBucket returns the bucket of the first entry of HTTP_ALLOW, empty if there is none.

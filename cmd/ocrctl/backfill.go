@@ -112,7 +112,7 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 		}
 		j.Invoker = client
 	}
-	j.Bucket, j.Region, j.Function, j.Keys, j.MaxImageBytes = s.bucket, s.region, s.functionName(), keys(conf), conf.MaxImageBytes
+	j.Bucket, j.Region, j.Function, j.Keys, j.MaxImageBytes, j.Retention = s.bucket, s.region, s.functionName(), keys(conf), conf.MaxImageBytes, result.NewRetention(conf)
 	path, err := f.checkpointPath(j.Identity(f.since))
 	if err != nil {
 		return err

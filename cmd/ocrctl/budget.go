@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/budget"
 	"fc-idcard-ocr/internal/message"
 
@@ -124,7 +125,7 @@ func (s *settings) budget(ctx context.Context, f budgetFlags, order *budget.Entr
 			return configurationError{message.Errorf("the function %s has no OCR_DAILY_LIMIT, so it does not read the budget and no order would reach it; deploy it with one", s.functionName())}
 		}
 	}
-	store, err := s.openWritable(ctx, conf, state.Bucket)
+	store, err := s.openWritable(ctx, conf, state.Bucket, bucket.Config{})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/config"
 	"fc-idcard-ocr/internal/ctl/backfill"
 	"fc-idcard-ocr/internal/message"
@@ -16,7 +17,7 @@ func (s *settings) finishReuse(ctx context.Context, c config.Config, j *backfill
 	if j.Plan == nil || j.DryRun || ctx.Err() != nil {
 		return nil, nil
 	}
-	store, err := s.openWritable(ctx, c, "")
+	store, err := s.openWritable(ctx, c, "", bucket.Config{PutTags: c.Tags(false), AppendTags: c.Tags(true), Encryption: c.ResultEncryption})
 	if err != nil {
 		return nil, err
 	}

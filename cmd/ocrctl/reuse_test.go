@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
 
+	"fc-idcard-ocr/internal/bucket"
 	"fc-idcard-ocr/internal/ctl/backfill"
 	"fc-idcard-ocr/internal/result"
 
@@ -66,6 +69,33 @@ func TestBackfillWithReusePaysOnceForEqualBytes(t *testing.T) {
 	require.NoError(t, err)
 	c.work.Wait()
 	assert.Equal(t, 2, c.gateway.Ledger.Charged())
+}
+
+func TestADocumentWrittenWithReuseHasTheFunctionsTagsEncryptionAndFields(t *testing.T) {
+	c := start(t)
+	for name, value := range map[string]string{"RESULT_TAGS": "team=cards", "RESULT_ENCRYPTION": "AES256", "RESULT_FIELDS": "name", "OCR_RAW": "false"} {
+		t.Setenv(name, value)
+	}
+	c.putMany(2)
+	var written http.Header
+	spoil := func(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/0001.jpg.ocr.json") {
+			written = r.Header.Clone()
+		}
+		return w
+	}
+	c.spoil.Store(&spoil)
+	r := c.run("backfill", "--all", "--reuse")
+	require.Equal(t, 0, r.code, r.stderr)
+	assert.Equal(t, "team=cards", written.Get("x-oss-tagging"))
+	assert.Equal(t, "AES256", written.Get("x-oss-server-side-encryption"))
+	body, _, err := c.bucket.Read(t.Context(), "2026/0001.jpg.ocr.json", bucket.ReadOptions{Limit: result.MaxBytes})
+	require.NoError(t, err)
+	d, err := result.Parse(body)
+	require.NoError(t, err)
+	assert.Equal(t, "2026/0000.jpg", d.OCR.ReusedFrom)
+	assert.Equal(t, result.Card{Name: card.Name}, *d.Card)
+	assert.Nil(t, d.Raw)
 }
 
 func TestReuseThatHasToWaitIsDoneByTheNextRun(t *testing.T) {

@@ -11,12 +11,14 @@ import (
 )
 
 // openWritable opens the bucket with the function's own client, which appends and writes. An empty name is that of --bucket.
-func (s *settings) openWritable(ctx context.Context, c config.Config, name string) (*bucket.Bucket, error) {
+// written is the properties of what is written.
+func (s *settings) openWritable(ctx context.Context, c config.Config, name string, written bucket.Config) (*bucket.Bucket, error) {
 	if _, err := s.openBucket(c); err != nil { // checks names and addresses, and makes no request
 		return nil, err
 	}
-	endpoint := first(s.endpoint, c.OSSPublicEndpoint, "https://oss-"+s.region+".aliyuncs.com")
-	client := bucket.New(bucket.Config{Endpoint: endpoint, CNAME: s.cname || (s.endpoint == "" && c.OSSPublicCNAME)})
+	written.Endpoint = first(s.endpoint, c.OSSPublicEndpoint, "https://oss-"+s.region+".aliyuncs.com")
+	written.CNAME = s.cname || (s.endpoint == "" && c.OSSPublicCNAME)
+	client := bucket.New(written)
 	key, err := s.credentials()(ctx)
 	if err != nil {
 		return nil, err

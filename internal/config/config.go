@@ -83,6 +83,20 @@ type Config struct {
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" accepts:"debug, info, warn or error"`
 }
 
+// Tags returns the object tags of documents, or those of claims, which have the value "claim" in place of the first tag's, so that a
+// lifecycle rule can tell both apart.
+func (c Config) Tags(ofClaims bool) map[string]string {
+	tags := make(map[string]string, len(c.ResultTags))
+	for i, pair := range c.ResultTags {
+		key, value, _ := strings.Cut(pair, "=")
+		if ofClaims && i == 0 {
+			value = "claim"
+		}
+		tags[key] = value
+	}
+	return tags
+}
+
 // Names returns the names of all variables, in the order of Config.
 func Names() []string {
 	var names []string

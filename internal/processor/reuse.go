@@ -58,18 +58,15 @@ func (t *imageTask) reuse(ctx context.Context, sum string, call claim.Call) (*re
 	if entry.Answer == paid.OCR.RequestID { // not of another answer, which came while OCR_REUSE was off
 		known = entry.Kept
 	}
-	if !t.p.options.Retention.Satisfied(paid, known) {
+	d := t.p.options.Retention.Reuse(paid, known, entry.Key, t.image)
+	if d == nil {
 		return nil, nil
 	}
-	d := *paid
-	t.p.options.Retention.Apply(&d)
-	d.Image = t.image
-	d.OCR.Charged, d.OCR.Attempts, d.OCR.ReusedFrom = false, 0, entry.Key
 	d.OCR.PossibleExtraCharges = call.PossibleExtraCharges
 	if call.Indeterminate { // what an earlier holder may have paid for this picture
 		d.OCR.PossibleExtraCharges++
 	}
-	return &d, nil
+	return d, nil
 }
 
 // remember makes a paid document findable by its picture. Without it the picture is paid again under its next key, so a

@@ -1,6 +1,7 @@
 package result
 
 import (
+	"cmp"
 	"slices"
 
 	"fc-idcard-ocr/internal/config"
@@ -10,6 +11,11 @@ import (
 type Retention struct {
 	DropRaw bool     // the provider's answer as it came, in which each field stands once more
 	Fields  []string // of the card, by the names in config.CardFields; empty: all. If not all, the raw answer is dropped too
+}
+
+// NewRetention returns what a configuration keeps.
+func NewRetention(c config.Config) Retention {
+	return Retention{DropRaw: !c.Raw, Fields: c.ResultFields}
 }
 
 // keptRaw is the raw answer among the names that Kept returns.
@@ -60,6 +66,24 @@ func (r Retention) Satisfied(d *Document, known []string) bool {
 		}
 	}
 	return true
+}
+
+// Reuse returns the document for an image with the bytes of another one, whose key and document are given; nil if that one was left with
+// less than is kept now: what was dropped would look like what was not read. known is as for Satisfied.
+func (r Retention) Reuse(paid *Document, known []string, key string, image Image) *Document {
+	if !r.Satisfied(paid, known) {
+		return nil
+	}
+	d := *paid
+	if paid.Card != nil {
+		card := *paid.Card
+		d.Card = &card
+	}
+	r.Apply(&d)
+	d.Image = image
+	d.OCR.Charged, d.OCR.Attempts, d.OCR.PossibleExtraCharges = false, 0, 0
+	d.OCR.ReusedFrom = cmp.Or(paid.OCR.ReusedFrom, key)
+	return &d
 }
 
 // fields returns the card's fields by the names in config.CardFields.

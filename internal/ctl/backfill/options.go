@@ -17,6 +17,7 @@ type Options struct {
 	ClaimAge time.Duration
 	// MaxImageBytes: larger images, and empty ones, get a document without a paid call.
 	MaxImageBytes int64
+	Retention     result.Retention // what documents written with Reuse keep: the function's
 
 	Rate      float64 // images per second, more than 0
 	Parallel  int     // requests at a time, at least 1

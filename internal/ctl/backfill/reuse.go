@@ -36,6 +36,7 @@ type group struct {
 	source  ossclient.Object   // whose answer the others get
 	missing []ossclient.Object // without a document, in the order of their keys
 	done    []inventory.Entry  // with one
+	known   []string           // what is known to be kept of the source's answer
 }
 
 // PlanReuse reads the listing twice, and the documents of images whose answer can be reused. It holds some 60 bytes for each
@@ -101,11 +102,11 @@ func (g *group) choose(ctx context.Context, j *Job) error {
 		if err != nil {
 			return err
 		}
-		if reusable(d) {
+		if reusable(d) && j.Retention.Satisfied(d, nil) {
 			return nil
 		}
 	}
-	g.source, g.missing = g.missing[0], g.missing[1:]
+	g.source, g.missing, g.known = g.missing[0], g.missing[1:], j.Retention.Kept()
 	return nil
 }
 
@@ -241,7 +242,7 @@ func (g *group) finish(ctx context.Context, j *Job, w Writer) finished {
 		return f
 	}
 	for _, image := range g.missing {
-		if f.err = g.reuse(ctx, j, w, *d, sum, image.Key, &f.Reused); f.err != nil {
+		if f.err = g.reuse(ctx, j, w, d, sum, image.Key, &f.Reused); f.err != nil {
 			return f
 		}
 	}
@@ -261,7 +262,7 @@ func (g *group) read(ctx context.Context, j *Job, w Writer, key string) (sum [sh
 }
 
 // reuse writes the document of one image from the source's.
-func (g *group) reuse(ctx context.Context, j *Job, w Writer, d result.Document, source [sha256.Size]byte, key string, r *Reused) error {
+func (g *group) reuse(ctx context.Context, j *Job, w Writer, paid *result.Document, source [sha256.Size]byte, key string, r *Reused) error {
 	if _, err := w.Head(ctx, j.Keys.Result(key)); err == nil {
 		r.Present++
 		return nil
@@ -279,11 +280,12 @@ func (g *group) reuse(ctx context.Context, j *Job, w Writer, d result.Document, 
 		r.Different++
 		return nil
 	}
-	d.Image = result.Image{Bucket: j.Bucket, Key: key, ETag: o.ETag, VersionID: o.VersionID, LastModified: o.LastModified.UTC(), Size: o.Size}
-	if d.OCR.ReusedFrom == "" {
-		d.OCR.ReusedFrom = g.source.Key
+	d := j.Retention.Reuse(paid, g.known, g.source.Key, result.Image{Bucket: j.Bucket, Key: key, ETag: o.ETag, VersionID: o.VersionID, LastModified: o.LastModified.UTC(), Size: o.Size})
+	if d == nil { // written anew by a function that keeps less
+		r.NoAnswer++
+		return nil
 	}
-	d.OCR.Charged, d.OCR.Attempts, d.OCR.PossibleExtraCharges, d.OCR.ImageSource = false, 0, 0, "" // no call was made for this image
+	d.OCR.ImageSource = "" // no call was made for this image
 	d.Stamp(d.RequestID, j.Now())
 	err = w.Put(ctx, j.Keys.Result(key), d.Encode(), bucket.PutOptions{ContentType: result.ContentType, Meta: d.Metadata(), IfAbsent: true})
 	switch {

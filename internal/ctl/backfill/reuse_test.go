@@ -28,6 +28,7 @@ type pictures struct {
 	buckettest.Memory
 	t    *testing.T
 	idle bool
+	keep result.Retention // of the command
 
 	mu       sync.Mutex
 	keys     map[string]bool
@@ -37,7 +38,7 @@ type pictures struct {
 
 func newPictures(t *testing.T) *pictures {
 	return &pictures{t: t, keys: map[string]bool{}, document: func(string) result.Document {
-		return result.Document{Status: result.Recognized, Card: &result.Card{Name: "张三"}, Validation: &result.Validation{}, RequestID: "1-x",
+		return result.Document{Status: result.Recognized, Card: &result.Card{Name: "张三"}, Validation: &result.Validation{}, Raw: json.RawMessage(`{"name":"张三"}`), RequestID: "1-x",
 			OCR: result.OCR{RequestID: "res", Charged: true, ImageSource: "url", Details: true, Attempts: 2, PossibleExtraCharges: 1}}
 	}}
 }
@@ -117,7 +118,7 @@ func (l listing) Remove(ctx context.Context, key string) error { return l.Delete
 
 // backfill runs a whole backfill with reuse.
 func (p *pictures) backfill(wait time.Duration, between ...func()) (Report, Reused) {
-	j := job(p.t, listing{p}, p, file(p.t), func(o *Options) { o.Reuse = true })
+	j := job(p.t, listing{p}, p, file(p.t), func(o *Options) { o.Reuse, o.Retention = true, p.keep })
 	var err error
 	j.Plan, err = PlanReuse(p.t.Context(), j)
 	require.NoError(p.t, err)
@@ -160,6 +161,51 @@ func TestEqualImagesCostOneCall(t *testing.T) {
 	assert.Empty(t, p.invoked)
 	assert.Equal(t, Reused{Written: 1}, reused)
 	assert.Equal(t, "a.jpg", p.read("d.jpg").OCR.ReusedFrom)
+}
+
+// A document says with a field or the raw answer that it was read; without both, that it was not, or was not kept.
+func TestADocumentThatIsWrittenKeepsWhatTheFunctionKeeps(t *testing.T) {
+	for name, test := range map[string]struct {
+		keep      result.Retention
+		stored    result.Retention // of the documents of the function
+		before    bool             // one of them is there before
+		invoked   int
+		want      Reused
+		raw       bool
+		ethnicity string
+	}{
+		"everything":                       {invoked: 1, want: Reused{Written: 1}, raw: true, ethnicity: "汉"},
+		"less, of a document with more":    {keep: result.Retention{Fields: []string{"name"}}, before: true, want: Reused{Written: 1}},
+		"less, of a call":                  {keep: result.Retention{Fields: []string{"name"}}, invoked: 1, want: Reused{Written: 1}},
+		"more, of a document with less":    {stored: result.Retention{Fields: []string{"name"}}, before: true, invoked: 1},
+		"the same, of a document and call": {keep: result.Retention{DropRaw: true}, stored: result.Retention{DropRaw: true}, invoked: 1, want: Reused{Written: 1}, ethnicity: "汉"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPictures(t)
+			full := p.document
+			p.document = func(key string) result.Document {
+				d := full(key)
+				d.Card.Ethnicity = "汉" // and no address could be read
+				test.stored.Apply(&d)
+				return d
+			}
+			p.put("a.jpg", "same")
+			p.put("b.jpg", "same")
+			if test.before {
+				p.recognise("a.jpg")
+			}
+			p.keep = test.keep
+			_, reused := p.backfill(0)
+			assert.Len(t, p.invoked, test.invoked)
+			require.Equal(t, test.want, reused)
+			if reused.Written > 0 {
+				d := p.read("b.jpg")
+				assert.Equal(t, "张三", d.Card.Name)
+				assert.Equal(t, test.ethnicity, d.Card.Ethnicity)
+				assert.Equal(t, test.raw, d.Raw != nil)
+			}
+		})
+	}
 }
 
 func TestAnAnswerIsReusedOnceItIsFinal(t *testing.T) {
