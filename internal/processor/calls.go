@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
@@ -28,7 +29,7 @@ type callLoop struct {
 
 	current  claim.Call // the nonce that is next, or was last, and what is known of it
 	consumed bool       // its outcome is known: it is not to be sent again
-	answered bool       // the document rests on an answer, or on a part of one
+	judged   bool       // the document judges the picture that the call, or OSS, was asked about
 
 	free     *ocrclient.Response // the answer before, if it was free
 	freeTook time.Duration
@@ -69,7 +70,7 @@ func (l *callLoop) run(ctx context.Context, d *result.Document) error {
 		d.Fail(failure)
 		d.KeepAnswer(l.unread)
 	}
-	l.answered = answer != nil || d.RawText != "" || d.Error.Code == result.BadAnswer
+	l.judged = answer != nil || d.RawText != "" || slices.Contains([]result.Code{result.BadAnswer, result.ImageUnsupported, result.ImageTooLarge}, d.Error.Code)
 	l.p.options.Retention.Apply(d)
 	return nil
 }
@@ -104,7 +105,7 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 		}
 		if l.retry.paidAgain && !l.retry.indeterminate && !l.p.breaker.allowsSecondCall() { // an earlier delivery left it to this one
 			l.spending.giveBack()
-			return nil, breakerOpen(), nil
+			return l.endWithoutCall(breakerOpen())
 		}
 		started := time.Now()
 		answer, callErr := l.call(ctx, request)

@@ -217,7 +217,7 @@ type attempt struct {
 	document *result.Document
 	call     claim.Call // the state of the next call
 	consumed bool       // the nonce of call must not be sent again
-	answered bool       // document rests on an answer of the provider, or on a part of one
+	judged   bool       // document judges the picture: by an answer of the provider, a part of one, or what OSS says of its bytes
 	pinned   bool       // the response is certainly about the version that was inspected
 	sum      string     // SHA-256 of the picture, if it was needed
 }
@@ -239,7 +239,7 @@ func (t *imageTask) recognize(ctx context.Context, c *claim.Claim, seen inspecti
 	d := &result.Document{Image: t.image}
 	err := loop.run(ctx, d)
 	t.ocr = d.OCR
-	return attempt{document: d, call: loop.current, consumed: loop.consumed, answered: loop.answered, pinned: loop.input.pinned}, err
+	return attempt{document: d, call: loop.current, consumed: loop.consumed, judged: loop.judged, pinned: loop.input.pinned}, err
 }
 
 // checkSize refuses images that cannot be recognised, before anything is paid.
@@ -257,7 +257,7 @@ func (t *imageTask) checkSize() *result.Error {
 // unless the call named a version the image must be the same before and after. Otherwise it is unknown which version was read:
 // the document records the call, but makes no statement about either version.
 func (t *imageTask) checkVersion(ctx context.Context, seen inspection, done *attempt) error {
-	if done.pinned || !done.answered {
+	if done.pinned || !done.judged {
 		return nil
 	}
 	defer t.timings.start("check")()
@@ -268,6 +268,9 @@ func (t *imageTask) checkVersion(ctx context.Context, seen inspection, done *att
 		return err
 	}
 	ocr := done.document.OCR
+	if ocr.Attempts == 0 {
+		return errReplacedUnpaid
+	}
 	ocr.RequestID, ocr.Message = "", ""
 	d := &result.Document{Image: t.image, OCR: ocr}
 	d.Fail(result.Errorf(result.ImageReplaced, true, "the image was replaced during the call; its present version is recognised by its own event"))
@@ -424,7 +427,7 @@ func (t *imageTask) saveResult(ctx context.Context, c *claim.Claim, seen inspect
 // saveUnchecked ends an image about which OSS refuses to say more, after a call or before it. A final document about an answer is
 // saved: the next delivery writes it if the image is still of the version that was inspected.
 func (t *imageTask) saveUnchecked(ctx context.Context, c *claim.Claim, seen inspection, done attempt, err error) Outcome {
-	if !done.answered || !done.document.Final() {
+	if !done.judged || !done.document.Final() {
 		return t.finish(ctx, c, seen, attempt{document: t.failedResult(imageError(err)), call: done.call, consumed: done.consumed})
 	}
 	done.document.Stamp(t.inv.RequestID, time.Now())

@@ -2,6 +2,7 @@ package processor_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -87,6 +88,28 @@ func TestADocumentIsAboutTheVersionThatWasRead(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// OSS refuses the bytes that are there, which need not be those that were inspected.
+func TestARefusedPictureIsTheVersionThatWasInspected(t *testing.T) {
+	for name, kind := range map[string]error{"refused": bucket.ErrInvalid, "too large": bucket.ErrTooLarge} {
+		t.Run(name, func(t *testing.T) {
+			f := ocrtest.NewFixture(t)
+			f.Options.ImageSource = config.Data
+			whenRead(f, func(n int) error {
+				if n > 1 {
+					return nil
+				}
+				f.Upload("version 2")
+				return fmt.Errorf("memory: %w", kind)
+			})
+			o := f.Process(ocrtest.First("r1"))
+			require.False(t, o.Retry(), o.Err)
+			assert.Equal(t, result.Recognized, f.Document().Status)
+			assert.Equal(t, f.ETag(), f.Document().Image.ETag)
+			assert.Equal(t, 1, f.OCR.Charged())
+		})
 	}
 }
 
