@@ -225,6 +225,7 @@ func TestAnswerInMemoryIsWorthMoreThanItsLoss(t *testing.T) {
 	}{
 		"parked":                    {park: true, attempts: 3, left: result.AnswerLost, paid: 1},
 		"lost twice":                {attempts: 3, plan: []ocrtest.Outcome{ocrtest.Recognized, ocrtest.LostAfterCharge}, left: result.AnswerLost, paid: 2, extras: 1},
+		"refused when asked about":  {attempts: 3, plan: []ocrtest.Outcome{ocrtest.QuotaExhausted}, left: result.QuotaExhausted, paid: 1},
 		"the second call is to be":  {attempts: 1, left: result.Timeout, retryable: true, paid: 1},
 		"the second call has begun": {attempts: 2, plan: []ocrtest.Outcome{ocrtest.Recognized, ocrtest.LostAfterCharge}, left: result.Timeout, retryable: true, paid: 2, extras: 1},
 	} {

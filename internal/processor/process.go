@@ -183,7 +183,7 @@ func (t *imageTask) isFinal(ctx context.Context, stored bucket.Object) (bool, *r
 
 // pendingResult returns the paid document for this version that an earlier invocation could not write; nil if there is none. The
 // claim's is the last word of its holders. But after this process remembered one, another holder may have paid again: its final
-// document, which counts the remembered one's call, stays, unless it says that the answer was lost.
+// document, which counts the remembered one's call, stays, unless it is a failure without an answer.
 func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) *result.Document {
 	remembered := t.p.pending.take(t.image)
 	if saved, version := c.Result(); saved != nil && version.Equal(seen.version) {
@@ -193,13 +193,14 @@ func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) *result.Docum
 		}
 	}
 	d := remembered.document
-	lost := seen.failure != nil && seen.failure.Error != nil && seen.failure.Error.Code == result.AnswerLost
-	if d == nil || (seen.final && !lost && !sameObject(seen.stored, remembered.beside)) {
+	f := seen.failure
+	unanswered := f != nil && f.Status == result.Failed && f.Error != nil && !f.OCR.Charged && f.Error.Code != result.BadAnswer
+	if d == nil || (seen.final && !unanswered && !sameObject(seen.stored, remembered.beside)) {
 		return nil
 	}
 	d.OCR.PossibleExtraCharges = max(d.OCR.PossibleExtraCharges, othersCalls(c.Call(seen.version)))
-	if lost {
-		d.OCR.PossibleExtraCharges = max(d.OCR.PossibleExtraCharges, seen.failure.OCR.PossibleExtraCharges-1)
+	if unanswered {
+		d.OCR.PossibleExtraCharges = max(d.OCR.PossibleExtraCharges, f.OCR.PossibleExtraCharges-1)
 	}
 	return d
 }
