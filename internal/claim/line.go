@@ -223,7 +223,7 @@ func follow(body []byte, now time.Time, authentic func(text []byte, l *line) boo
 		case l.Result != nil:
 			l.ResultAt = l.Sequence
 			saved = l.State
-		case l.ResultAt == saved.ResultAt && l.Version.Equal(saved.Version):
+		case l.ResultAt != 0 && l.ResultAt == saved.ResultAt && l.Version.Equal(saved.Version):
 			l.Result = saved.Result
 		default:
 			l.ResultAt = 0
