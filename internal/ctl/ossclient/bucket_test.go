@@ -80,7 +80,7 @@ func TestAListingOfManyPagesIsWholeAndInOrder(t *testing.T) {
 	config, dir, _ := start(t)
 	var want []string
 	for i := range 2345 {
-		key := fmt.Sprintf("%05d.jpg", i)
+		key := fmt.Sprintf("a-~%05d.jpg", i)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "cards", key), []byte("x"), 0o600))
 		want = append(want, key)
 	}

@@ -90,7 +90,7 @@ func (s *Server) listObjects(w http.ResponseWriter, req *request) error {
 	if v2 {
 		after = q.get("start-after")
 		if token := q.get("continuation-token"); token != "" {
-			last, err := base64.StdEncoding.DecodeString(token)
+			last, err := base64.URLEncoding.DecodeString(token)
 			if err != nil {
 				return errInvalidArgument("continuation-token", token, "The continuation token is not one that this bucket gave out.")
 			}
@@ -132,7 +132,7 @@ func (s *Server) listObjects(w http.ResponseWriter, req *request) error {
 			out.ContinuationToken = &token
 		}
 		if page.truncated {
-			token := base64.StdEncoding.EncodeToString([]byte(page.last))
+			token := base64.URLEncoding.EncodeToString([]byte(page.last))
 			out.NextContinuationToken = &token
 		}
 	} else {
