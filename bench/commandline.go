@@ -43,7 +43,7 @@ func (b *bench) commandLine(ctx context.Context, s *section) error {
 			if err != nil {
 				return err
 			}
-			ratio, verdict := compare(took.Seconds(), baseline.Seconds(), 1.25)
+			ratio, verdict := compare(took.Seconds(), baseline.Seconds(), 1.2)
 			s.row(fmt.Sprintf("%s, %d objects", strings.Join(command, " "), count), seconds(took), seconds(baseline), ratio, verdict, mebibytes(peak))
 		}
 		server.Close()

@@ -110,7 +110,7 @@ func (s *settings) status(ctx context.Context, f statusFlags) error {
 	if err != nil {
 		return err
 	}
-	f.Keys, f.Ordered = keys(conf), f.list != ""
+	f.Keys = keys(conf)
 	for {
 		bar := s.progress("counting images", -1)
 		if f.list != "" && isTerminal(s.stdout) {

@@ -23,8 +23,6 @@ type Options struct {
 	// Read opens each document, at most Parallel at a time; without it only the listing is counted.
 	Read     bool
 	Parallel int
-	// Ordered gives the images in the order of their keys. Without it parts of the listing are read concurrently.
-	Ordered bool
 }
 
 // State is where an image stands. Every image is in exactly one.
@@ -93,7 +91,8 @@ type found struct {
 	err   error
 }
 
-// Count counts the images of a bucket. Each, if not nil, is given every image as it is counted, with the report so far.
+// Count counts the images of a bucket. Each, if not nil, is given every image as it is counted, in the order of the keys,
+// with the report so far.
 func Count(ctx context.Context, b Bucket, o Options, now time.Time, each func(Image, Report)) (Report, error) {
 	r := Report{}
 	if o.Read {
@@ -101,7 +100,7 @@ func Count(ctx context.Context, b Bucket, o Options, now time.Time, each func(Im
 	}
 	var equal Duplicates
 	reader := &Reader{Bucket: b}
-	for f, err := range parallel.Map(entries(ctx, b, o.Prefix, o.Keys, o.Ordered), o.Parallel, func(e Entry) found { return inspect(ctx, reader, o, now, e) }) {
+	for f, err := range parallel.Map(Pair(o.Keys, b.List(ctx, o.Prefix, "")), o.Parallel, func(e Entry) found { return inspect(ctx, reader, o, now, e) }) {
 		if err == nil {
 			err = f.err
 		}

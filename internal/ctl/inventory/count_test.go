@@ -3,12 +3,10 @@ package inventory
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -140,77 +138,4 @@ func TestOneDocumentThatFailsDoesNotEndThePassAndAnOutageDoes(t *testing.T) {
 	s.put("000.jpg.ocr.json", time.Minute, "unknown key")
 	_, err = Count(t.Context(), s, o, noon, nil)
 	assert.True(t, ossclient.Configuration(err), "no other document would be readable")
-}
-
-// split is a shelf whose listing comes in parts, some of them slow.
-type split struct {
-	shelf
-	folders []string
-	err     error
-}
-
-func (s split) List(ctx context.Context, prefix, after string) iter.Seq2[ossclient.Object, error] {
-	return func(yield func(ossclient.Object, error) bool) {
-		for o, err := range s.shelf.List(ctx, prefix, after) {
-			if strings.HasPrefix(o.Key, prefix) && !yield(o, err) {
-				return
-			}
-		}
-		if s.err != nil && prefix == s.folders[0] {
-			yield(ossclient.Object{}, s.err)
-		}
-	}
-}
-
-func (s split) Parts(ctx context.Context, prefix string) ([]ossclient.Part, error) {
-	var parts []ossclient.Part
-	var level []ossclient.Object
-	for o := range s.shelf.List(ctx, "", "") {
-		if !strings.Contains(o.Key, "/") {
-			level = append(level, o)
-		}
-	}
-	for _, folder := range s.folders {
-		parts = append(parts, ossclient.Part{Prefix: folder})
-	}
-	return append(parts, ossclient.Part{Objects: level}), nil
-}
-
-func TestPartsReadSideBySideCountTheSame(t *testing.T) {
-	s := split{shelf: shelf{}}
-	for f := range 20 {
-		folder := fmt.Sprintf("%02d/", f)
-		s.folders = append(s.folders, folder)
-		for i := range 30 {
-			key := fmt.Sprintf("%s%03d.jpg", folder, i)
-			if i%7 == 0 {
-				key = strings.ReplaceAll(key, "/", "-")
-			}
-			s.put(key, time.Hour, "")
-			if i%3 > 0 {
-				s.put(key+".ocr.json", time.Minute, encode(t, result.Document{Status: result.Recognized}))
-			}
-		}
-	}
-	o := Options{Keys: result.Keys{ImageSuffixes: []string{".jpg"}, ResultSuffix: ".ocr.json", ClaimSuffix: ".ocr.claim"}, ClaimAge: time.Hour, Parallel: 4, Read: true}
-	parts, err := Count(t.Context(), s, o, noon, nil)
-	require.NoError(t, err)
-	o.Ordered = true
-	whole, err := Count(t.Context(), s.shelf, o, noon, nil)
-	require.NoError(t, err)
-	assert.Equal(t, whole, parts)
-	assert.EqualValues(t, 600, parts.Images)
-	assert.Zero(t, parts.OrphanDocuments)
-
-	o.Ordered = false
-	s.err = errors.New("broken")
-	_, err = Count(t.Context(), s, o, noon, nil)
-	assert.ErrorIs(t, err, s.err, "a part that breaks off is not the end")
-	o.Keys.ResultSuffix = "/ocr.json"
-	_, err = Count(t.Context(), s, o, noon, nil)
-	assert.NoError(t, err, "a document could be in another part than its image, so there are no parts")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = Count(ctx, split{shelf: s.shelf, folders: s.folders}, Options{Keys: result.Keys{ImageSuffixes: []string{".jpg"}, ResultSuffix: ".r", ClaimSuffix: ".c"}}, noon, nil)
-	assert.ErrorIs(t, err, context.Canceled)
 }

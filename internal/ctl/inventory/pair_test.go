@@ -6,11 +6,14 @@ import (
 	"iter"
 	"maps"
 	"math/rand/v2"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"fc-idcard-ocr/internal/ctl/credentials"
+	"fc-idcard-ocr/internal/ctl/listtest"
 	"fc-idcard-ocr/internal/ctl/ossclient"
 	"fc-idcard-ocr/internal/result"
 
@@ -148,6 +151,46 @@ func TestAPassGoesOnFromItsPositionAsIfItHadNotStopped(t *testing.T) {
 			whole = append(whole, e)
 		}
 		require.Equal(t, whole, got)
+	}
+}
+
+func TestPairsOfAParallelListingAreThoseOfAPlainOneFromAnyPosition(t *testing.T) {
+	show := func(entries []Entry) (text []string) {
+		for _, e := range entries {
+			text = append(text, fmt.Sprintf("%q %t %t %t", e.Key, e.Image != nil, e.Document != nil, e.Claim != nil))
+		}
+		return text
+	}
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		keys := hostile(r, 400)
+		server := httptest.NewServer(&listtest.Server{Keys: keys, PageSize: 5 + r.IntN(60)})
+		b, err := ossclient.Open(ossclient.Config{Bucket: "cards", Region: "cn-hangzhou", Endpoint: server.URL, Parallel: 16,
+			Credentials: credentials.Static(credentials.Credentials{AccessKeyID: "id", AccessKeySecret: "s"})})
+		require.NoError(t, err)
+		var want []Entry
+		for e, err := range Pair(names, objects(keys...)) {
+			require.NoError(t, err)
+			want = append(want, e)
+		}
+		p, got := Pairer{Keys: names}, []Entry(nil)
+		for stopped := true; stopped; { // a pass that stops here and there, and goes on with another listing
+			stopped = false
+			for o, err := range b.List(t.Context(), "", p.Position.After) {
+				require.NoError(t, err)
+				done, err := p.Add(o)
+				require.NoError(t, err)
+				got = append(got, done...)
+				if r.IntN(100) == 0 {
+					stopped = true
+					break
+				}
+			}
+			p = Pairer{Keys: names, Position: p.Snapshot()}
+		}
+		got = append(got, p.End()...)
+		require.Equal(t, show(want), show(got), "seed %d", seed)
+		server.Close()
 	}
 }
 

@@ -3,6 +3,8 @@
 package listtest
 
 import (
+	"cmp"
+	"encoding/base64"
 	"encoding/xml"
 	"net/http"
 	"net/url"
@@ -15,6 +17,8 @@ import (
 // Server is the store; it serves path-style requests.
 type Server struct {
 	Keys []string // sorted
+	// PageSize is how many keys and common prefixes a listing returns at a time; 0 means 1000.
+	PageSize int
 	// Body is what each object holds.
 	Body []byte
 	// Delay is how long each answer takes; Slow, if not nil, that of an object's.
@@ -41,6 +45,7 @@ type commonPrefix struct{ Prefix string }
 
 type listing struct {
 	XMLName               xml.Name `xml:"ListBucketResult"`
+	Name                  string
 	EncodingType          string
 	IsTruncated           bool
 	NextContinuationToken string         `xml:",omitempty"`
@@ -48,17 +53,14 @@ type listing struct {
 	CommonPrefixes        []commonPrefix `xml:",omitempty"`
 }
 
-// maxKeys is the size of a page.
-const maxKeys = 1000
-
 // ServeHTTP answers a listing or a read.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if key == "" {
 		s.Listings.Add(1)
 		time.Sleep(s.Delay)
 		w.Header().Set("Content-Type", "application/xml")
-		xml.NewEncoder(w).Encode(s.page(r.URL.Query())) //nolint:errcheck // the client sees what is missing
+		xml.NewEncoder(w).Encode(s.page(bucket, r.URL.Query())) //nolint:errcheck // the client sees what is missing
 		return
 	}
 	s.Reads.Add(1)
@@ -71,19 +73,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(s.Body) //nolint:errcheck // likewise
 }
 
-func (s *Server) page(query url.Values) (page listing) {
+func (s *Server) page(bucket string, query url.Values) (page listing) {
 	prefix, delimiter := query.Get("prefix"), query.Get("delimiter")
-	after := query.Get("continuation-token") // the last key or common prefix
-	if after == "" {
-		after = query.Get("start-after")
+	after := query.Get("start-after")
+	if token := query.Get("continuation-token"); token != "" {
+		last, _ := base64.URLEncoding.DecodeString(token) // the key or common prefix before
+		after = string(last)
 	}
-	page.EncodingType = "url"
+	page.Name, page.EncodingType = bucket, "url"
 	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 	modified := s.LastModified.UTC().Format("2006-01-02T15:04:05.000Z")
 	i := sort.Search(len(s.Keys), func(i int) bool { return s.Keys[i] >= prefix && s.Keys[i] > after })
 	for n := 0; i < len(s.Keys) && strings.HasPrefix(s.Keys[i], prefix); n++ {
-		if n == maxKeys {
-			page.IsTruncated, page.NextContinuationToken = true, after
+		if n == cmp.Or(s.PageSize, 1000) {
+			page.IsTruncated, page.NextContinuationToken = true, base64.URLEncoding.EncodeToString([]byte(after))
 			return page
 		}
 		key := s.Keys[i]

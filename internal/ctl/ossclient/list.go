@@ -3,21 +3,25 @@ package ossclient
 import (
 	"context"
 	"iter"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"fc-idcard-ocr/internal/bucket"
-	"fc-idcard-ocr/internal/ctl/parallel"
 
 	"github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss"
 )
 
 const (
 	pageSize = 1000 // keys a request, the most that OSS gives
-	// maxStreams is how many listings run concurrently.
+	// maxStreams is how many requests of a listing are made concurrently.
 	maxStreams = 8
-	// maxParts bounds the parts of a listing: many small ones would take more requests than one listing of all.
-	maxParts = 64
+	// maxAhead is how many pages a listing requests ahead of the loop over it. One takes some 150 KB of memory.
+	maxAhead = 40
+	// partPages is how many pages a part of a listing should have. When maxStreams parts are under way, each a page ahead of the
+	// next one, fewer pages than maxAhead wait for their turn.
+	partPages = 8
 )
 
 // Object is one line of a listing: all that is known of an object without a request of its own.
@@ -28,183 +32,193 @@ type Object struct {
 	LastModified time.Time `json:"lastModified"`
 }
 
-// List streams the objects whose keys begin with prefix and are greater than after, in byte order of the keys, a thousand a
-// request. The next request is under way while the objects of the last one are dealt with. The listing ends with the first
-// error.
+// List streams the objects whose keys begin with prefix and are greater than after, in byte order of the keys. It requests pages
+// of a thousand objects ahead of the loop: the next one, and more of them, concurrently, if the loop has to wait. The listing
+// ends with the first error.
 func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		for page, err := range ahead(ctx, func(ctx context.Context) iter.Seq2[*oss.ListObjectsV2Result, error] {
-			return b.pages(ctx, prefix, after)
-		}) {
-			if err != nil {
-				yield(Object{}, err)
-				return
-			}
-			for _, o := range page.Contents {
-				if !yield(newObject(o), nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// pages streams the answers of a listing.
-func (b *Bucket) pages(ctx context.Context, prefix, after string) iter.Seq2[*oss.ListObjectsV2Result, error] {
-	return func(yield func(*oss.ListObjectsV2Result, error) bool) {
-		request := b.listRequest(prefix)
-		if after != "" {
-			request.StartAfter = &after
-		}
-		for {
-			page, err := b.client.ListObjectsV2(ctx, request)
-			if err != nil {
-				yield(nil, failure("list the bucket", err))
-				return
-			}
-			if !yield(page, nil) || !page.IsTruncated {
-				return
-			}
-			if oss.ToString(page.NextContinuationToken) == "" {
-				yield(nil, &Error{Op: "list the bucket", Code: "NoContinuationToken"})
-				return
-			}
-			request.ContinuationToken, request.StartAfter = page.NextContinuationToken, nil
-		}
-	}
-}
-
-func (b *Bucket) listRequest(prefix string) *oss.ListObjectsV2Request {
-	return &oss.ListObjectsV2Request{Bucket: &b.name, Prefix: &prefix, MaxKeys: pageSize, EncodingType: oss.Ptr("url")}
-}
-
-// ahead runs the sequence one item ahead of the loop over it. When the loop is left, the sequence's context ends, and ahead waits
-// for it.
-func ahead[T any](ctx context.Context, sequence func(context.Context) iter.Seq2[T, error]) iter.Seq2[T, error] {
-	type item struct {
-		value T
-		err   error
-	}
-	return func(yield func(T, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		items := make(chan item)
-		go func() {
-			defer close(items)
-			for value, err := range sequence(ctx) {
-				select {
-				case items <- item{value, err}:
-				case <-ctx.Done():
+		l := listing{bucket: b, ctx: ctx, prefix: prefix, answers: make(chan answer), parts: []*part{{after: after}}, limit: 1}
+		defer l.work.Wait()
+		defer cancel()
+		for p := l.next(); p != nil; p = l.next() {
+			for _, o := range p.objects {
+				if !yield(o, nil) {
 					return
 				}
 			}
-		}()
-		defer func() {
-			cancel()
-			for range items { // until it has ended
-			}
-		}()
-		for i := range items {
-			if !yield(i.value, i.err) {
+			if p.err != nil {
+				yield(Object{}, p.err)
 				return
 			}
 		}
-		if ctx.Err() != nil { // the item may have been lost
-			var none T
-			yield(none, failure("list the bucket", ctx.Err()))
-		}
 	}
 }
 
-// Part is a part of a listing: all keys that begin with Prefix, or a few objects that were listed already.
-type Part struct {
-	Prefix  string
-	Objects []Object // in the order of their keys; if not nil, Prefix counts for nothing
+// listing is the state of List. Only the goroutine of the loop reads and changes it; requests run on goroutines of their own.
+//
+// The keys are divided into parts that are listed concurrently. Where a part ends and the next one begins is a guess, which need
+// not be a key: a bad guess costs a request, and never an object, as the parts together are all keys.
+type listing struct {
+	bucket  *Bucket
+	ctx     context.Context // of the requests
+	prefix  string
+	work    sync.WaitGroup
+	answers chan answer
+	parts   []*part // in the order of their keys
+
+	requests int // under way
+	ahead    int // pages that were requested and are not taken by the loop
+	limit    int // of ahead; it grows when the loop waits, so that a slow loop does not get what was listed long before
 }
 
-// Parts splits the listing of a prefix at slashes into parts that can be listed concurrently. Parts share no key, and what
-// begins with a key up to a slash is in one part. A listing that cannot be split well is one part.
-func (b *Bucket) Parts(ctx context.Context, prefix string) ([]Part, error) {
-	whole := []Part{{Prefix: prefix}}
-	if b.streams < 2 {
-		return whole, nil
-	}
-	first, err := b.client.ListObjectsV2(ctx, b.listRequest(prefix))
-	if err != nil {
-		return nil, failure("list the bucket", err)
-	}
-	if !first.IsTruncated {
-		return []Part{{Objects: newObjects(first.Contents)}}, nil
-	}
-	parts, err := b.split(ctx, prefix)
-	if err != nil || parts == nil {
-		return whole, err
-	}
-	if len(parts) < b.streams { // years, perhaps, with months below them
-		var finer []Part
-		source := func(yield func(Part, error) bool) {
-			for _, p := range parts {
-				if !yield(p, nil) {
-					return
-				}
-			}
-		}
-		type result struct {
-			parts []Part
-			err   error
-		}
-		for r := range parallel.Map(source, b.streams, func(p Part) result {
-			if p.Objects != nil {
-				return result{parts: []Part{p}}
-			}
-			finer, err := b.split(ctx, p.Prefix)
-			if finer == nil {
-				finer = []Part{p}
-			}
-			return result{finer, err}
-		}) {
-			if r.err != nil {
-				return nil, r.err
-			}
-			finer = append(finer, r.parts...)
-		}
-		parts = finer
-	}
-	return parts, nil
+// part is the keys that are greater than after, and not greater than until unless that is empty.
+type part struct {
+	after, until string
+	token        *string // of the next page, after the first
+	busy         bool    // the next page is requested
+	ended        bool    // there is no next page
+	pages        []page  // that the loop has not taken
 }
 
-// split lists one level below the prefix; nil if that shows too much or nothing. A level with one folder only is passed through.
-func (b *Bucket) split(ctx context.Context, prefix string) ([]Part, error) {
-	for {
-		request := b.listRequest(prefix)
-		request.Delimiter = oss.Ptr("/")
-		page, err := b.client.ListObjectsV2(ctx, request)
-		if err != nil {
-			return nil, failure("list the bucket", err)
+// page is some objects in the order of their keys, or an error.
+type page struct {
+	objects []Object
+	err     error
+}
+
+// answer is the page of a part with the token of the next page, which is nil after the last.
+type answer struct {
+	part *part
+	page
+	token *string
+}
+
+// next returns the next page, nil at the end of the listing.
+func (l *listing) next() *page {
+	waited := false
+	for len(l.parts) > 0 {
+		l.request()
+		select { // before the loop works on a page, all further requests are made
+		case a := <-l.answers:
+			l.receive(a)
+			continue
+		default:
 		}
-		if page.IsTruncated || len(page.CommonPrefixes) == 0 || len(page.CommonPrefixes) > maxParts {
-			return nil, nil
+		first := l.parts[0]
+		switch {
+		case len(first.pages) > 0:
+			p := first.pages[0]
+			first.pages = slices.Delete(first.pages, 0, 1)
+			l.ahead--
+			if waited {
+				l.limit = min(2*l.limit, maxAhead)
+			}
+			return &p
+		case first.ended:
+			l.parts = l.parts[1:]
+		default:
+			waited = true
+			select {
+			case a := <-l.answers:
+				l.receive(a)
+			case <-l.ctx.Done(): // what is missing must not look like the end
+				return &page{err: failure(opList, l.ctx.Err())}
+			}
 		}
-		if len(page.CommonPrefixes) == 1 && len(page.Contents) == 0 {
-			prefix = strings.Clone(oss.ToString(page.CommonPrefixes[0].Prefix))
+	}
+	return nil
+}
+
+// request makes the requests that may be made now, in the order in which the loop needs their answers.
+func (l *listing) request() {
+	for i, p := range l.parts {
+		needed := i == 0 && len(p.pages) < 2 // however many wait for their turn
+		if l.requests == l.bucket.streams || l.ahead >= l.limit && !needed {
+			return
+		}
+		if p.busy || p.ended {
 			continue
 		}
-		parts := []Part{{Objects: newObjects(page.Contents)}}
-		for _, p := range page.CommonPrefixes {
-			parts = append(parts, Part{Prefix: strings.Clone(oss.ToString(p.Prefix))})
-		}
-		return parts, nil
+		p.busy = true
+		l.requests++
+		l.ahead++
+		after, token := p.after, p.token
+		l.work.Go(func() {
+			a := answer{part: p}
+			a.objects, a.token, a.err = l.bucket.page(l.ctx, l.prefix, after, token)
+			select {
+			case l.answers <- a:
+			case <-l.ctx.Done():
+			}
+		})
 	}
+}
+
+// receive adds an answer to its part.
+func (l *listing) receive(a answer) {
+	p := a.part
+	l.requests--
+	p.busy, p.ended, p.token = false, a.token == nil, a.token
+	if p.until != "" {
+		beyond, _ := slices.BinarySearchFunc(a.objects, p.until+"\x00", func(o Object, key string) int { return strings.Compare(o.Key, key) })
+		if beyond < len(a.objects) {
+			a.objects, p.ended = a.objects[:beyond], true
+		}
+	}
+	p.pages = append(p.pages, a.page)
+	if !p.ended {
+		l.split(p, a.objects)
+	}
+}
+
+// split ends a part some pages after these objects, and begins another one there, if there are fewer parts than requests can be
+// made.
+func (l *listing) split(p *part, objects []Object) {
+	open := 0
+	for _, p := range l.parts {
+		if !p.ended {
+			open++
+		}
+	}
+	if open >= l.bucket.streams {
+		return
+	}
+	border := extrapolate(objects, partPages)
+	if border == "" || !strings.HasPrefix(border, l.prefix) || border <= objects[len(objects)-1].Key || p.until != "" && border >= p.until {
+		return
+	}
+	l.parts = slices.Insert(l.parts, slices.Index(l.parts, p)+1, &part{after: border, until: p.until})
+	p.until = border
+}
+
+// opList is the operation in the errors of a listing.
+const opList = "list the bucket"
+
+// page requests a page, which begins after a key or is that of a token. The token of the next page is nil after the last.
+func (b *Bucket) page(ctx context.Context, prefix, after string, token *string) ([]Object, *string, error) {
+	request := &oss.ListObjectsV2Request{Bucket: &b.name, Prefix: &prefix, MaxKeys: pageSize, EncodingType: oss.Ptr("url"), ContinuationToken: token}
+	if token == nil && after != "" {
+		request.StartAfter = &after
+	}
+	result, err := b.client.ListObjectsV2(ctx, request)
+	switch {
+	case err != nil:
+		return nil, nil, failure(opList, err)
+	case result.Name == nil: // the answer of a proxy, perhaps: the SDK takes any XML, or none, for a listing
+		return nil, nil, &Error{Op: opList, Code: "NoListing"}
+	case !result.IsTruncated:
+		return newObjects(result.Contents), nil, nil
+	case oss.ToString(result.NextContinuationToken) == "":
+		return nil, nil, &Error{Op: opList, Code: "NoContinuationToken"}
+	}
+	return newObjects(result.Contents), result.NextContinuationToken, nil
 }
 
 func newObjects(contents []oss.ObjectProperties) []Object {
 	objects := make([]Object, len(contents))
 	for i, o := range contents {
-		objects[i] = newObject(o)
+		objects[i] = Object{Key: oss.ToString(o.Key), ETag: bucket.ETag(oss.ToString(o.ETag)), Size: o.Size, LastModified: oss.ToTime(o.LastModified)}
 	}
 	return objects
-}
-
-func newObject(o oss.ObjectProperties) Object {
-	// The page's XML is one string: cloned, the parts that are kept do not keep all of it.
-	return Object{Key: strings.Clone(oss.ToString(o.Key)), ETag: strings.Clone(bucket.ETag(oss.ToString(o.ETag))), Size: o.Size, LastModified: oss.ToTime(o.LastModified)}
 }
