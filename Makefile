@@ -12,6 +12,9 @@ CLIENTS     := internal/sandbox/testdata/clients
 DEVS        := deploy/testdata/serverless-devs
 AXE         := internal/console/testdata/axe
 NPM_CI      := npm ci --ignore-scripts --no-audit --no-fund
+# In the language of the terminal: $(call say,English,Chinese).
+LOCALE      := $(firstword $(LC_ALL) $(LC_MESSAGES) $(LANG))
+say         = $(if $(filter zh zh_% zh-% zh.%,$(LOCALE)),$(2),$(1))
 # The race detector needs a C compiler.
 RACE        := $(if $(shell command -v $${CC:-gcc} || command -v cc),-race)
 CARD        ?= testdata/cards/scan-01.jpg
@@ -44,14 +47,14 @@ serverless-devs: $(DEVS)/node_modules/.installed
 
 # npm writes node_modules anew, so the stamp inside is as new as what was installed.
 %/node_modules/.installed: %/package.json %/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer (https://nodejs.org)" >&2; exit 1; }
-	@echo "Installing $* ..."
+	@command -v npm >/dev/null || { echo "$(call say,npm is missing: install Node.js 20 or newer (https://nodejs.org),找不到 npm：请安装 Node.js 20 或更高版本（https://nodejs.org）)" >&2; exit 1; }
+	@echo "$(call say,Installing,正在安装) $* ..."
 	cd $* && $(NPM_CI)
 	@touch $@
 
 dist/.modules: go.mod go.sum
-	@command -v go >/dev/null || { echo "go is missing: install Go 1.25 or newer (https://go.dev/dl/)" >&2; exit 1; }
-	@echo "Downloading Go modules ..."
+	@command -v go >/dev/null || { echo "$(call say,go is missing: install Go 1.25 or newer (https://go.dev/dl/),找不到 go：请安装 Go 1.25 或更高版本（https://go.dev/dl/）)" >&2; exit 1; }
+	@echo "$(call say,Downloading Go modules,正在下载 Go 模块) ..."
 	go mod download
 	@mkdir -p dist && touch $@
 
