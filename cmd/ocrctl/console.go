@@ -74,6 +74,7 @@ once: 100,000 images are about 300 listing and 100,000 reading requests at the s
 
 // console serves the page until ctx ends.
 func (s *settings) console(ctx context.Context, f consoleFlags) error {
+	s.parallel = f.parallel
 	conf, bucket, err := s.open()
 	if err != nil {
 		return err

@@ -2,13 +2,20 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"fc-idcard-ocr/internal/ctl/display"
+	"fc-idcard-ocr/internal/ctl/listtest"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/fcapi"
 
@@ -30,6 +37,7 @@ func TestWrongFlagsAreToldInPlainWords(t *testing.T) {
 		`--limit "many": accepted is a whole number, such as 100`:                              {"backfill", "--all", "--limit", "many"},
 		`--watch "soon": accepted is a duration, such as 30s, 15m or 48h`:                      {"status", "--watch", "soon"},
 		`--parallel "0": accepted is a whole number from 1 to 256`:                             {"status", "--parallel", "0"},
+		`--parallel "300": accepted is a whole number from 1 to 256`:                           {"reconcile", "--parallel", "300"},
 		`--parallel "257": accepted is a whole number from 1 to 256`:                           {"export", "--parallel", "257"},
 		`--claim-age "0s": accepted is a duration of more than 0, such as 30s, 15m or 2h`:      {"status", "--claim-age", "0s"},
 		`--all "perhaps": accepted are true and false`:                                         {"backfill", "--all=perhaps"},
@@ -45,6 +53,39 @@ func TestWrongFlagsAreToldInPlainWords(t *testing.T) {
 		assert.Equal(t, exitUsage, r.code, args)
 		assert.Contains(t, r.stderr, text)
 		assert.NotContains(t, r.stderr, "strconv")
+	}
+}
+
+func TestAllRequestsThatParallelAllowsAreMadeAtATime(t *testing.T) {
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "id")
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "secret")
+	for _, command := range [][]string{{"status"}, {"export"}, {"report", "--month", "2026-11"}} {
+		const parallel = 60
+		store := &listtest.Server{LastModified: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), Body: []byte("{}")}
+		for i := range 2 * parallel {
+			key := fmt.Sprintf("%03d.jpg", i)
+			store.Keys = append(store.Keys, key, key+".ocr.json")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		var underWay atomic.Int64
+		all := make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, ".json") {
+				if underWay.Add(1) == parallel {
+					close(all)
+				}
+				select { // no document is served before all that may be read at a time were requested
+				case <-all:
+				case <-ctx.Done():
+				}
+			}
+			store.ServeHTTP(w, r)
+		}))
+		var output bytes.Buffer
+		run(ctx, append(command, "-b", "cards", "-r", "cn-hangzhou", "--oss-endpoint", server.URL, "--parallel", strconv.Itoa(parallel)), strings.NewReader(""), &output, &output)
+		assert.NoError(t, ctx.Err(), "%s: %d requests at a time", command[0], underWay.Load())
+		cancel()
+		server.Close()
 	}
 }
 

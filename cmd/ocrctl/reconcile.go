@@ -60,7 +60,7 @@ Exit code 1: something is unexplained, or fewer calls than --warn-below are left
 	}
 	flags := c.Flags()
 	s.bucketFlags(c)
-	flags.IntVar(&f.Parallel, "parallel", 16, "`number` of requests at a time, 1 to 256")
+	parallelFlag(flags, &f.Parallel)
 	flags.StringVar(&f.product, "product", "", "product `code` of the API in the market [OCRCTL_MARKET_PRODUCT] (default the account's only one)")
 	flags.StringVar(&f.kind, "package", "", "only packages of this `kind`: calls or resource")
 	flags.StringVar(&f.endpoint, "market-endpoint", "", "`URL` of the market's API [OCRCTL_MARKET_ENDPOINT] (default "+marketclient.Endpoint+")")
@@ -106,6 +106,7 @@ func (s *settings) checkReconcile(f *reconcileFlags) (err error) {
 }
 
 func (s *settings) reconcile(ctx context.Context, f reconcileFlags) error {
+	s.parallel = f.Parallel
 	conf, bucket, err := s.open()
 	if err != nil {
 		return err

@@ -71,6 +71,7 @@ was forced, of images sent by HTTP, and of ocrctl recognize. ocrctl reconcile co
 }
 
 func (s *settings) report(ctx context.Context, f reportFlags, month billing.Month) error {
+	s.parallel = f.Parallel
 	conf, bucket, err := s.open()
 	if err != nil {
 		return err

@@ -77,6 +77,10 @@ func (s *settings) listingFlags(c *cobra.Command, prefix *string, parallel *int)
 	s.bucketFlags(c)
 	flags := c.Flags()
 	flags.StringVarP(prefix, "prefix", "p", "", "only keys that begin with this `prefix`")
+	parallelFlag(flags, parallel)
+}
+
+func parallelFlag(flags *pflag.FlagSet, parallel *int) {
 	*parallel = 16
 	flags.Var(number{parallel, 1, maxParallel}, "parallel", "`number` of requests at a time, 1 to 256")
 }
