@@ -165,6 +165,7 @@ func TestCallsThatCannotBeSentAreRefusedBeforehand(t *testing.T) {
 		"both":       {ImageURL: "https://example.com/a.jpg", Image: []byte{1}},
 		"data: URL":  {ImageBase64: "data:image/jpeg;base64,AAAA"},
 		"line break": {ImageBase64: "AAAA\r\nAAAA"},
+		"padding":    {ImageBase64: "AAA=AAAA"},
 	} {
 		_, err := client.Recognize(t.Context(), r)
 		assert.ErrorIs(t, err, ocrclient.ErrInvalid, name)

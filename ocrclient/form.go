@@ -33,7 +33,7 @@ func newForm(r Request) (*form, error) {
 	image := param{name: "imgUrl", value: r.ImageURL}
 	if r.ImageURL == "" {
 		image = param{name: "imgData", picture: &picture{raw: r.Image, encoded: r.ImageBase64}}
-		if i := strings.IndexFunc(r.ImageBase64, notBase64); i >= 0 {
+		if i := strings.IndexFunc(strings.TrimRight(r.ImageBase64, "="), notBase64); i >= 0 {
 			return nil, fmt.Errorf("%w: Request.ImageBase64 is not standard base64 at byte %d", ErrInvalid, i)
 		}
 	}
@@ -56,7 +56,7 @@ func checkImageURL(raw string) error {
 }
 
 func notBase64(c rune) bool {
-	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '+' && c != '/' && c != '='
+	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '+' && c != '/'
 }
 
 // parts returns the encoded form around its picture.
@@ -126,7 +126,7 @@ type picture struct {
 }
 
 const (
-	rawChunk    = 3 * 4096 // a multiple of 3, so that only the last chunk is padded
+	rawChunk    = 3 * 2048 // a multiple of 3, so that only the last chunk is padded
 	base64Chunk = rawChunk / 3 * 4
 )
 
@@ -150,7 +150,11 @@ func (p *picture) writeTo(w io.Writer) {
 			return
 		}
 		w.Write(buf)
-		p.escaped += int64(len(buf) + 2*(bytes.Count(buf, []byte{'+'})+bytes.Count(buf, []byte{'/'})+bytes.Count(buf, []byte{'='})))
+		escapes := bytes.Count(buf, []byte{'+'}) + bytes.Count(buf, []byte{'/'})
+		if buf[len(buf)-1] == '=' { // nowhere but at the end
+			escapes += bytes.Count(buf, []byte{'='})
+		}
+		p.escaped += int64(len(buf) + 2*escapes)
 	}
 }
 
