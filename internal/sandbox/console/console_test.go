@@ -188,7 +188,7 @@ func TestADroppedCardIsShownBesideItsPicture(t *testing.T) {
 	assert.Contains(t, shown, "does not fit the ID number", "女 does not")
 	assert.Contains(t, shown, "consistent")
 	assert.Contains(t, shown, masked)
-	assert.Equal(t, []string{"Claim done", "Look done", "Recognise done", "Write done", "Release done"},
+	assert.Equal(t, []string{"Claim done", "Inspect done", "Recognise done", "Write done", "Release done"},
 		evaluate[[]string](t, page, `[...document.querySelectorAll("#steps li")].map(li => li.innerText.replace("\n", " "))`))
 	assert.Subset(t, []string{"done", "current", "waiting"}, evaluate[[]string](t, page, `[...seen]`), evaluate[string](t, page, `window.why ?? ""`))
 	until(t, page, `document.querySelector("#picture").naturalWidth > 100`)
