@@ -170,9 +170,6 @@ func (c *Client) Triggers(ctx context.Context) ([]Trigger, error) {
 // Error is a call that failed. Its text holds the API's code, status and request ID.
 type Error = acsapi.Error
 
-// Configuration reports that no such call will succeed until somebody changes credentials, permissions, names or addresses.
-func Configuration(err error) bool { return acsapi.Configuration(err) }
-
 // call calls an operation of the function.
 func (c *Client) call(ctx context.Context, r acsapi.Request, operation string) (acsapi.Response, error) {
 	r.Path = "/" + Version + "/functions/" + url.PathEscape(c.Function) + operation

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fc-idcard-ocr/internal/ctl/acsapi"
 	"fc-idcard-ocr/internal/ctl/credentials"
 	"fc-idcard-ocr/internal/ctl/fcclient"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
@@ -87,7 +88,7 @@ func TestWhatIsNotSignedRightIsRefused(t *testing.T) {
 		change(&wrong)
 		_, err := wrong.InvokeAsync(t.Context(), []byte(`{"canary":1}`))
 		assert.ErrorContains(t, err, name)
-		assert.True(t, fcclient.Configuration(err))
+		assert.True(t, acsapi.Configuration(err))
 		assert.NotContains(t, err.Error(), "canary")
 	}
 	for name, change := range map[string]func(*http.Request){
@@ -102,7 +103,7 @@ func TestWhatIsNotSignedRightIsRefused(t *testing.T) {
 		meddled := *client
 		meddled.HTTP = &http.Client{Transport: meddle(change)}
 		_, err := meddled.InvokeAsync(t.Context(), []byte(`{}`))
-		assert.True(t, fcclient.Configuration(err), "%s: %v", name, err)
+		assert.True(t, acsapi.Configuration(err), "%s: %v", name, err)
 	}
 	assert.Empty(t, f.events)
 	response, err := server.Client().Post(server.URL+"/2023-03-30/functions/idcard-ocr/invocations", "application/json", strings.NewReader("{}"))
@@ -167,7 +168,7 @@ func TestWhatCanPassIsTriedAgain(t *testing.T) {
 	var failed *fcclient.Error
 	require.True(t, errors.As(err, &failed))
 	assert.Equal(t, 503, failed.Status)
-	assert.False(t, fcclient.Configuration(err))
+	assert.False(t, acsapi.Configuration(err))
 	assert.Equal(t, 7, calls)
 }
 
