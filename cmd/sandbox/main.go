@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fc-idcard-ocr/internal/ctl/interrupt"
 	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/sandbox"
 	"fc-idcard-ocr/internal/sandbox/fcfake"
@@ -38,9 +38,7 @@ const (
 
 func main() {
 	restrictFiles()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, nil))
+	os.Exit(run(interrupt.Context(), os.Args[1:], os.Stdout, os.Stderr, nil))
 }
 
 // flags are what the command line says.
