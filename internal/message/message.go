@@ -27,6 +27,9 @@ const (
 	Chinese Language = "zh"
 )
 
+// Languages are all of them.
+var Languages = []Language{English, Chinese}
+
 // catalog has the translations of the language in use; nil is English, which needs none.
 var catalog atomic.Pointer[map[string]string]
 
@@ -79,6 +82,16 @@ type Key string
 
 // Text returns the text in the language in use.
 func Text(k Key) string { return lookup(string(k)) }
+
+// In returns the text in a language, whichever is in use: to recognise what was written in another one.
+func In(l Language, k Key) string {
+	if l == Chinese {
+		if translation := (*parseChinese())[string(k)]; translation != "" {
+			return translation
+		}
+	}
+	return string(k)
+}
 
 // lookup returns the translation of an English text, or the text itself if there is none.
 func lookup(text string) string {

@@ -66,7 +66,7 @@ func Resume(path string, format Format, masked bool) (f *File, err error) {
 	var end int64
 	switch {
 	case format == Table || masked:
-		return f, f.checkBeginning(map[Format]string{CSV: csvHeader, JSONLines: beginning, Table: tableHeader()}[format])
+		return f, f.checkBeginning(map[Format][]string{CSV: {csvHeader}, JSONLines: {beginning}, Table: tableHeaders()}[format])
 	case format == CSV:
 		f.After, end, err = lastCSV(file)
 		f.Headed = end > 0
@@ -83,21 +83,23 @@ func Resume(path string, format Format, masked bool) (f *File, err error) {
 	return f, err
 }
 
-// checkBeginning makes ready for the replay of a file, if it begins as it should.
-func (f *File) checkBeginning(want string) error {
+// checkBeginning makes ready for the replay of a file, if it begins in one of the accepted ways.
+func (f *File) checkBeginning(accepted []string) error {
 	info, err := f.file.Stat()
 	if err != nil {
 		return err
 	}
-	got := make([]byte, min(info.Size(), int64(len(want))))
-	if _, err := f.file.ReadAt(got, 0); err != nil {
-		return err
+	for _, want := range accepted {
+		got := make([]byte, min(info.Size(), int64(len(want))))
+		if _, err := f.file.ReadAt(got, 0); err != nil {
+			return err
+		}
+		if string(got) == want[:len(got)] {
+			f.replay = info.Size()
+			return nil
+		}
 	}
-	if string(got) != want[:len(got)] {
-		return errForeign
-	}
-	f.replay = info.Size()
-	return nil
+	return errForeign
 }
 
 // Write writes p, or finds that it is there already.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
@@ -94,10 +95,35 @@ func TestAReplayFollowsTheBucket(t *testing.T) {
 	assert.Equal(t, 5, strings.Count(complete(), "\n"))
 }
 
+func TestATableOfAnotherLanguageIsWrittenAnewInTheOneInUse(t *testing.T) {
+	t.Cleanup(func() { message.Use(message.English) })
+	s := shelf{}
+	for i := range 5 {
+		s.add(t, fmt.Sprintf("%d.jpg", i), &result.Card{Name: "甲"})
+	}
+	path := filepath.Join(t.TempDir(), "table")
+	complete := func(l message.Language) string {
+		message.Use(l)
+		file, err := Resume(path, Table, true)
+		require.NoError(t, err)
+		run(t, s, Options{Mask: true}, New(Table, file, file.Headed))
+		require.NoError(t, file.Close(true))
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return string(text)
+	}
+	english := complete(message.English)
+	chinese := complete(message.Chinese)
+	assert.NotEqual(t, english, chinese)
+	assert.Equal(t, english, complete(message.English))
+	require.NoError(t, os.WriteFile(path, []byte(english[:len(english)/2]), 0o600))
+	assert.Equal(t, chinese, complete(message.Chinese))
+}
+
 func TestNothingIsAddedToAForeignFile(t *testing.T) {
 	for _, format := range []Format{CSV, JSONLines, Table} {
 		for _, text := range []string{"hello\n", "a,b\r\n1,2\r\n", bom + "a,b\r\n", "{}\n", "hello", "\xff\xff\xff\xff", csvHeader + "a,b\r\n", csvHeader + "\"a\"b\r\n", beginning + "\n", beginning + "1}\n"} {
-			if format == Table && strings.HasPrefix(text, tableHeader()) || format == CSV && strings.HasPrefix(csvHeader, text) {
+			if format == CSV && strings.HasPrefix(csvHeader, text) {
 				continue
 			}
 			path := filepath.Join(t.TempDir(), "mine")

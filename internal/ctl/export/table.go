@@ -21,20 +21,27 @@ type tableWriter struct{ buffer *bufio.Writer }
 
 // NewTable writes a table for eyes.
 func NewTable(w io.Writer) Writer {
+	return newTable(w, message.Current())
+}
+
+func newTable(w io.Writer, l message.Language) Writer {
 	t := &tableWriter{bufio.NewWriter(w)}
 	names := make([]string, len(tableColumns))
 	for i, c := range tableColumns {
-		names[i] = message.Text(c.name)
+		names[i] = message.In(l, c.name)
 	}
 	t.row(names...) //nolint:errcheck // End returns the error
 	return t
 }
 
-// tableHeader is how every table begins, in the language in use.
-func tableHeader() string {
-	var b strings.Builder
-	NewTable(&b).End() //nolint:errcheck // a builder takes everything
-	return b.String()
+// tableHeaders are how tables begin: one for each language, as the language of the terminal may change between two runs.
+func tableHeaders() (headers []string) {
+	for _, l := range message.Languages {
+		var b strings.Builder
+		newTable(&b, l).End() //nolint:errcheck // a builder takes everything
+		headers = append(headers, b.String())
+	}
+	return headers
 }
 
 func (t *tableWriter) row(cells ...string) error {
