@@ -29,16 +29,16 @@ func TestCrashAnywhere(t *testing.T) {
 	t.Parallel()
 	const call = "POST ocrIdCard"
 	points := []struct {
-		name, request string
-		paid          bool // the answer is not yet beside the image
+		name, chinese, request string
+		paid                   bool // the answer is not yet beside the image
 	}{
-		{name: "APPEND claim", request: "APPEND 2026/a.jpg.ocr.claim"},
-		{name: "HEAD image", request: "HEAD 2026/a.jpg"},
-		{name: "HEAD result", request: "HEAD 2026/a.jpg.ocr.json"},
-		{name: call, request: call},
-		{name: "HEAD image again", request: "HEAD 2026/a.jpg", paid: true},
-		{name: "PUT result", request: "PUT 2026/a.jpg.ocr.json", paid: true},
-		{name: "DELETE claim", request: "DELETE 2026/a.jpg.ocr.claim"},
+		{name: "APPEND claim", chinese: "APPEND 处理标记", request: "APPEND 2026/a.jpg.ocr.claim"},
+		{name: "HEAD image", chinese: "HEAD 图片", request: "HEAD 2026/a.jpg"},
+		{name: "HEAD result", chinese: "HEAD 结果文档", request: "HEAD 2026/a.jpg.ocr.json"},
+		{name: call, chinese: call + " ", request: call},
+		{name: "HEAD image again", chinese: "再次 HEAD 图片", request: "HEAD 2026/a.jpg", paid: true},
+		{name: "PUT result", chinese: "PUT 结果文档", request: "PUT 2026/a.jpg.ocr.json", paid: true},
+		{name: "DELETE claim", chinese: "DELETE 处理标记", request: "DELETE 2026/a.jpg.ocr.claim"},
 	}
 	var mu sync.Mutex
 	outcomes := map[string]string{}
@@ -112,19 +112,23 @@ func TestCrashAnywhere(t *testing.T) {
 			}
 		}
 	})
-	var table strings.Builder
-	table.WriteString("| killed | `retry`: calls accepted | charged | document | extra | `park`: calls accepted | charged | document | extra |\n|---|---|---|---|---|---|---|---|---|\n")
+	tables := map[string]*strings.Builder{"guarantees.md": {}, "guarantees.zh-CN.md": {}}
+	const rule = "|---|---|---|---|---|---|---|---|---|\n"
+	tables["guarantees.md"].WriteString("| killed | `retry`: calls accepted | charged | document | extra | `park`: calls accepted | charged | document | extra |\n" + rule)
+	tables["guarantees.zh-CN.md"].WriteString("| 进程被杀死的时刻 | `retry`：接受的调用 | 计费 | 结果文档 | 可能的额外计费 | `park`：接受的调用 | 计费 | 结果文档 | 可能的额外计费 |\n" + rule)
 	for _, point := range points {
 		for _, when := range []string{"before", "after"} {
 			name := when + " " + point.name
-			fmt.Fprintf(&table, "| %s |%s%s\n", name, outcomes[name+" retry"], outcomes[name+" park"])
+			cells := outcomes[name+" retry"] + outcomes[name+" park"]
+			fmt.Fprintf(tables["guarantees.md"], "| %s |%s\n", name, cells)
+			fmt.Fprintf(tables["guarantees.zh-CN.md"], "| %s%s |%s\n", point.chinese, map[string]string{"before": "之前", "after": "之后"}[when], cells)
 		}
 	}
-	t.Log("\n" + table.String())
+	t.Log("\n" + tables["guarantees.md"].String())
 	if t.Failed() {
 		return
 	}
-	for _, name := range []string{"guarantees.md", "guarantees.zh-CN.md"} {
+	for name, table := range tables {
 		path := "../../docs/" + name
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
