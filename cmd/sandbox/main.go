@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/interrupt"
 	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/sandbox"
@@ -123,7 +124,7 @@ Exit codes: 0 stopped, or all pictures of --once recognised; 1 not all recognise
 	case errors.Is(err, errNotRecognized):
 		return exitFailed
 	case errors.As(err, &usage):
-		message.Fprintf(stderr, "sandbox: %v\nsandbox --help lists the flags.\n", err)
+		message.Fprintf(stderr, "sandbox: %v\nsandbox --help lists the flags.\n", display.Lines(err.Error()))
 		return exitUsage
 	case ctx.Err() != nil && !s.served: // the cancelled step returns an error of its own
 		fmt.Fprintln(stderr, "sandbox:", message.Text("stopped before it was done"))

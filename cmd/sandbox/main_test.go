@@ -178,6 +178,44 @@ func TestServeShowsTheDemoAndWhatIsDroppedIn(t *testing.T) {
 	}
 }
 
+func TestNothingFromTheBucketReachesTheTerminalRaw(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	dir := t.TempDir()
+	var stdout, stderr sandboxtest.Output
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"--function", function, "--dir", dir, "--port", "0", "--no-mask"}, &stdout, &stderr, reader{})
+	}()
+	shows := func(output *sandboxtest.Output, text string) {
+		t.Helper()
+		require.Eventually(t, func() bool { return strings.Contains(output.String(), text) }, 20*time.Second, 5*time.Millisecond, "%s: %s", text, output)
+	}
+	shows(&stdout, "Ctrl-C stops it")
+	put := func(name, content string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "oss", "cards", name), []byte(content), 0o600))
+	}
+	const document = `{"schemaVersion":1,"status":"failed","error":{"code":"\u001b[31mX","message":"a\rb\u202ec"}}`
+	put("a\u202eb.jpg", "card")
+	shows(&stdout, ` a\u202eb.jpg  张三`)
+	put("a\u200bb.pdf", "card")
+	shows(&stdout, `- a\u200bb.pdf is not taken`)
+	put("failed.jpg.ocr.json", document)
+	shows(&stdout, `✘ failed.jpg  \x1b[31mX: a\x0db\u202ec`)
+	put("card.jpg.ocr.json", `{"schemaVersion":1,"status":"recognized","card":{"name":"\u009b31m","sex":"\t"}}`)
+	shows(&stdout, `card.jpg  \u009b31m  \x09`)
+	put("odd\u200b.jpg.ocr.json", "\x1b[2J")
+	shows(&stderr, `odd\u200b.jpg: `)
+	stop()
+	assert.Equal(t, exitOK, <-ended)
+	for _, output := range []string{stdout.String(), stderr.String()} {
+		assert.Equal(t, display.Lines(output), output)
+	}
+	var d sandbox.Document
+	require.NoError(t, json.Unmarshal([]byte(document), &d))
+	assert.Equal(t, "  ✘ failed  \\x1b[31mX: a\\x0db\\u202ec\n", cardTable(d))
+}
+
 // stopper is stderr that ends the command as soon as it says something.
 type stopper struct {
 	sandboxtest.Output

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/sync/errgroup"
 
+	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/sandbox"
 )
@@ -72,15 +74,19 @@ func (s *session) once(ctx context.Context, files []string) (err error) {
 	}
 	bar.Finish() //nolint:errcheck // a display
 
-	encoder := json.NewEncoder(s.stdout)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(documents); err != nil {
 		return err
 	}
+	if _, err := s.stdout.Write(display.JSON(text.Bytes())); err != nil {
+		return err
+	}
 	for n := range files {
 		if !recognized[n] {
-			message.Fprintf(s.stderr, "%s: not recognised: %s\n", files[n], problems[n])
+			message.Fprintf(s.stderr, "%s: not recognised: %s\n", display.Printable(files[n]), display.Printable(problems[n]))
 			err = errNotRecognized
 		}
 	}

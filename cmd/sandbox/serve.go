@@ -43,7 +43,7 @@ func (s *session) serve(ctx context.Context) error {
 		}
 		o.OnIgnored = func(key, why string) {
 			select {
-			case ignored <- message.Sprintf("%s - %s is not taken: %s", time.Now().Format(time.TimeOnly), result.MaskKey(key), why):
+			case ignored <- message.Sprintf("%s - %s is not taken: %s", time.Now().Format(time.TimeOnly), display.Printable(result.MaskKey(key)), why):
 			default:
 			}
 		}
@@ -63,11 +63,11 @@ func (s *session) serve(ctx context.Context) error {
 	if ctx.Err() == nil {
 		s.howTo(cloud)
 	}
-	var display sync.WaitGroup
-	display.Go(func() { s.showResults(ctx, cloud, results, ignored) })
+	var shown sync.WaitGroup
+	shown.Go(func() { s.showResults(ctx, cloud, results, ignored) })
 	s.served = true
 	<-ctx.Done()
-	display.Wait()
+	shown.Wait()
 	fmt.Fprintln(s.stderr, message.Text("\nStopping ..."))
 	return cloud.Close()
 }
@@ -152,7 +152,7 @@ func (s *session) showResults(ctx context.Context, cloud *sandbox.Cloud, results
 		document, err := cloud.Document(ctx, key)
 		if err != nil {
 			if ctx.Err() == nil {
-				fmt.Fprintf(s.stderr, "%s: %v\n", result.MaskKey(key), err)
+				fmt.Fprintf(s.stderr, "%s: %s\n", display.Printable(result.MaskKey(key)), display.Printable(err.Error()))
 			}
 			continue
 		}
@@ -170,7 +170,7 @@ func (s *session) masked(key string, d sandbox.Document) (string, sandbox.Docume
 	return result.MaskKey(key), d
 }
 
-// cardLine is a document on one line.
+// cardLine is a document on one line, in printable characters: keys and documents can hold anything.
 func cardLine(key string, d sandbox.Document) string {
 	when := d.CompletedAt.Local().Format(time.TimeOnly)
 	if !d.Recognized() {
@@ -178,21 +178,21 @@ func cardLine(key string, d sandbox.Document) string {
 		if d.Error.Retryable {
 			again = message.Text(" (FC tries again)")
 		}
-		return fmt.Sprintf("%s ✘ %s  %s: %s%s", when, key, d.Error.Code, d.Error.Message, again)
+		return display.Printable(fmt.Sprintf("%s ✘ %s  %s: %s%s", when, key, d.Error.Code, d.Error.Message, again))
 	}
 	fields := []string{d.Card.Name, d.Card.Sex, d.Card.Ethnicity, d.Card.BirthDate, d.Card.IDNumber, d.Card.Address}
 	mark := "✔"
 	if !d.Validation.Valid {
 		mark = "?"
 	}
-	return fmt.Sprintf("%s %s %s  %s", when, mark, key, strings.Join(fields, "  "))
+	return display.Printable(fmt.Sprintf("%s %s %s  %s", when, mark, key, strings.Join(fields, "  ")))
 }
 
 // cardTable is a document as a table with a mark for each field: ✔ read and consistent, ✘ not read or inconsistent.
 func cardTable(d sandbox.Document) string {
 	var b strings.Builder
 	if !d.Recognized() {
-		fmt.Fprintf(&b, "  ✘ %s  %s: %s\n", d.Status, d.Error.Code, d.Error.Message)
+		fmt.Fprintf(&b, "  ✘ %s\n", display.Printable(fmt.Sprintf("%s  %s: %s", d.Status, d.Error.Code, d.Error.Message)))
 		return b.String()
 	}
 	// A check that could not be made does not speak against a field.
@@ -215,7 +215,7 @@ func cardTable(d sandbox.Document) string {
 		if row.value == "" || !row.consistent {
 			mark = "✘"
 		}
-		fmt.Fprintf(&b, "  %s %s %s\n", mark, display.Pad(message.Text(row.label), 11), row.value)
+		fmt.Fprintf(&b, "  %s %s %s\n", mark, display.Pad(message.Text(row.label), 11), display.Printable(row.value))
 	}
 	return b.String()
 }
