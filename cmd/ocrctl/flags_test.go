@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/listtest"
+	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/fcapi"
 
@@ -47,6 +49,9 @@ func TestWrongFlagsAreToldInPlainWords(t *testing.T) {
 		`--bucket needs a value`:                                                               {"status", "--bucket"},
 		`unknown command "statsu"; did you mean status?`:                                       {"statsu"},
 		`unknown command "./box"; name the sandbox's folder with --sandbox-dir ./box`:          {"--sandbox", "./box"},
+		`unknown command "stats"; did you mean status?`:                                        {"help", "stats"},
+		`unknown command "powershel"; did you mean powershell?`:                                {"completion", "powershel"},
+		`no month; name it with --month, such as 2026-11`:                                      {"report"},
 		`--fc-endpoint "http://example.com": accepted are an https:// URL, and http:// for lo`: {"backfill", "--all", "-b", "cards", "-r", "cn-hangzhou", "--fc-endpoint", "http://example.com"},
 	} {
 		r := runAlone(t, args...)
@@ -86,6 +91,37 @@ func TestAllRequestsThatParallelAllowsAreMadeAtATime(t *testing.T) {
 		assert.NoError(t, ctx.Err(), "%s: %d requests at a time", command[0], underWay.Load())
 		cancel()
 		server.Close()
+	}
+}
+
+func TestHelpAndCompletionKnowTheirNames(t *testing.T) {
+	for text, args := range map[string][]string{
+		"ocrctl status [flags]": {"help", "status"},
+		"Commands:":             {"help"},
+		"powershell":            {"completion"},
+		"# bash completion":     {"completion", "bash"},
+	} {
+		r := runAlone(t, args...)
+		assert.Equal(t, exitOK, r.code, r.stderr)
+		assert.Contains(t, r.stdout, text)
+	}
+}
+
+func TestTheVersionIsOneJSONObject(t *testing.T) {
+	var b about
+	require.NoError(t, json.Unmarshal([]byte(runAlone(t, "version", "-o", "json").stdout), &b))
+	assert.Equal(t, build(), b)
+}
+
+func TestMissingCredentialsAreToldWithoutTheNameOfTheRequest(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
+	t.Cleanup(func() { message.Use(message.English) })
+	for locale, text := range map[string]string{"C": "ocrctl: no credentials of Alibaba Cloud found; set ALIBABA", "zh_CN.UTF-8": "ocrctl: 没有找到阿里云凭证；请设置 ALIBABA"} {
+		t.Setenv("LC_ALL", locale)
+		r := runAlone(t, "status", "-b", "cards", "-r", "cn-hangzhou")
+		assert.Equal(t, exitConfiguration, r.code)
+		assert.Contains(t, r.stderr, text)
 	}
 }
 

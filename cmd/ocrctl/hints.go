@@ -52,7 +52,7 @@ var stateHints = map[inventory.State]message.Key{
 	inventory.Stale:      "`ocrctl backfill --retry-failed stale` submits it (" + onePaidCall + ")",
 	inventory.InProgress: "wait: the function is at work on it",
 	inventory.StaleClaim: "its work broke off; `ocrctl backfill` submits it (a paid answer that waits in its claim costs nothing more)",
-	inventory.Unreadable: "see to its document: restore, permit or remove it",
+	inventory.Unreadable: "see to its document: restore, permit or remove it; a removed one is paid for again",
 }
 
 // hintFor is the hint of a code in one sentence.

@@ -137,5 +137,31 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 	}
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	message.Help(root)
+	refuseUnknownNames(root)
 	return root
+}
+
+// refuseUnknownNames has "help" and "completion" fail for a name that they do not know. Cobra shows the help instead, and reports
+// success.
+func refuseUnknownNames(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		parent := map[string]*cobra.Command{"help": root, "completion": c}[c.Name()]
+		if parent == nil {
+			continue
+		}
+		c.Args, c.DisableFlagsInUseLine, c.SuggestionsMinimumDistance = cobra.ArbitraryArgs, true, 2
+		show := c.Run
+		c.Run, c.RunE = nil, func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				if found, _, err := parent.Find(args[:1]); err != nil || found == parent {
+					return usageError{message.Errorf("unknown command %q%s", args[0], message.DidYouMean("", parent.SuggestionsFor(args[0])))}
+				}
+			}
+			if show == nil {
+				return c.Help()
+			}
+			show(c, args)
+			return nil
+		}
+	}
 }

@@ -54,6 +54,9 @@ was forced, of images sent by HTTP, and of ocrctl recognize. ocrctl reconcile co
 		if f.format == "" {
 			f.format = s.output
 		}
+		if f.month == "" {
+			return usageError{message.Errorf("no month; name it with --month, such as 2026-11")}
+		}
 		month, err := billing.ParseMonth(f.month)
 		switch {
 		case err != nil:

@@ -72,7 +72,7 @@ func (s *settings) show(ctx context.Context, key string, age time.Duration, open
 }
 
 func (s *settings) printImage(i inventory.Image) error {
-	help := strings.ReplaceAll(imageHint(i), "KEY", "'"+s.key(i.Key)+"'")
+	help := strings.ReplaceAll(imageHint(i), "KEY", s.typed(i.Key))
 	if s.json() {
 		return s.print(struct {
 			Key      string            `json:"key"`
@@ -92,10 +92,23 @@ func (s *settings) printImage(i inventory.Image) error {
 	}
 	if d := i.Document; d != nil {
 		s.printDocument(&b, row, *d)
+		charged := 0
+		if d.OCR.Charged {
+			charged = 1
+		}
+		row("cost", message.Sprintf("%d calls charged, and %d possible extra charges", charged, d.OCR.PossibleExtraCharges))
 	}
 	row("what helps", help)
 	_, err := fmt.Fprint(s.stdout, b.String())
 	return err
+}
+
+// typed is a key as somebody can type it in a command, or the word KEY if it is not shown as it is.
+func (s *settings) typed(key string) string {
+	if s.key(key) != key || display.Printable(key) != key || strings.Contains(key, "'") {
+		return "KEY"
+	}
+	return "'" + key + "'"
 }
 
 // stateWords say where an image stands.

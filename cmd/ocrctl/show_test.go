@@ -83,12 +83,14 @@ func TestShowPutsTheDocumentBesideItsChecks(t *testing.T) {
 	c.document("a.jpg", func(d *result.Document) {
 		d.Card = &result.Card{Name: "卡\u202e纳丽", IDNumber: card.IDNumber, Address: card.Address}
 		d.Validation = &result.Validation{Verdict: result.Contradictory, CheckDigit: &no, Reasons: []result.Reason{result.CheckDigitWrong}}
+		d.OCR.Charged, d.OCR.PossibleExtraCharges = true, 2
 	})
 	r := c.run("show", "a.jpg")
 	require.Equal(t, 0, r.code, r.stderr)
 	assert.Contains(t, r.stdout, "110***********002X")
 	assert.Contains(t, r.stdout, "no: check-digit-wrong")
-	assert.Contains(t, r.stdout, "what helps compare the card with the picture")
+	assert.Contains(t, r.stdout, "what helps compare the card with the picture (`ocrctl show 'a.jpg'")
+	assert.Contains(t, r.stdout, "cost       1 calls charged, and 2 possible extra charges")
 	assert.NotContains(t, r.stdout, card.IDNumber)
 	r = c.run("show", "a.jpg", "--no-mask")
 	assert.Contains(t, r.stdout, card.IDNumber)
@@ -106,6 +108,13 @@ func TestShowPutsTheDocumentBesideItsChecks(t *testing.T) {
 	assert.Contains(t, c.run("show", "a.jpg").stdout, "ocrctl backfill --retry-failed QuotaExhausted")
 	c.put("new.jpg", "a picture")
 	assert.Contains(t, c.run("show", "new.jpg").stdout, "no document")
+	const masked = "110101194912310021.jpg" // a key that is not shown as it is cannot be typed from the terminal
+	c.put(masked, "a picture")
+	c.document(masked, func(d *result.Document) {
+		d.Card, d.Validation = &result.Card{}, &result.Validation{Verdict: result.Contradictory}
+	})
+	assert.Contains(t, c.run("show", masked).stdout, "`ocrctl show KEY")
+	assert.Contains(t, c.run("show", masked, "--no-mask").stdout, "`ocrctl show '"+masked+"'")
 	assert.Equal(t, exitFailed, c.run("show", "nothing.jpg").code)
 	assert.Equal(t, exitUsage, c.run("show", "notes.txt").code)
 	assert.Equal(t, exitUsage, c.run("show").code)

@@ -130,11 +130,11 @@ func (s *settings) learnFunction(ctx context.Context, t *verify.Target, o verify
 }
 
 func (s *settings) printAssumption(f verify.Finding) {
-	fmt.Fprintf(s.stdout, "%s  %-20s %s\n", display.Pad(f.Verdict.Title(), 13), f.ID, f.Assumption)
+	fmt.Fprintf(s.stdout, "%s  %-21s %s\n", display.Pad(f.Verdict.Title(), 13), f.ID, f.Assumption)
 	if f.Detail != "" {
-		fmt.Fprintf(s.stdout, "%36s%s\n", "", f.Detail)
+		fmt.Fprintf(s.stdout, "%37s%s\n", "", f.Detail)
 	}
 	if f.Follows != "" {
-		fmt.Fprintf(s.stdout, "%33s-> %s\n", "", f.Follows)
+		fmt.Fprintf(s.stdout, "%34s-> %s\n", "", f.Follows)
 	}
 }

@@ -25,8 +25,16 @@ func (c Credentials) GoString() string { return c.String() }
 // Provider gives the credentials that are good now. Temporary ones are renewed, so ask for each request.
 type Provider func(context.Context) (Credentials, error)
 
-// ErrNotFound is wrapped by errors that say that no credentials were found.
+// ErrNotFound is wrapped by NotFound.
 var ErrNotFound = message.Error("no credentials of Alibaba Cloud found")
+
+// NotFound says that no credentials were found, and what helps.
+type NotFound struct{ fix string }
+
+func (e *NotFound) Error() string { return ErrNotFound.Error() + e.fix }
+
+// Unwrap returns ErrNotFound.
+func (e *NotFound) Unwrap() error { return ErrNotFound }
 
 // Static is a Provider of credentials that are known.
 func Static(c Credentials) Provider {
@@ -39,9 +47,9 @@ func Static(c Credentials) Provider {
 func Chain(profile string) Provider {
 	if profile == "" {
 		return newProvider(func() (providers.CredentialsProvider, error) { return providers.NewDefaultCredentialsProvider(), nil },
-			message.Text("set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, run `aliyun configure`, or name a profile with --profile"))
+			message.Text("; set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, run `aliyun configure`, or name a profile with --profile"))
 	}
-	fix := message.Sprintf("there is no usable profile %q in ~/.aliyun/config.json or ~/.alibabacloud/credentials; run `aliyun configure --profile %s`", profile, profile)
+	fix := message.Sprintf("; there is no usable profile %q in ~/.aliyun/config.json or ~/.alibabacloud/credentials; run `aliyun configure --profile %s`", profile, profile)
 	return newProvider(func() (providers.CredentialsProvider, error) {
 		cli, err := providers.NewCLIProfileCredentialsProviderBuilder().WithProfileName(profile).Build()
 		if err == nil {
@@ -68,13 +76,13 @@ func newProvider(build func() (providers.CredentialsProvider, error), fix string
 		if provider == nil {
 			p, err := build()
 			if err != nil {
-				return Credentials{}, message.Errorf("%w; %s", ErrNotFound, fix)
+				return Credentials{}, &NotFound{fix}
 			}
 			provider = p
 		}
 		c, err := provider.GetCredentials()
 		if err != nil || strings.TrimSpace(c.AccessKeyId) == "" {
-			return Credentials{}, message.Errorf("%w; %s", ErrNotFound, fix)
+			return Credentials{}, &NotFound{fix}
 		}
 		return Credentials{AccessKeyID: c.AccessKeyId, AccessKeySecret: c.AccessKeySecret, SecurityToken: c.SecurityToken}, nil
 	}

@@ -131,7 +131,7 @@ func TestErrorsTellTheKindAndNothingElse(t *testing.T) {
 		"NoSuchBucket": func(c *Config) { c.Bucket = "canary-other" },
 		"no credentials": func(c *Config) {
 			c.Credentials = func(context.Context) (credentials.Credentials, error) {
-				return credentials.Credentials{}, credentials.ErrNotFound
+				return credentials.Credentials{}, &credentials.NotFound{}
 			}
 		},
 	} {

@@ -97,11 +97,12 @@ func failure(op message.Key, err error) error {
 	e := &Error{Op: op}
 	var service *oss.ServiceError
 	var address *url.Error
+	var keyless *credentials.NotFound
 	switch {
 	case errors.As(err, &service):
 		e.Status, e.Code, e.EC, e.RequestID = service.StatusCode, safetext.Token(service.Code, "-"), safetext.Token(service.EC, "-"), safetext.Token(service.RequestID, "-")
-	case errors.Is(err, credentials.ErrNotFound):
-		return err
+	case errors.As(err, &keyless): // without the SDK's name of the request, which was not made
+		return keyless
 	case errors.Is(err, context.Canceled):
 		e.err = context.Canceled
 	case errors.Is(err, context.DeadlineExceeded):
