@@ -126,6 +126,8 @@ func (s *settings) reconcile(ctx context.Context, f reconcileFlags) error {
 		return usageError{err}
 	}
 	comparison := billing.Comparison{Verdict: billing.Baseline, To: now}
+	failed := troubles{s: s}
+	f.Unreadable = failed.unread
 	if from, ok := billing.Before(known, f.from); ok {
 		bar := s.progress("reading documents", -1)
 		comparison, err = billing.Compare(ctx, bucket, f.DocumentOptions, conf.ClaimSuffix, from, now, f.lag)
@@ -143,7 +145,7 @@ func (s *settings) reconcile(ctx context.Context, f reconcileFlags) error {
 	if comparison.Unexplained > 0 || now.Left < f.warnBelow {
 		return exitError{code: exitFailed}
 	}
-	return nil
+	return failed.err()
 }
 
 // readMeter reads the meter of the product that is named, or of the only one.
@@ -232,9 +234,6 @@ func (s *settings) describeComparison(b *strings.Builder, c billing.Comparison, 
 			billing.More: "another user of the package, such as another bucket; pictures sent by HTTP; ocrctl recognize; documents that were replaced or removed since; a meter that is later than --lag",
 			billing.Less: "a meter that is later than --lag; calls that are paid from another product or package",
 		}[c.Verdict]))
-	}
-	if c.Unreadable > 0 {
-		message.Fprintf(b, "%d objects named like documents cannot be read; their content is not counted\n", c.Unreadable)
 	}
 	const named = 20
 	for i, open := range c.OpenCalls {

@@ -101,6 +101,17 @@ func (c *cloud) later() {
 	require.Eventually(c.t, func() bool { return time.Now().Truncate(time.Second).After(now) }, 5*time.Second, 10*time.Millisecond)
 }
 
+func TestReconcileNamesTheDocumentsThatItCannotCount(t *testing.T) {
+	c := start(t)
+	file := filepath.Join(t.TempDir(), "meter.jsonl")
+	require.NoError(t, billing.AppendSnapshot(file, billing.Snapshot{At: time.Now().Add(-time.Hour).UTC().Truncate(time.Second), Meter: marketclient.Meter{Product: "cmapi1"}}))
+	c.put("a.jpg.ocr.json", "<html>")
+	r := c.run("reconcile", "--market-endpoint", c.market(&market{capacity: 100}), "--snapshots", file)
+	assert.Equal(t, exitFailed, r.code, r.stdout)
+	assert.Contains(t, r.stdout, "verdict   equal")
+	assert.Contains(t, r.stderr, "a.jpg: its document cannot be read: it is none of this program (NoDocument)")
+}
+
 func TestReconcileSeesTheLastCallsComing(t *testing.T) {
 	c := start(t)
 	m := &market{used: 90, capacity: 100}

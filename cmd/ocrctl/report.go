@@ -84,22 +84,26 @@ func (s *settings) report(ctx context.Context, f reportFlags, month billing.Mont
 	if f.by == "prefix" {
 		by = billing.ByFolder(f.Prefix)
 	}
+	failed := troubles{s: s}
+	f.Unreadable = failed.unread
 	bar := s.progress("reading documents", -1)
 	r, err := billing.Monthly(ctx, bucket, f.DocumentOptions, month, by, bar.at)
 	bar.end()
 	if err != nil {
 		return err
 	}
-	if r.Unreadable > 0 {
-		s.note("%d objects named like documents are none of this program; they were left out", r.Unreadable)
-	}
 	switch f.format {
 	case "json":
-		return s.printReportJSON(r, f, month)
+		err = s.printReportJSON(r, f, month)
 	case "csv":
-		return s.printReportCSV(r, f)
+		err = s.printReportCSV(r, f)
+	default:
+		err = s.printReport(r, f, month)
 	}
-	return s.printReport(r, f, month)
+	if err != nil {
+		return err
+	}
+	return failed.err()
 }
 
 // cost returns the price of the paid calls, and of those that may be paid as well, in yuan.

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
+	"fc-idcard-ocr/internal/budget"
 	"fc-idcard-ocr/internal/result"
 
 	"github.com/stretchr/testify/assert"
@@ -25,7 +27,8 @@ func spoiled(t *testing.T) *cloud {
 
 func TestOneBadDocumentStopsNoCommandAndIsNamed(t *testing.T) {
 	c := spoiled(t)
-	for _, args := range [][]string{{"status"}, {"export"}, {"export", "-F", "table"}, {"export", "-F", "jsonl"}, {"backfill", "--all", "--retry-failed", "all"}} {
+	for _, args := range [][]string{{"status"}, {"export"}, {"export", "-F", "table"}, {"export", "-F", "jsonl"}, {"backfill", "--all", "--retry-failed", "all"},
+		{"report", "--month", time.Now().In(budget.Zone).Format("2006-01")}} {
 		r := c.run(args...)
 		assert.Equal(t, exitFailed, r.code, "%v: %s", args, r.stderr)
 		assert.Contains(t, r.stderr, "2026/0002.jpg: its document cannot be read: it is archived; restore it first (ossutil restore) (InvalidObjectState)", args)

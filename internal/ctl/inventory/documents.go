@@ -24,14 +24,17 @@ type DocumentOptions struct {
 	Suffix   string    // of documents
 	Since    time.Time // those written before are left out unread
 	Parallel int       // requests at a time, at least 1
+	// Unreadable, if not nil, receives each document that cannot be read; cause is that of an UnreadableError.
+	Unreadable func(key, cause string)
 }
 
 // Documents reads the documents of a bucket in the order of their keys. One that is removed meanwhile is left out.
 func Documents(ctx context.Context, b Bucket, o DocumentOptions) iter.Seq2[Stored, error] {
 	type read struct {
 		Stored
-		gone bool
-		err  error
+		gone  bool
+		cause string // why there is no document
+		err   error
 	}
 	objects := func(yield func(ossclient.Object, error) bool) {
 		for object, err := range b.List(ctx, o.Prefix, "") {
@@ -45,7 +48,9 @@ func Documents(ctx context.Context, b Bucket, o DocumentOptions) iter.Seq2[Store
 		r := read{Stored: Stored{Key: strings.TrimSuffix(object.Key, o.Suffix)}}
 		r.Document, r.err = reader.Read(ctx, object.Key)
 		var unreadable *UnreadableError
-		if r.gone = ossclient.NotFound(r.err); r.gone || errors.As(r.err, &unreadable) {
+		if errors.As(r.err, &unreadable) {
+			r.cause, r.err = unreadable.Cause, nil
+		} else if r.gone = ossclient.NotFound(r.err); r.gone {
 			r.err = nil
 		}
 		return r
@@ -54,6 +59,9 @@ func Documents(ctx context.Context, b Bucket, o DocumentOptions) iter.Seq2[Store
 		for r, err := range parallel.Map(iter.Seq2[ossclient.Object, error](objects), o.Parallel, open) {
 			if err == nil {
 				err = r.err
+			}
+			if r.cause != "" && o.Unreadable != nil {
+				o.Unreadable(r.Key, r.cause)
 			}
 			if !r.gone && !yield(r.Stored, err) || err != nil {
 				return
