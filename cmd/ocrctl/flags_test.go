@@ -107,6 +107,21 @@ func TestHelpAndCompletionKnowTheirNames(t *testing.T) {
 	}
 }
 
+func TestTheShellCompletesValuesAndNoFilesOfThisFolder(t *testing.T) {
+	for words, args := range map[string][]string{
+		"prefix\nday\n:4\n":                {"report", "--by", ""},
+		"text\ncsv\njson\n:4\n":            {"report", "--format", ""},
+		"calls\nresource\n:4\n":            {"reconcile", "--package", ""},
+		"csv\njsonl\ntable\n:4\n":          {"export", "--format", ""},
+		"show\npause\nresume\nset\n:4\n":   {"budget", ""},
+		":4\n":                             {"show", ""},
+		"recognized\nunrecognized\nfailed": {"export", "--status", ""},
+	} {
+		assert.Contains(t, runAlone(t, append([]string{"__complete"}, args...)...).stdout, words, args)
+	}
+	assert.NotContains(t, runAlone(t, "__complete", "recognize", "").stdout, ":4\n", "its arguments are files")
+}
+
 func TestTheVersionIsOneJSONObject(t *testing.T) {
 	var b about
 	require.NoError(t, json.Unmarshal([]byte(runAlone(t, "version", "-o", "json").stdout), &b))

@@ -117,6 +117,9 @@ Exit codes: 0 done; 1 something failed, was not recognised or was found wrong; 2
 	}
 	for _, command := range commands {
 		command.GroupID = "work"
+		if command.ValidArgsFunction == nil { // no arguments, or keys of the bucket: files of this folder are neither
+			command.ValidArgsFunction = cobra.NoFileCompletions
+		}
 		check := command.Args
 		command.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {

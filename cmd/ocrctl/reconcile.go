@@ -63,6 +63,7 @@ Exit code 1: something is unexplained, or fewer calls than --warn-below are left
 	parallelFlag(flags, &f.Parallel)
 	flags.StringVar(&f.product, "product", "", "product `code` of the API in the market [OCRCTL_MARKET_PRODUCT] (default the account's only one)")
 	flags.StringVar(&f.kind, "package", "", "only packages of this `kind`: calls or resource")
+	completeWords(c, "package", []string{"calls", "resource"})
 	flags.StringVar(&f.endpoint, "market-endpoint", "", "`URL` of the market's API [OCRCTL_MARKET_ENDPOINT] (default "+marketclient.Endpoint+")")
 	flags.StringVar(&f.since, "since", "", "compare with the last snapshot before this `time`: a date, a time, or a duration back from now (default the last snapshot)")
 	flags.DurationVar(&f.lag, "lag", 15*time.Minute, "how late the meter may be: a `duration`")

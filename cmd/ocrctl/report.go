@@ -48,8 +48,10 @@ was forced, of images sent by HTTP, and of ocrctl recognize. ocrctl reconcile co
 	s.listingFlags(c, &f.Prefix, &f.Parallel)
 	flags.StringVarP(&f.month, "month", "m", "", "`month`, such as 2026-11 (required)")
 	flags.StringVar(&f.by, "by", "prefix", "what a line is about: `prefix or day`")
+	completeWords(c, "by", []string{"prefix", "day"})
 	flags.Float64Var(&f.price, "price", 0, "`price` of a call in yuan")
 	flags.StringVarP(&f.format, "format", "F", "", "`format`: text, csv or json (default text, or json with --output json)")
+	completeWords(c, "format", []string{"text", "csv", "json"})
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if f.format == "" {
 			f.format = s.output
