@@ -161,15 +161,12 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 		}
 	}
 	started := time.Now()
-	told := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(told)
-		s.note("Stopping; what is being submitted may take some seconds to end. Ctrl-C again ends at once, and nothing is paid twice by that.")
-	})
-	report, err := j.Run(ctx)
-	if !stop() {
-		<-told
+	told := func() {}
+	if !f.DryRun {
+		told = s.whenInterrupted(ctx, "Stopping; what is being submitted may take some seconds to end. Ctrl-C again ends at once, and nothing is paid twice by that.")
 	}
+	report, err := j.Run(ctx)
+	told()
 	bar.end()
 	counted()
 	var reused *backfill.Reused
@@ -182,6 +179,8 @@ func (s *settings) backfill(ctx context.Context, f backfillFlags) error {
 	switch {
 	case err != nil:
 		return err
+	case report.Stopped == backfill.Interrupted && f.DryRun: // it left no checkpoint to go on from
+		return context.Canceled
 	case report.Stopped == backfill.Interrupted:
 		return exitError{exitInterrupted, message.Text("interrupted; the same command goes on where it stopped")}
 	case report.Stopped != "" && !f.DryRun:

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"fc-idcard-ocr/internal/sandbox/gateway"
 	"fc-idcard-ocr/internal/sandbox/sandboxtest"
 
 	"github.com/stretchr/testify/assert"
@@ -107,6 +109,34 @@ func TestASecondCtrlCEndsAtOnceAndNothingIsPaidTwice(t *testing.T) {
 	assert.LessOrEqual(t, len(keys), images+parallel, "what was under way is submitted again")
 	assert.Len(t, slices.Compact(keys), images)
 	assert.Equal(t, images, c.gateway.Ledger.Charged())
+}
+
+func TestCtrlCTellsThatACallUnderWayIsAwaited(t *testing.T) {
+	c := start(t)
+	reached, release := make(chan struct{}), make(chan struct{})
+	c.gateway.SetIntercept(func(gateway.Call) gateway.Fault {
+		close(reached)
+		<-release
+		return gateway.Fault{}
+	})
+	cmd, stderr := c.process(nil, "recognize", picture(t, "a"), picture(t, "b"))
+	<-reached
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.Eventually(t, func() bool { return strings.Contains(stderr.String(), "Stopping after the picture in work") }, 20*time.Second, time.Millisecond)
+	close(release)
+	require.Error(t, cmd.Wait())
+	assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode())
+	assert.Equal(t, 1, c.gateway.Ledger.Accepted(), "the second picture is not paid for")
+}
+
+func TestACountThatIsInterruptedHasNothingToGoOnFrom(t *testing.T) {
+	c := start(t)
+	c.putMany(3)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := c.runWith(ctx, "backfill", "--all", "--dry-run")
+	assert.Equal(t, exitInterrupted, r.code)
+	assert.Equal(t, "ocrctl: interrupted\n", r.stderr)
 }
 
 func TestAnExportToAFullDiskIsCompletedLater(t *testing.T) {

@@ -74,6 +74,7 @@ func (s *settings) recognize(ctx context.Context, conf config.Config, byURL bool
 		}
 	}
 	api := newRecognizer(conf, byURL)
+	defer s.whenInterrupted(ctx, "Stopping after the picture in work, whose call may be paid already. Ctrl-C again ends at once, and loses its result.")()
 	failed, configuration := 0, false
 	for i, file := range files {
 		if ctx.Err() != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -57,6 +58,21 @@ func (s *settings) note(format string, args ...any) {
 		}
 	}
 	fmt.Fprintln(s.stderr, message.Sprintf(format, args...))
+}
+
+// whenInterrupted has a command that does not end at once at Ctrl-C say so. The function that it returns ends that, and waits for a
+// text that is being written.
+func (s *settings) whenInterrupted(ctx context.Context, text message.Key) (end func()) {
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		fmt.Fprintln(s.stderr, message.Text(text))
+	})
+	return func() {
+		if !stop() {
+			<-told
+		}
+	}
 }
 
 // isTerminal reports whether w is one.

@@ -98,12 +98,12 @@ func (t Target) Run(ctx context.Context, report func(Finding)) {
 		{"retention", e.retention}, {"versioning", e.versioning}, {"lifecycle", e.documentLifecycle}, {"access log", e.accessLog},
 		{"uploader", e.uploader}, {"signed URL", e.signedURL},
 	} {
-		if ctx.Err() != nil {
-			return
-		}
 		limited, cancel := context.WithTimeout(ctx, 40*time.Second)
 		finding := c.check(limited)
 		cancel()
+		if ctx.Err() != nil { // what the check found may be the interruption only
+			return
+		}
 		finding.Check = c.name
 		report(finding)
 	}

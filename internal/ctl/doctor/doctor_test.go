@@ -63,6 +63,24 @@ func examine(t *testing.T, p Target) map[string]Finding {
 	return found
 }
 
+func TestAnInterruptedCheckFindsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p := patient(t, cloud{})
+	p.HTTP = &http.Client{Transport: cancelling{cancel}}
+	var found []message.Key
+	p.Run(ctx, func(f Finding) { found = append(found, f.Check) })
+	assert.Equal(t, []message.Key{"configuration", "function", "variables", "OCR address"}, found, "the check of the clock is the one that was interrupted")
+}
+
+// cancelling is Ctrl-C during a request.
+type cancelling struct{ cancel context.CancelFunc }
+
+func (c cancelling) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.cancel()
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
 func TestEventBridgeFiltersAreRead(t *testing.T) {
 	bridge := func(pattern string) string {
 		config, err := json.Marshal(map[string]string{"eventRuleFilterPattern": pattern})
