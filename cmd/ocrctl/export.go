@@ -34,7 +34,7 @@ func newExport(s *settings) *cobra.Command {
 
 CSV is made for spreadsheets: UTF-8 with a byte order mark, CRLF, every document on one row, text in quotes. Text that Excel, LibreOffice or WPS would take for a formula gets an apostrophe in front, and text that they would take for a number, a date or a time, such as most ID numbers, a tab. Programs should read JSON lines, which hold the documents as they are; a document that names another key than the one beside which it lies gets a member listedKey.
 
-CSV and JSON lines are not masked unless --mask is given; a table is, unless --no-mask is. With --file an export that broke off is completed by --resume: what is incomplete at its end is cut off first. A table or a masked file is made again from the start, and kept as far as it is the same.
+CSV and JSON lines are not masked unless --mask is given; a table is, unless --no-mask is. With --file an export that broke off is completed by --resume: what is incomplete at its end is cut off first, and documents before that point are not read again. A table or a masked file is made again from the start, and kept as far as it is the same.
 
 A document that cannot be read is named and left out; the exit code is then 1.`,
 		Example: `  ocrctl export -b cards -r cn-hangzhou --prefix 2026/ --file cards.csv
