@@ -263,8 +263,10 @@ const statusBusinessFailure = 450
 func (c *Client) answerError(resp *http.Response, body []byte, parseErr error, signed *canonicalRequest) *Error {
 	e := &Error{StatusCode: resp.StatusCode, RequestID: gatewayRequestID(resp.Header)}
 	code, text := resp.Header.Get("X-Ca-Error-Code"), resp.Header.Get("X-Ca-Error-Message")
+	explained := resp.StatusCode >= 400 && (code != "" || text != "")
+	e.PassedOn = !explained && resp.Header.Get("X-Ca-Request-Id") != ""
 	switch {
-	case resp.StatusCode >= 400 && (code != "" || text != ""):
+	case explained:
 		e.gateway(code, text)
 		switch {
 		case e.Code == Unauthorized && hasPrefixFold(text, invalidSignature):

@@ -279,6 +279,34 @@ func TestFailuresAreSortedByWhatTheyMeanForThePurse(t *testing.T) {
 	}
 }
 
+// The gateway's own refusals have its words or code; a status without them, of a request that reached it, is the provider's.
+func TestAStatusWithoutTheGatewaysWordsIsTheProviders(t *testing.T) {
+	for name, test := range map[string]struct {
+		status   int
+		headers  map[string]string
+		passedOn bool
+	}{
+		"400 of the provider": {400, map[string]string{"X-Ca-Request-Id": "D3C1B6A0"}, true},
+		"429 of the provider": {429, map[string]string{"X-Ca-Request-Id": "D3C1B6A0"}, true},
+		"400 in words":        {400, map[string]string{"X-Ca-Request-Id": "D3C1B6A0", "X-Ca-Error-Message": "Invalid AppKey"}, false},
+		"429 by code":         {429, map[string]string{"X-Ca-Request-Id": "D3C1B6A0", "X-Ca-Error-Code": "T429ID"}, false},
+		"400 of a proxy":      {400, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				for header, value := range test.headers {
+					w.Header().Set(header, value)
+				}
+				w.WriteHeader(test.status)
+			})
+			_, err := client.Recognize(t.Context(), ocrclient.Request{ImageURL: "https://b.example/a.jpg"})
+			var e *ocrclient.Error
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, test.passedOn, e.PassedOn)
+		})
+	}
+}
+
 func TestNothingWasSentWithoutAConnection(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -75,6 +75,9 @@ type Error struct {
 	RequestID string
 	// RetryAfter is what the server asked to wait, 0 if it did not say.
 	RetryAfter time.Duration
+	// PassedOn reports that the gateway accepted the call, and that the error status is the provider's: a refusal of the gateway itself
+	// comes with its words or code.
+	PassedOn bool
 	// Body is what came of an answer that was not understood, or broke off, and may have been charged: up to 1 MiB, as it came. It
 	// can hold card data; no text of the error shows it.
 	Body []byte `json:"-"`

@@ -284,6 +284,18 @@ func TestCallsThatWereNotAcceptedAreNotSpent(t *testing.T) {
 	})
 }
 
+func TestACallThatTheProviderRefusesIsSpent(t *testing.T) {
+	f := ocrtest.NewFixture(t, ocrtest.RefusedByProvider)
+	f.Options.DailyLimit = 1
+	images := put(f, 2)
+	for i, code := range []result.Code{result.BadRequest, result.BudgetExhausted} {
+		o := f.Processor().Process(t.Context(), invocation("r1"), images[i])
+		require.NotNil(t, o.Err)
+		assert.Equal(t, code, o.Err.Code)
+	}
+	assert.Equal(t, 1, f.OCR.Accepted())
+}
+
 func TestNoLimitCostsNoRequest(t *testing.T) {
 	f := ocrtest.NewFixture(t)
 	f.Process(invocation("r1"))

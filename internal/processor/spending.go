@@ -70,9 +70,13 @@ func (s spending) take(ctx context.Context) *result.Error {
 	return e
 }
 
-// settle gives a call back that was surely not accepted.
+// settle gives a call back that the gateway surely did not accept.
 func (s spending) settle(err error) {
-	switch ocrclient.OutcomeOf(err) {
+	var e *ocrclient.Error
+	if !errors.As(err, &e) || e.PassedOn {
+		return
+	}
+	switch e.Outcome {
 	case ocrclient.NotSent, ocrclient.Refused, ocrclient.Configuration, ocrclient.NonceUsed:
 		s.giveBack()
 	}

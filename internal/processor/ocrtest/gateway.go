@@ -43,6 +43,8 @@ var (
 	Busy              = Outcome{response: `{"showapi_res_code":-1009,"showapi_fee_num":0,"showapi_res_error":"您的调用过于频繁!"}`}                          // the provider has too many calls
 	PaidFailure       = Outcome{charged: true, response: `{"showapi_res_code":-4,"showapi_fee_num":1,"showapi_res_error":"x"}`}                      // of the provider's platform
 
+	RefusedByProvider = Outcome{failure: &ocrclient.Error{Outcome: ocrclient.Configuration, Code: ocrclient.BadRequest, StatusCode: 400, PassedOn: true}}
+
 	LostAfterCharge = Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Indeterminate, Code: ocrclient.Timeout}}
 	BrokenOff       = Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Indeterminate, Code: ocrclient.Unavailable, StatusCode: 200, Body: []byte(cardBody[:60])}}
 	Garbled         = Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Malformed, Code: ocrclient.BadAnswer, StatusCode: 200, Body: []byte(GarbledBody)}}
