@@ -268,15 +268,20 @@ func (t *imageTask) checkVersion(ctx context.Context, seen inspection, done *att
 	if err != nil || versionOf(now).Equal(seen.version) {
 		return err
 	}
-	ocr := done.document.OCR
-	if ocr.Attempts == 0 {
+	if done.document.OCR.Attempts == 0 {
 		return errReplacedUnpaid
 	}
-	ocr.RequestID, ocr.Message = "", ""
-	d := &result.Document{Image: t.image, OCR: ocr}
-	d.Fail(result.Errorf(result.ImageReplaced, true, "the image was replaced during the call; its present version is recognised by its own event"))
-	done.document, done.consumed = d, !done.call.Indeterminate
+	done.document = t.withoutAnswer(done.document, result.Errorf(result.ImageReplaced, true, "the image was replaced during the call; its present version is recognised by its own event"))
+	done.consumed = !done.call.Indeterminate
 	return nil
+}
+
+// withoutAnswer returns the document of a failure that tells of the calls, and nothing of their answer.
+func (t *imageTask) withoutAnswer(of *result.Document, e *result.Error) *result.Document {
+	d := &result.Document{Image: t.image, OCR: of.OCR}
+	d.OCR.RequestID, d.OCR.Message = "", ""
+	d.Fail(e)
+	return d
 }
 
 func (t *imageTask) failedResult(e *result.Error) *result.Document {
@@ -426,13 +431,18 @@ func (t *imageTask) saveResult(ctx context.Context, c *claim.Claim, seen inspect
 }
 
 // saveUnchecked ends an image about which OSS refuses to say more, after a call or before it. A final document about an answer is
-// saved: the next delivery writes it if the image is still of the version that was inspected.
+// saved: the next delivery writes it if the image is still of the version that was inspected. Until then an image without a document
+// gets one of a failure, after the lease: what only creates covers no document of the next holder.
 func (t *imageTask) saveUnchecked(ctx context.Context, c *claim.Claim, seen inspection, done attempt, err error) Outcome {
 	if !done.judged || !done.document.Final() {
 		return t.finish(ctx, c, seen, attempt{document: t.failedResult(imageError(err)), call: done.call, consumed: done.consumed})
 	}
 	done.document.Stamp(t.inv.RequestID, time.Now())
-	return t.saveResult(ctx, c, seen, done, err)
+	o := t.saveResult(ctx, c, seen, done, err)
+	if seen.stored == nil {
+		t.writeFailure(ctx, nil, t.withoutAnswer(done.document, o.Err))
+	}
+	return o
 }
 
 // failUnclaimed ends an image whose claim could not be had. Without it nothing is paid.

@@ -359,10 +359,11 @@ func TestAnAnswerThatCannotBeCheckedWaitsInTheClaim(t *testing.T) {
 				o := f.Process(ocrtest.First("r1"))
 				require.True(t, o.Retry())
 				assert.Equal(t, result.Unavailable, o.Err.Code)
-				if f.OCR.Charged() > 0 {
-					assert.Nil(t, f.Document())
-				}
+				require.NotNil(t, f.Document(), "an image is never without a word")
+				assert.Equal(t, o.Err, f.Document().Error)
+				assert.Equal(t, len(f.OCR.Requests()), f.Document().OCR.Attempts)
 				if test.plan == nil {
+					assert.True(t, f.Document().OCR.Charged)
 					assert.Equal(t, true, f.LogLine("image done")["charged"])
 				}
 				f.Bucket.Fail = nil
