@@ -13,6 +13,33 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Otherwise the document would be no document to the next delivery, which would pay again.
+func TestADocumentOfAnyAnswerCanBeReadAgain(t *testing.T) {
+	const room = 1<<20 - 200
+	for name, body := range map[string]string{
+		"words of a card":         `{"ret_code":0,"idNo":"11010519491231002X","msg":"` + strings.Repeat("\x01", room) + `"}`,
+		"words of a failure":      `{"showapi_res_code":-4,"showapi_fee_num":1,"showapi_res_error":"` + strings.Repeat("\x01", room) + `"}`,
+		"a request ID":            `{"showapi_res_code":-4,"showapi_fee_num":1,"showapi_res_id":"` + strings.Repeat("\x01", room) + `"}`,
+		"characters of 3 bytes":   `{"showapi_res_code":-4,"showapi_fee_num":1,"showapi_res_error":"` + strings.Repeat("错", room/3) + `"}`,
+		"a name of quotes":        `{"ret_code":0,"idNo":"11010519491231002X","name":"` + strings.Repeat(`\"`, room/2) + `"}`,
+		"a number of backslashes": `{"ret_code":0,"idNo":"` + strings.Repeat(`\\`, room/2) + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, err := ocrclient.ParseResponse(200, []byte(body))
+			require.NoError(t, err)
+			d := &Document{}
+			d.ApplyResponse(a, time.Now())
+			d.Stamp("r1", time.Now())
+			encoded := d.Encode()
+			assert.LessOrEqual(t, len(encoded), MaxBytes)
+			again, err := Parse(encoded)
+			require.NoError(t, err)
+			assert.True(t, again.Final())
+			assert.Equal(t, d.OCR, again.OCR)
+		})
+	}
+}
+
 func TestHugeRawIsLeftOutAndTheCardIsNot(t *testing.T) {
 	for name, test := range map[string]struct {
 		extra string

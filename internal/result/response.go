@@ -1,6 +1,7 @@
 package result
 
 import (
+	"strings"
 	"time"
 
 	"fc-idcard-ocr/ocrclient"
@@ -8,7 +9,7 @@ import (
 
 // ApplyResponse puts the provider's response into the document. Dates after now are no birth dates.
 func (d *Document) ApplyResponse(a *ocrclient.Response, now time.Time) {
-	d.OCR.RequestID, d.OCR.Charged, d.OCR.Message = a.RequestID, a.Charged, a.Message
+	d.OCR.RequestID, d.OCR.Charged, d.OCR.Message = shorten(a.RequestID), a.Charged, shorten(a.Message)
 	d.Raw = dropOversizedRaw(a.Raw)
 	if a.Recognized {
 		d.Status = Recognized
@@ -23,6 +24,17 @@ func (d *Document) ApplyResponse(a *ocrclient.Response, now time.Time) {
 	default:
 		d.Fail(Errorf(code, Transient(code) && !a.Charged, "%s", providerMessages[code]))
 	}
+}
+
+// maxWords bounds the provider's words, in bytes. A mebibyte of control characters, six bytes each in JSON, would make a document of more
+// than MaxBytes: one that nobody reads, so that its image is paid again.
+const maxWords = 4 << 10
+
+func shorten(s string) string {
+	if len(s) <= maxWords {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxWords], "") + "…" // the cut may be within a character
 }
 
 // providerMessages explains the codes of the provider's own failures; the provider's text is in ocr.message.
