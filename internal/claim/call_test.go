@@ -58,6 +58,24 @@ func TestAGenerationMovesByAConfirmedLineOnly(t *testing.T) {
 	assert.Equal(t, deriveNonce(image, v1, secondCall+1), next.Nonce)
 }
 
+// A line that nobody believes would hide a second call from the next holder, who would make it once more.
+func TestAHolderWritesNoLineThatIsNotBelieved(t *testing.T) {
+	store := &buckettest.Memory{}
+	c := mustAcquire(t, store, first("r1"))
+	call := Call{PossibleExtraCharges: maxCount + 1}
+	for range maxCount + 1 {
+		next, err := c.NextGeneration(t.Context(), v1, call, "")
+		require.NoError(t, err)
+		call = next
+	}
+	call.PaidAgain = true
+	require.NoError(t, c.SaveAndRelease(t.Context(), v1, call, true, nil))
+	found := mustAcquire(t, store, first("r2")).Call(v1)
+	assert.Equal(t, deriveNonce(image, v1, maxCount), found.Nonce)
+	assert.Equal(t, maxCount, found.PossibleExtraCharges)
+	assert.True(t, found.PaidAgain)
+}
+
 func TestAForcedNonceIsSentInsteadAndRemembered(t *testing.T) {
 	store := &buckettest.Memory{}
 	c := mustAcquire(t, store, first("r1"))

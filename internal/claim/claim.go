@@ -177,6 +177,7 @@ func (c *Claim) take(ctx context.Context, found content, own line) error {
 func (c *Claim) next(s State) line {
 	next := c.last
 	next.Sequence, next.Previous, next.State = c.last.Sequence+1, c.last.MAC, s
+	next.Generation, next.PossibleExtraCharges = min(s.Generation, maxCount), min(s.PossibleExtraCharges, maxCount) // a line with more is not believed
 	return next
 }
 
