@@ -1,6 +1,8 @@
 package processor_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,6 +151,23 @@ func TestWhatIsPaidOutlivesALookThatFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A claim that is too large is read by nobody, and the result in it would be lost.
+func TestADocumentWaitsInTheClaimForAsManyDeliveriesAsItTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ocrtest.NewFixture(t, ocrtest.GarbledAs(strings.Repeat("\x01", 128<<10))) // six bytes each in JSON
+		f.Fail(bucket.ErrInvalid, ocrtest.Op("PUT"))
+		for i := range 12 {
+			require.True(t, f.Process(ocrtest.First(fmt.Sprint("r", i))).Retry())
+		}
+		assert.Less(t, len(f.Bucket.Content(ocrtest.ClaimKey)), 2<<20)
+		f.Bucket.Fail = nil
+		o := f.Process(ocrtest.First("r12"))
+		require.False(t, o.Retry(), o.Err)
+		assert.Equal(t, result.BadAnswer, f.Document().Error.Code)
+		assert.Equal(t, 1, f.OCR.Accepted())
+	})
 }
 
 // The paid result of a previous holder in the claim is worth more than the final failure of a later inspection.

@@ -60,8 +60,8 @@ func (t *imageTask) run(ctx context.Context) (o Outcome) {
 			return t.giveBack(ctx, c, Outcome{Status: Unchanged})
 		}
 		// A pending document is newer than the stored one: a forced call made it. But a failure does not replace a final document.
-		if d := t.pendingResult(c, seen); d != nil && (d.Status != result.Failed || !seen.final) {
-			return t.finish(ctx, c, seen, attempt{document: d, call: c.Call(seen.version)})
+		if d, inClaim := t.pendingResult(c, seen); d != nil && (d.Status != result.Failed || !seen.final) {
+			return t.finish(ctx, c, seen, attempt{document: d, call: c.Call(seen.version), inClaim: inClaim})
 		}
 		if seen.final && !t.force {
 			return t.endUnchanged(ctx, c, seen)
@@ -184,25 +184,25 @@ func (t *imageTask) isFinal(ctx context.Context, stored bucket.Object) (bool, *r
 // pendingResult returns the paid document for this version that an earlier invocation could not write; nil if there is none. The
 // claim's is the last word of its holders. But after this process remembered one, another holder may have paid again: its final
 // document, which counts the remembered one's call, stays, unless it is a failure without an answer.
-func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) *result.Document {
+func (t *imageTask) pendingResult(c *claim.Claim, seen inspection) (d *result.Document, inClaim bool) {
 	remembered := t.p.pending.take(t.image)
 	if saved, version := c.Result(); saved != nil && version.Equal(seen.version) {
 		d, err := result.Parse(saved)
 		if err == nil && d.Image.Bucket == t.image.Bucket && d.Image.Key == t.image.Key && d.Image.ETag == t.image.ETag {
-			return d
+			return d, true
 		}
 	}
-	d := remembered.document
+	d = remembered.document
 	f := seen.failure
 	unanswered := f != nil && f.Status == result.Failed && f.Error != nil && !f.OCR.Charged && f.Error.Code != result.BadAnswer
 	if d == nil || (seen.final && !unanswered && !sameObject(seen.stored, remembered.beside)) {
-		return nil
+		return nil, false
 	}
 	d.OCR.PossibleExtraCharges = max(d.OCR.PossibleExtraCharges, othersCalls(c.Call(seen.version)))
 	if unanswered {
 		d.OCR.PossibleExtraCharges = max(d.OCR.PossibleExtraCharges, f.OCR.PossibleExtraCharges-1)
 	}
-	return d
+	return d, false
 }
 
 // othersCalls counts the calls that may have been charged beside the one whose answer somebody has, for claims that count that one, too.
@@ -219,6 +219,7 @@ type attempt struct {
 	call     claim.Call // the state of the next call
 	consumed bool       // the nonce of call must not be sent again
 	judged   bool       // document judges the picture: by an answer of the provider, a part of one, or what OSS says of its bytes
+	inClaim  bool       // document is the one that the claim holds
 	pinned   bool       // the response is certainly about the version that was inspected
 	sum      string     // SHA-256 of the picture, if it was needed
 }
@@ -411,8 +412,16 @@ func (t *imageTask) saveCalls(ctx context.Context, c *claim.Claim, seen inspecti
 	defer t.timings.start("release")()
 	ctx, cancel := t.withReserve(ctx, releaseReserve)
 	defer cancel()
-	t.releaseErr = c.SaveAndRelease(ctx, seen.version, done.call, done.consumed, unwritten)
+	t.releaseErr = save(ctx, c, seen, done, unwritten)
 	return o
+}
+
+// save ends the lease. A document that the claim holds is not saved again: the claim would grow with each delivery until nobody reads it.
+func save(ctx context.Context, c *claim.Claim, seen inspection, done attempt, unwritten []byte) error {
+	if done.inClaim {
+		return c.Return(ctx)
+	}
+	return c.SaveAndRelease(ctx, seen.version, done.call, done.consumed, unwritten)
 }
 
 // saveResult leaves a final document that could not be written to the next delivery.
@@ -420,7 +429,7 @@ func (t *imageTask) saveResult(ctx context.Context, c *claim.Claim, seen inspect
 	defer t.timings.start("release")()
 	ctx, cancel := t.withReserve(ctx, releaseReserve)
 	defer cancel()
-	t.releaseErr = c.SaveAndRelease(ctx, seen.version, done.call, done.consumed, done.document.Encode())
+	t.releaseErr = save(ctx, c, seen, done, done.document.Encode())
 	if t.releaseErr != nil && done.document.OCR.Attempts > 0 {
 		t.p.pending.put(pendingResult{document: done.document, beside: seen.stored})
 	}

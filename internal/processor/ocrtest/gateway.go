@@ -47,8 +47,13 @@ var (
 
 	LostAfterCharge = Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Indeterminate, Code: ocrclient.Timeout}}
 	BrokenOff       = Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Indeterminate, Code: ocrclient.Unavailable, StatusCode: 200, Body: []byte(cardBody[:60])}}
-	Garbled         = Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Malformed, Code: ocrclient.BadAnswer, StatusCode: 200, Body: []byte(GarbledBody)}}
+	Garbled         = GarbledAs(GarbledBody)
 )
+
+// GarbledAs is Garbled with another body.
+func GarbledAs(body string) Outcome {
+	return Outcome{charged: true, failure: &ocrclient.Error{Outcome: ocrclient.Malformed, Code: ocrclient.BadAnswer, StatusCode: 200, Body: []byte(body)}}
+}
 
 // ThrottledFor is Throttled with the time after which the gateway wants to be called again.
 func ThrottledFor(wait time.Duration) Outcome {
