@@ -31,9 +31,10 @@ type callLoop struct {
 	consumed bool       // its outcome is known: it is not to be sent again
 	judged   bool       // the document judges the picture that the call, or OSS, was asked about
 
-	free     *ocrclient.Response // the answer before, if it was free
-	freeTook time.Duration
-	unread   []byte // what came of an answer that was not understood, or broke off, and may have been charged
+	free    *ocrclient.Response // the answer before, if it was free
+	refused bool                // the call before was not accepted
+	took    time.Duration       // the call before
+	unread  []byte              // what came of an answer that was not understood, or broke off, and may have been charged
 }
 
 func (p *Processor) newCallLoop(in imageInput, deadline time.Time, log *slog.Logger) *callLoop {
@@ -110,7 +111,7 @@ func (l *callLoop) calls(ctx context.Context) (*ocrclient.Response, *result.Erro
 		started := time.Now()
 		answer, callErr := l.call(ctx, request)
 		l.observe(callErr)
-		l.free, l.freeTook = answer, time.Since(started)
+		l.free, l.took = answer, time.Since(started)
 		next = l.retry.after(answer, callErr, l.p.breaker.allowsSecondCall)
 		l.consumed = next.consumed
 		if next.failure != nil && next.failure.Code == result.InProgress {
@@ -226,15 +227,22 @@ func (l *callLoop) newNonce(ctx context.Context) error {
 // minFollowUp is the least time for a call that follows a free answer.
 const minFollowUp = time.Second
 
-// latest is the latest start of a call: the time left has to cover the whole call and the writing of its result, or an answer could be
-// paid and lost. After a free answer it has to cover a call as long as the one before.
-func (l *callLoop) latest() time.Time {
-	length := l.p.options.Timeout
-	if l.free != nil {
-		length = min(length, max(l.freeTook, minFollowUp))
+// callTime is the time that the next call needs. The first call and one that may be paid a second time need OCR_TIMEOUT, or an answer
+// could be paid and lost. A call after a free answer needs as long as the one before. So does one after a refusal, which tells little
+// of the provider, so that it needs a third of OCR_TIMEOUT, too.
+func (l *callLoop) callTime() time.Duration {
+	timeout := l.p.options.Timeout
+	switch {
+	case l.free != nil:
+		return min(timeout, max(l.took, minFollowUp))
+	case l.refused && !l.retry.indeterminate && !l.retry.paidAgain:
+		return min(timeout, max(l.took, timeout/3, minFollowUp))
 	}
-	return l.deadline.Add(-length - writeReserve)
+	return timeout
 }
+
+// latest is the latest start of the next call: the time left has to cover the call and the writing of its result.
+func (l *callLoop) latest() time.Time { return l.deadline.Add(-l.callTime() - writeReserve) }
 
 // endWithoutCall ends without another call: with the free answer if that is one about the card, else with the failure.
 func (l *callLoop) endWithoutCall(failure *result.Error) (*ocrclient.Response, *result.Error, error) {
@@ -255,7 +263,7 @@ func (l *callLoop) call(ctx context.Context, request ocrclient.Request) (*ocrcli
 	timeout := l.p.options.Timeout
 	if l.retry.paidAgain { // the last chance to get what may be paid twice: it has all the time left
 		timeout = max(timeout, time.Until(l.deadline)-writeReserve)
-	} else if l.free != nil {
+	} else {
 		timeout = min(timeout, time.Until(l.deadline)-writeReserve)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -270,7 +278,9 @@ func (l *callLoop) observe(err error) {
 	if errors.As(err, &e) && len(e.Body) > 0 {
 		l.unread = e.Body
 	}
-	switch outcome := ocrclient.OutcomeOf(err); {
+	outcome := ocrclient.OutcomeOf(err)
+	l.refused = outcome == ocrclient.Refused || outcome == ocrclient.NotSent
+	switch {
 	case err == nil || outcome == ocrclient.Malformed:
 		l.p.breaker.answered(l.log)
 	case outcome == ocrclient.Indeterminate:

@@ -450,6 +450,41 @@ func TestACallAfterAFreeAnswerHasTheTimeThatIsLeft(t *testing.T) {
 	}
 }
 
+func TestACallAfterARefusalHasTheTimeThatIsLeft(t *testing.T) {
+	for name, test := range map[string]struct {
+		outcomes []ocrtest.Outcome
+		slow     time.Duration // each call
+		left     time.Duration // of the invocation, without the time for writing
+		requests int
+		code     result.Code
+	}{
+		"refused, and less than OCR_TIMEOUT left":        {[]ocrtest.Outcome{ocrtest.Throttled}, time.Second, 10 * time.Second, 2, ""},
+		"not sent, and less than OCR_TIMEOUT left":       {[]ocrtest.Outcome{ocrtest.NotSent}, time.Second, 10 * time.Second, 2, ""},
+		"refused late: a call as long does not fit":      {[]ocrtest.Outcome{ocrtest.Throttled}, 6 * time.Second, 10 * time.Second, 1, result.Throttled},
+		"told to wait, and a third is left":              {[]ocrtest.Outcome{ocrtest.ThrottledFor(6 * time.Second)}, 0, 10 * time.Second, 2, ""},
+		"told to wait, and less than a third would be":   {[]ocrtest.Outcome{ocrtest.ThrottledFor(8 * time.Second)}, 0, 10 * time.Second, 1, result.Throttled},
+		"the call before may have been paid":             {[]ocrtest.Outcome{ocrtest.LostBeforeAcceptance}, time.Second, 10 * time.Second, 1, result.Timeout},
+		"refused, but the one before may have been paid": {[]ocrtest.Outcome{ocrtest.LostBeforeAcceptance, ocrtest.Throttled}, time.Second, 11 * time.Second, 2, result.Throttled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := ocrtest.NewFixture(t, test.outcomes...)
+				f.Options.Timeout, f.OCR.Slow = 9*time.Second, test.slow
+				inv := invocation("r1")
+				inv.Deadline = time.Now().Add(test.left + processor.WriteReserve)
+				o := f.Process(inv)
+				assert.Len(t, f.OCR.Requests(), test.requests)
+				if test.code == "" {
+					assert.Equal(t, result.Recognized, o.Status)
+					return
+				}
+				assert.Equal(t, test.code, o.Err.Code)
+				assert.True(t, o.Err.Retryable)
+			})
+		})
+	}
+}
+
 func TestNothingIsReadForACallThatHasNoTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, reuse := range []bool{false, true} {
