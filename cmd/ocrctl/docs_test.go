@@ -22,7 +22,7 @@ var help = regexp.MustCompile("(?s)<!-- (ocrctl[a-z ]*) -h -->\n.*?\n<!-- end --
 // The documentation holds the help text of every command as it is printed. `go test ./cmd/ocrctl -run Docs -update` writes it.
 func TestDocsHoldTheHelpTextsAsTheyArePrinted(t *testing.T) {
 	for name, locale := range map[string]string{"../../docs/cli.md": "C", "../../docs/cli.zh-CN.md": "zh_CN.UTF-8"} {
-		t.Setenv("LC_ALL", locale)
+		speak(t, locale)
 		text, err := os.ReadFile(name)
 		require.NoError(t, err)
 		var told []string

@@ -17,7 +17,6 @@ import (
 
 	"fc-idcard-ocr/internal/ctl/display"
 	"fc-idcard-ocr/internal/ctl/listtest"
-	"fc-idcard-ocr/internal/message"
 	"fc-idcard-ocr/internal/result"
 	"fc-idcard-ocr/internal/sandbox/fcapi"
 
@@ -131,9 +130,8 @@ func TestTheVersionIsOneJSONObject(t *testing.T) {
 func TestMissingCredentialsAreToldWithoutTheNameOfTheRequest(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
-	t.Cleanup(func() { message.Use(message.English) })
 	for locale, text := range map[string]string{"C": "ocrctl: no credentials of Alibaba Cloud found; set ALIBABA", "zh_CN.UTF-8": "ocrctl: 没有找到阿里云凭证；请设置 ALIBABA"} {
-		t.Setenv("LC_ALL", locale)
+		speak(t, locale)
 		r := runAlone(t, "status", "-b", "cards", "-r", "cn-hangzhou")
 		assert.Equal(t, exitConfiguration, r.code)
 		assert.Contains(t, r.stderr, text)

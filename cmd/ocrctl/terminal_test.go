@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -102,17 +103,19 @@ func busy(t *testing.T) *cloud {
 func TestABarIsDrawnOverItselfOnAnyWidth(t *testing.T) {
 	c := busy(t)
 	for _, columns := range []uint16{20, 35, 50, 79, 80, 120} {
-		s := c.onTerminal(columns, "status", "--parallel", "1")
-		s.wait(t)
-		drawn := strings.Contains(s.raw(), "/-")
-		assert.Equal(t, columns >= narrowTerminal, drawn, "%d columns: %q", columns, s.raw())
-		lines := s.lines()
-		assert.Contains(t, lines[0], "images", "%d columns: nothing is left of the bar, and it took one line: %q", columns, lines)
-		for _, part := range strings.FieldsFunc(s.raw(), func(r rune) bool { return r == '\r' || r == '\n' }) {
-			if strings.Contains(part, "/-") {
-				assert.Less(t, display.Width(part), int(columns))
+		t.Run(strconv.Itoa(int(columns)), func(t *testing.T) {
+			t.Parallel()
+			s := c.onTerminal(columns, "status", "--parallel", "1")
+			s.wait(t)
+			assert.Equal(t, columns >= narrowTerminal, strings.Contains(s.raw(), "/-"), "%q", s.raw())
+			lines := s.lines()
+			assert.Contains(t, lines[0], "images", "nothing is left of the bar, and it took one line: %q", lines)
+			for _, part := range strings.FieldsFunc(s.raw(), func(r rune) bool { return r == '\r' || r == '\n' }) {
+				if strings.Contains(part, "/-") {
+					assert.Less(t, display.Width(part), int(columns))
+				}
 			}
-		}
+		})
 	}
 }
 

@@ -216,15 +216,16 @@ func TestEachAssumptionThatIsFalseIsFound(t *testing.T) {
 		}},
 		"a caller who passes for the platform": {id: "caller-headers", spoil: func(*cloud) {}, args: []string{"--trigger-url", "TRIGGER"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			c := start(t)
-			c.delivers.Store(true)
-			test.spoil(c)
-			for i, arg := range test.args {
-				if arg == "TRIGGER" {
-					test.args[i] = c.httpTrigger(`{"images":[]}`, 200)
-				}
+		c := start(t)
+		c.delivers.Store(true)
+		test.spoil(c)
+		for i, arg := range test.args {
+			if arg == "TRIGGER" {
+				test.args[i] = c.httpTrigger(`{"images":[]}`, 200)
 			}
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			_, found := c.verify(test.args...)
 			assert.Equal(t, verify.Fails, found[test.id].Verdict, "%+v", found[test.id])
 		})

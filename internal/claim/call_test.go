@@ -63,7 +63,8 @@ func TestAHolderWritesNoLineThatIsNotBelieved(t *testing.T) {
 	store := &buckettest.Memory{}
 	c := mustAcquire(t, store, first("r1"))
 	call := Call{PossibleExtraCharges: maxCount + 1}
-	for range maxCount + 1 {
+	c.last.Generation = maxCount - 1
+	for range 3 {
 		next, err := c.NextGeneration(t.Context(), v1, call, "")
 		require.NoError(t, err)
 		call = next

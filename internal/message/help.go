@@ -14,6 +14,9 @@ import (
 // helpWidth is the most columns of a help text.
 const helpWidth = 100
 
+// The functions of cobra's templates are shared by all commands of a process.
+func init() { cobra.AddTemplateFunc("flagTable", flagTable) }
+
 // Help puts the help texts of a tree of commands, and those that cobra adds to it, into the language in use, and breaks their lines.
 func Help(root *cobra.Command) {
 	if root.HasSubCommands() {
@@ -21,7 +24,6 @@ func Help(root *cobra.Command) {
 		root.InitDefaultCompletionCmd()
 	}
 	root.InitDefaultVersionFlag()
-	cobra.AddTemplateFunc("flagTable", flagTable)
 	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
 	localize(root)
 }
