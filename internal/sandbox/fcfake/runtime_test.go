@@ -229,13 +229,18 @@ func TestAKilledInstanceIsReplaced(t *testing.T) {
 			_, err := f.Invoke(t.Context(), []byte(`{"do":"sleep","millis":60000}`), fcfake.Options{})
 			failed <- err
 		}()
-		require.Eventually(t, func() bool {
-			instances := f.Instances()
-			return len(instances) == 1 && instances[0].Busy == 1
-		}, 10*time.Second, time.Millisecond)
-		f.Kill()
+		var invocationErr error
+		require.Eventually(t, func() bool { // an instance that is killed before it has the event costs the invocation nothing
+			f.Kill()
+			select {
+			case invocationErr = <-failed:
+				return true
+			default:
+				return false
+			}
+		}, 15*time.Second, 50*time.Millisecond)
 		var failure *fcfake.FunctionError
-		require.ErrorAs(t, <-failed, &failure)
+		require.ErrorAs(t, invocationErr, &failure)
 		assert.Equal(t, fcfake.ErrorExited, failure.Type)
 	})
 }
