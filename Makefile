@@ -17,6 +17,8 @@ LOCALE      := $(firstword $(LC_ALL) $(LC_MESSAGES) $(LANG))
 say         = $(if $(filter zh zh_% zh-% zh.%,$(LOCALE)),$(2),$(1))
 # The race detector needs a C compiler.
 RACE        := $(if $(shell command -v $${CC:-gcc} || command -v cc),-race)
+# Packages that are tested at a time: some wait for processes and browsers.
+PACKAGES    := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1 )))
 CARD        ?= testdata/cards/scan-01.jpg
 
 .PHONY: help
@@ -69,7 +71,7 @@ screenshots: engine browser dist/.modules ## Take the pictures of the console: d
 .PHONY: test
 test: deps lint ## Check and test everything
 	@[ -n "$(RACE)" ] || echo "No C compiler found: testing without the race detector." >&2
-	go test $(RACE) -shuffle=on ./...
+	go test $(RACE) -shuffle=on -p $(PACKAGES) ./...
 
 .PHONY: lint
 lint: dist/.modules
