@@ -30,6 +30,17 @@ func strange(r *rand.Rand) string {
 	return b.String()
 }
 
+// completed is the file after an export has completed it.
+func completed(t *testing.T, path string, s shelf, format Format, mask bool) string {
+	file, err := Resume(path, format, mask)
+	require.NoError(t, err)
+	run(t, s, Options{After: file.After, Mask: mask}, New(format, file, file.Headed))
+	require.NoError(t, file.Close(true))
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}
+
 // Whatever is in keys and documents, and wherever the file was cut, the completed file is the whole one, byte for byte.
 func TestAnExportThatBrokeOffAnywhereIsCompleted(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -49,15 +60,7 @@ func TestAnExportThatBrokeOffAnywhereIsCompleted(t *testing.T) {
 	}{{CSV, false}, {JSONLines, false}, {Table, false}, {CSV, true}, {JSONLines, true}, {Table, true}} {
 		t.Run(fmt.Sprint(test.format, " masked ", test.mask), func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "export")
-			complete := func() string {
-				file, err := Resume(path, test.format, test.mask)
-				require.NoError(t, err)
-				run(t, s, Options{After: file.After, Mask: test.mask}, New(test.format, file, file.Headed))
-				require.NoError(t, file.Close(true))
-				text, err := os.ReadFile(path)
-				require.NoError(t, err)
-				return string(text)
-			}
+			complete := func() string { return completed(t, path, s, test.format, test.mask) }
 			whole := complete()
 			for cut := range len(whole) + 1 {
 				// Around line ends every byte, and in the middle of long lines some: there it makes no difference. In CSV every
@@ -82,15 +85,7 @@ func TestAReplayFollowsTheBucket(t *testing.T) {
 		s.add(t, fmt.Sprintf("%d.jpg", i), &result.Card{Name: "甲"})
 	}
 	path := filepath.Join(t.TempDir(), "table")
-	complete := func() string {
-		file, err := Resume(path, Table, true)
-		require.NoError(t, err)
-		run(t, s, Options{Mask: true}, New(Table, file, file.Headed))
-		require.NoError(t, file.Close(true))
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		return string(text)
-	}
+	complete := func() string { return completed(t, path, s, Table, true) }
 	assert.Equal(t, 6, strings.Count(complete(), "\n"))
 	delete(s, "4.jpg.ocr.json")
 	assert.Equal(t, 5, strings.Count(complete(), "\n"), "what is gone from the end is cut off")
@@ -108,13 +103,7 @@ func TestATableOfAnotherLanguageIsWrittenAnewInTheOneInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "table")
 	complete := func(l message.Language) string {
 		message.Use(l)
-		file, err := Resume(path, Table, true)
-		require.NoError(t, err)
-		run(t, s, Options{Mask: true}, New(Table, file, file.Headed))
-		require.NoError(t, file.Close(true))
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		return string(text)
+		return completed(t, path, s, Table, true)
 	}
 	english := complete(message.English)
 	chinese := complete(message.Chinese)
