@@ -184,8 +184,11 @@ func TestNothingOfTheSandboxGoesThroughAProxy(t *testing.T) {
 	}
 	env = append(env, "NO_PROXY=", "no_proxy=")
 	for _, args := range [][]string{{"backfill", "--all"}, {"status"}, {"export"}, {"doctor"}, {"recognize", picture(t, "a")}} {
-		cmd, stderr := c.process(env, args...)
-		assert.NoError(t, cmd.Wait(), "%v: %s", args, stderr)
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			cmd, stderr := c.process(env, args...)
+			assert.NoError(t, cmd.Wait(), "%s", stderr)
+		})
 	}
 }
 
