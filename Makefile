@@ -18,7 +18,7 @@ say         = $(if $(filter zh zh_% zh-% zh.%,$(LOCALE)),$(2),$(1))
 # The race detector needs a C compiler.
 RACE        := $(if $(shell command -v $${CC:-gcc} || command -v cc),-race)
 # Packages that are tested at a time: some wait for processes and browsers.
-PACKAGES    := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1 )))
+PACKAGES    := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 2 )))
 CARD        ?= testdata/cards/scan-01.jpg
 
 .PHONY: help
