@@ -96,7 +96,9 @@ func busy(t *testing.T) *cloud {
 	c.putMany(30)
 	require.Equal(t, 0, c.run("backfill", "--all", "--rate", "1000").code)
 	c.work.Wait()
+	c.mu.Lock()
 	c.delay = 30 * time.Millisecond
+	c.mu.Unlock()
 	return c
 }
 
