@@ -155,6 +155,13 @@ func (c *cloud) seen() []string {
 	return list
 }
 
+// refuse has OSS refuse requests from now on, by method and key, with a code. A listing that was left may still be under way.
+func (c *cloud) refuse(requests map[string]string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = requests
+}
+
 func start(t testing.TB) *cloud {
 	c := &cloud{t: t, dir: t.TempDir(), description: map[string]any{"runtime": "go1", "timeout": 60}}
 	for _, name := range []string{"OCR_APP_KEY", "OCR_APP_SECRET", "OCR_APP_CODE", "OCRCTL_BUCKET", "OCRCTL_REGION", "OCRCTL_ACCOUNT", "OCRCTL_FUNCTION", "OCRCTL_FC_ENDPOINT", "ALIBABA_CLOUD_REGION_ID"} {

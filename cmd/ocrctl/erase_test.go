@@ -220,12 +220,12 @@ func TestEraseRefusesWhatIsNoImageAndTellsWhatItMayNotRemove(t *testing.T) {
 	}
 	c.put("a.jpg", "a picture")
 	c.put("b.jpg", "a picture")
-	c.refused = map[string]string{"DELETE a.jpg": "AccessDenied"}
+	c.refuse(map[string]string{"DELETE a.jpg": "AccessDenied"})
 	r := c.run("erase", "a.jpg", "b.jpg", "--yes")
 	assert.Equal(t, 1, r.code)
 	assert.Contains(t, r.stderr, "AccessDenied")
 	assert.Contains(t, r.stderr, "of 1 images; 1 are left")
-	c.refused = nil
+	c.refuse(nil)
 	assert.Equal(t, 0, c.run("erase", "a.jpg", "--yes").code, "the claim is not left locked")
 	assert.Empty(t, c.keysLeft())
 }

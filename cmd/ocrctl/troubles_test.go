@@ -21,7 +21,7 @@ func spoiled(t *testing.T) *cloud {
 	require.Equal(t, 0, c.run("backfill", "--all", "--rate", "1000").code)
 	c.work.Wait()
 	c.put("2026/0004.jpg.ocr.json", "<html>")
-	c.refused = map[string]string{"GET 2026/0002.jpg.ocr.json": "InvalidObjectState", "GET 2026/0003.jpg.ocr.json": "AccessDenied"}
+	c.refuse(map[string]string{"GET 2026/0002.jpg.ocr.json": "InvalidObjectState", "GET 2026/0003.jpg.ocr.json": "AccessDenied"})
 	return c
 }
 
@@ -62,12 +62,13 @@ func TestOnlySoManyBadDocumentsAreNamed(t *testing.T) {
 	c.putMany(maxTroubles + 5)
 	require.Equal(t, 0, c.run("backfill", "--all", "--rate", "1000").code)
 	c.work.Wait()
-	c.refused = map[string]string{}
+	refused := map[string]string{}
 	for _, request := range c.seen() {
 		if key, ok := strings.CutPrefix(request, "PUT /cards/"); ok {
-			c.refused["GET "+key] = "AccessDenied"
+			refused["GET "+key] = "AccessDenied"
 		}
 	}
+	c.refuse(refused)
 	r := c.run("status")
 	assert.Equal(t, exitFailed, r.code)
 	assert.Equal(t, maxTroubles, strings.Count(r.stderr, "cannot be read"))
