@@ -211,14 +211,20 @@ func TestForcedPaidDocumentIsWrittenByAnUnforcedDelivery(t *testing.T) {
 	})
 }
 
+// remembering is a fixture whose process remembers a paid answer that neither the bucket nor the claim has.
+func remembering(t *testing.T) *ocrtest.Fixture {
+	f := ocrtest.NewFixture(t)
+	refuseAfterCall(f, bucket.ErrUnavailable)
+	require.True(t, f.Process(ocrtest.First("r1")).Retry())
+	require.Equal(t, 1, f.Processor().PendingCount())
+	f.Bucket.Fail = nil
+	return f
+}
+
 // The other holder's document counts the call whose answer this process remembers.
 func TestAnswerInMemoryDoesNotCoverTheDocumentOfTheHolderWhoPaidAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := ocrtest.NewFixture(t)
-		refuseAfterCall(f, bucket.ErrUnavailable)
-		require.True(t, f.Process(ocrtest.First("r1")).Retry())
-		require.Equal(t, 1, f.Processor().PendingCount())
-		f.Bucket.Fail = nil
+		f := remembering(t)
 		o := f.StartProcessor().Process(t.Context(), ocrtest.Retry("r1", 1), f.Request())
 		require.False(t, o.Retry(), o.Err)
 		require.Equal(t, 1, f.Document().OCR.PossibleExtraCharges)
@@ -250,11 +256,7 @@ func TestAnswerInMemoryIsWorthMoreThanItsLoss(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := ocrtest.NewFixture(t)
-				refuseAfterCall(f, bucket.ErrUnavailable)
-				require.True(t, f.Process(ocrtest.First("r1")).Retry())
-				require.Equal(t, 1, f.Processor().PendingCount())
-				f.Bucket.Fail = nil
+				f := remembering(t)
 				f.OCR.Plan = append([]ocrtest.Outcome{ocrtest.Recognized}, test.plan...)
 				f.Options.MaxAttempts = test.attempts
 				if test.park {
